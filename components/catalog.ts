@@ -1,0 +1,42 @@
+import type { ComponentDefinition, ComponentKind } from "./component.ts";
+import type { ConfigStore } from "./config/config-store.ts";
+import type { LockStore } from "./lock/lock-store.ts";
+import type { PubSub } from "./pubsub/pubsub.ts";
+import type { Sequencer } from "./sequencer/sequencer.ts";
+import type { StateStore } from "./state/state-store.ts";
+
+/** What each kind opens to. */
+export interface ComponentOfKind {
+  state: StateStore;
+  pubsub: PubSub;
+  config: ConfigStore;
+  lock: LockStore;
+  sequencer: Sequencer;
+}
+
+export type Catalog = {
+  readonly [Kind in ComponentKind]: Readonly<Record<string, () => Promise<ComponentDefinition<ComponentOfKind[Kind]>>>>;
+};
+
+/** Every backend there is: kind, type, and the import that loads it, so that a client nobody configured never loads. */
+export const catalog: Catalog = {
+  state: {
+    memory: async () => (await import("./state/memory.ts")).memoryStateStore,
+    sqlite: async () => (await import("./state/sqlite.ts")).sqliteStateStore,
+  },
+  pubsub: {
+    memory: async () => (await import("./pubsub/memory.ts")).memoryPubSub,
+  },
+  config: {
+    memory: async () => (await import("./config/memory.ts")).memoryConfigStore,
+    file: async () => (await import("./config/file.ts")).fileConfigStore,
+  },
+  lock: {
+    memory: async () => (await import("./lock/memory.ts")).memoryLockStore,
+    sqlite: async () => (await import("./lock/sqlite.ts")).sqliteLockStore,
+  },
+  sequencer: {
+    memory: async () => (await import("./sequencer/memory.ts")).memorySequencer,
+    sqlite: async () => (await import("./sequencer/sqlite.ts")).sqliteSequencer,
+  },
+};

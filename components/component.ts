@@ -1,0 +1,44 @@
+import type { z } from "zod";
+
+/** The kinds of component, as they stand under `components:` in the configuration file. */
+export type ComponentKind = "state" | "pubsub" | "config" | "lock" | "sequencer";
+
+/** Structured logging as components use it; pino satisfies it. */
+export interface ComponentLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** What a component is handed when it is opened. */
+export interface OpenContext {
+  /** The component's name in the configuration, for messages and file names. */
+  readonly name: string;
+  /** Everything persistent lies below this directory (`data.directory`); relative paths of a configuration resolve against it. */
+  readonly dataDirectory: string;
+  readonly log: ComponentLog;
+}
+
+/** What is known of the call that a component serves. */
+export interface CallContext {
+  /** Aborts when the caller cancels or the deadline passes; whatever waits must listen to it. */
+  readonly signal: AbortSignal;
+  /** Milliseconds since the epoch. */
+  readonly deadlineMs?: number;
+  /** W3C `traceparent` of the caller. */
+  readonly traceparent?: string;
+  /** Who called: an address such as `127.0.0.1:51234` or `plugin:orders`, and an identity when it was proven. */
+  readonly peer: { readonly address: string; readonly identity?: string };
+  /** `app.id` of the configuration. */
+  readonly appId: string;
+  readonly log: ComponentLog;
+}
+
+/** A backend: its type in the configuration, the schema of its settings, and how it is opened. */
+export interface ComponentDefinition<Component extends AsyncDisposable, Schema extends z.ZodObject = z.ZodObject> {
+  readonly type: string;
+  readonly config: Schema;
+  /** Resolves to something ready to use; rejects with a RuntimeError that names what could not be reached. */
+  open(config: z.output<Schema>, context: OpenContext): Promise<Component>;
+}

@@ -1,0 +1,18 @@
+import type { z } from "zod";
+import type { CallContext, ComponentDefinition } from "../component.ts";
+
+export interface ReserveIds {
+  readonly key: string;
+  /** How many consecutive ids to take; at least 1. */
+  readonly count: number;
+}
+
+/** Sequences of growing ids that never give the same id twice. The first id of a key is 1. */
+export interface Sequencer extends AsyncDisposable {
+  /** Takes the next `count` consecutive ids of the key and resolves to the first of them. */
+  reserve(request: ReserveIds, call: CallContext): Promise<bigint>;
+}
+
+export const defineSequencer = <Schema extends z.ZodObject>(
+  definition: ComponentDefinition<Sequencer, Schema>,
+): ComponentDefinition<Sequencer, Schema> => definition;

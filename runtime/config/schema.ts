@@ -1,0 +1,181 @@
+/** The configuration file: every key, its meaning and its default. The reference page is generated from here. */
+import { z } from "zod";
+
+const portPattern = /^(\[[0-9a-fA-F:.]+\]|[^:/\s]+):(\d{1,5})$/;
+
+/** `host:port`, or `unix:/path` where a Unix socket may be meant. */
+const tcpAddress = z.string().refine((text) => {
+  const match = portPattern.exec(text);
+  return match !== null && Number(match[2]) <= 65535;
+}, "expected host:port, such as 127.0.0.1:8080");
+const anyAddress = z.string().refine((text) => {
+  if (text.startsWith("unix:")) return text.length > "unix:/".length && text.startsWith("unix:/");
+  const match = portPattern.exec(text);
+  return match !== null && Number(match[2]) <= 65535;
+}, "expected host:port or unix:/path");
+
+const sizeUnits = { "": 1, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 } as const;
+/** Bytes: a number, or a number with Ki, Mi or Gi. */
+export const byteSize = z.union([z.number(), z.string()]).transform((value, context) => {
+  const match = /^(\d+(?:\.\d+)?)(Ki|Mi|Gi)?$/.exec(String(value));
+  if (match === null) {
+    context.addIssue({ code: "custom", message: "expected a size in bytes, such as 65536 or 64Mi" });
+    return z.NEVER;
+  }
+  return Math.floor(Number(match[1]) * sizeUnits[(match[2] ?? "") as keyof typeof sizeUnits]);
+});
+
+const durationUnits = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+/** A duration with its unit (`50ms`, `1s`, `5m`), as milliseconds. */
+export const duration = z.string().transform((text, context) => {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
+  if (match === null) {
+    context.addIssue({ code: "custom", message: "expected a duration with its unit, such as 50ms, 1s or 5m" });
+    return z.NEVER;
+  }
+  return Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits];
+});
+
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$/, "expected a name of letters, digits, '.', '_' and '-'");
+
+export const failPolicy = z.enum(["open", "closed", "reload"]);
+const nameList = z.array(z.string());
+
+/** What a plugin may reach: asked for in its manifest, granted in the configuration. */
+export const capabilities = z.strictObject({
+  state: nameList.default([]).describe("State stores by name"),
+  pubsub: nameList.default([]).describe("Pub/sub components by name"),
+  config: nameList.default([]).describe("Configuration stores by name"),
+  lock: nameList.default([]).describe("Lock stores by name"),
+  sequencer: nameList.default([]).describe("Sequencers by name"),
+  secret: nameList.default([]).describe("Secret stores by name"),
+  binding: nameList.default([]).describe("Bindings by name"),
+  object: nameList.default([]).describe("File stores by name"),
+  invoke: nameList.default([]).describe("Targets of InvokeService by id"),
+  upstreams: nameList.default([]).describe("Upstreams that proxy_http_call and proxy_grpc_call may reach"),
+  foreign: nameList.default([]).describe("Foreign functions by name, other than methods of the runtime"),
+});
+export type Capabilities = z.output<typeof capabilities>;
+
+const filterUse = z.union([
+  z.string().transform((plugin) => ({ plugin })),
+  z.strictObject({
+    plugin: name.describe("Name of the plugin"),
+    configuration: z.unknown().optional().describe("Handed to the plugin in place of its manifest's configuration"),
+    fail: failPolicy
+      .optional()
+      .describe("What a failure of the plugin does to the request; in place of its manifest's"),
+  }),
+]);
+
+const destination = z.union([
+  z.strictObject({ plugin: name.describe("A plugin of kind service") }),
+  z.strictObject({ app: z.literal(true).describe("The application at app.http") }),
+  z.strictObject({ upstream: name.describe("An upstream by name") }),
+  z.strictObject({ pluginById: z.literal(true).describe("The plugin that the request header `id` names") }),
+  z
+    .array(z.strictObject({ upstream: name, weight: z.int().min(0).max(1_000_000) }))
+    .min(1)
+    .describe("Upstreams by weight"),
+]);
+
+const route = z.strictObject({
+  match: z
+    .strictObject({
+      path: z.string().optional().describe("The exact path"),
+      prefix: z.string().optional().describe("The beginning of the path"),
+      regex: z.string().optional().describe("A regular expression for the whole path"),
+      method: z.array(z.string()).optional().describe("Methods; default any"),
+      headers: z.record(z.string(), z.string()).optional().describe("Headers and the exact values they must have"),
+    })
+    .refine(
+      (match) => [match.path, match.prefix, match.regex].filter((one) => one !== undefined).length === 1,
+      "expected exactly one of path, prefix and regex",
+    ),
+  filters: z.array(filterUse).default([]).describe("Filters of this route, after those for every route"),
+  to: destination.describe("Where the request goes"),
+  timeout: duration.default(15_000).describe("Longest wait for the whole response of the upstream; default 15s"),
+});
+
+const upstream = z.strictObject({
+  endpoints: z.array(tcpAddress).min(1).describe("host:port of each endpoint; calls take turns"),
+  protocol: z.enum(["http", "http2", "grpc"]).default("http").describe("What the endpoints speak; default http"),
+});
+
+const component = z.looseObject({ type: z.string().describe("The backend") });
+const componentsOfKind = z.record(name, component).default({});
+
+/** The shape of the file. Settings of components are checked against their own schemas by `load`. */
+export const configurationSchema = z.strictObject({
+  app: z
+    .strictObject({
+      id: name.default("app").describe("Identity of the application, used in key prefixes and as consumer group"),
+      http: tcpAddress.optional().describe("Where the application serves HTTP"),
+      grpc: anyAddress.optional().describe("Where the application serves the gRPC callbacks"),
+    })
+    .prefault({}),
+  data: z
+    .strictObject({ directory: z.string().default("./data").describe("Everything persistent lies below it") })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z
+        .enum(["trace", "debug", "info", "warn", "error", "silent"])
+        .default("info")
+        .describe("Lowest level that is logged"),
+    })
+    .prefault({}),
+  api: z
+    .strictObject({
+      grpc: z.array(anyAddress).min(1).default(["127.0.0.1:34904"]).describe("Where the gRPC API listens"),
+      maxMessageBytes: byteSize.default(4 * 1024 ** 2).describe("Largest message either way; default 4Mi"),
+    })
+    .prefault({}),
+  admin: z
+    .strictObject({
+      http: tcpAddress.default("127.0.0.1:34999").describe("Where the admin API listens"),
+      token: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("Bearer token for everything but GET; without one, nothing but GET is allowed"),
+      probes: tcpAddress.optional().describe("A second listener that serves health and metrics only"),
+      wasmAddress: tcpAddress.optional().describe("A second listener for /wasm/*; 127.0.0.1:34998 by convention"),
+    })
+    .prefault({}),
+  components: z
+    .strictObject({
+      state: componentsOfKind,
+      pubsub: componentsOfKind,
+      config: componentsOfKind,
+      lock: componentsOfKind,
+      sequencer: componentsOfKind,
+    })
+    .prefault({}),
+  upstreams: z.record(name, upstream).default({}),
+  plugins: z
+    .strictObject({
+      directory: z.string().optional().describe("Watched: a .wasm dropped here is deployed"),
+      grants: z
+        .record(name, capabilities)
+        .default({})
+        .describe("What each plugin may reach, of what its manifest asks for"),
+    })
+    .prefault({}),
+  ingress: z
+    .strictObject({
+      http: tcpAddress.default("127.0.0.1:2045").describe("Where the ingress listens"),
+      filters: z.array(filterUse).default([]).describe("Filters of every route"),
+      routes: z.array(route).default([]).describe("The first that matches is taken"),
+      maxHeaderBytes: byteSize.default(64 * 1024).describe("Largest request head; default 64Ki"),
+      maxBodyBytes: byteSize.optional().describe("Largest request body; default no limit, bodies are streamed"),
+      maxBufferBytes: byteSize.default(1024 ** 2).describe("Most of a body that a filter may hold back; default 1Mi"),
+    })
+    .prefault({}),
+});
+
+export type Configuration = z.output<typeof configurationSchema>;
+export type RouteConfiguration = Configuration["ingress"]["routes"][number];
+export type UpstreamConfiguration = Configuration["upstreams"][string];

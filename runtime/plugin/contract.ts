@@ -1,0 +1,238 @@
+/**
+ * What the data plane and the engines agree on. The data plane drives a StreamFilter per request; an engine implements
+ * it with a guest and reaches back through the StreamHost it was given. Neither knows the other.
+ */
+import type { PluginError } from "./plugin-error.ts";
+import type { SandboxedModule } from "./sandbox/sandboxed-module.ts";
+
+/**
+ * Fields of a head or of trailers, in order, pseudo fields (`:path`, `:status`) included. Names are lower-case; names and
+ * values are byte strings: one character per byte (latin1), which is how HTTP/1.1 fields arrive from a socket.
+ */
+export interface HeaderMap {
+  readonly size: number;
+  /** The first value of the name. */
+  get(name: string): string | undefined;
+  /** Replaces every value of the name, or appends the field when there is none. */
+  set(name: string, value: string): void;
+  add(name: string, value: string): void;
+  remove(name: string): void;
+  entries(): readonly (readonly [name: string, value: string])[];
+  replaceAll(entries: readonly (readonly [name: string, value: string])[]): void;
+}
+
+/** The part of a body that a filter may see and change now: the current chunk, or all that it asked to buffer. */
+export interface BodyBuffer {
+  readonly length: number;
+  /** A view of the bytes, valid until the buffer changes; the range is clamped. */
+  read(start: number, length: number): Uint8Array;
+  /** Replaces `deleteCount` bytes at `start` by a copy of `bytes`; the range is clamped. */
+  splice(start: number, deleteCount: number, bytes: Uint8Array): void;
+}
+
+export type Direction = "request" | "response";
+export type StreamMap = "request-headers" | "request-trailers" | "response-headers" | "response-trailers";
+
+/**
+ * `continue`: pass on what was shown. `pause`: hold it; after headers nothing more of this direction is shown until
+ * `resume`; after data, what arrives is added to the buffer and shown again. `suspended`: the guest waits for the host in
+ * the middle of this callback; nothing of this stream is shown until `settle` tells how the callback ended.
+ */
+export type FilterAction = "continue" | "pause" | "suspended";
+
+/** A response made by a plugin, or by the proxy itself. */
+export interface LocalReply {
+  readonly status: number;
+  /** Why, in a word or two, for the access log (`rate_limited`). */
+  readonly details: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array;
+  /** A gRPC status code, when the plugin gave one. */
+  readonly grpcStatus?: number;
+}
+
+/** Attribute values; integers are bigint (64-bit), maps are pairs. */
+export type PropertyValue =
+  | string
+  | bigint
+  | number
+  | boolean
+  | Uint8Array
+  | readonly (readonly [name: string, value: string])[];
+
+/** What a stream of the data plane offers the filter that runs on it. Calls after the stream's end have no effect. */
+export interface StreamHost {
+  /** The map, or undefined when there is none in this phase. */
+  headers(map: StreamMap): HeaderMap | undefined;
+  /** The buffer, or undefined outside the body callbacks of that direction. */
+  body(direction: Direction): BodyBuffer | undefined;
+  /** Goes on with a direction that the filter paused; no effect when it is not paused. */
+  resume(direction: Direction): void;
+  /** Tells how a callback ended that had answered `suspended`. */
+  settle(action: "continue" | "pause"): void;
+  /** Answers in place of whatever lies behind the filter; no effect once response headers went on to the client. */
+  respond(reply: LocalReply): void;
+  /** Resets the stream in both directions. */
+  reset(): void;
+  /** The filter cannot go on (trap, deadline, no instance): its fail policy decides. Nothing of it is called afterwards. */
+  failed(error: PluginError): void;
+  /** An attribute of the stream, such as `request\0path` or `source\0address`; undefined when unknown. */
+  property(path: readonly string[]): PropertyValue | undefined;
+  /** Keeps a value that later filters of the same stream read. */
+  setProperty(path: readonly string[], value: Uint8Array): void;
+}
+
+/**
+ * One stream in one guest. The callbacks come in the order of the message; `end` comes exactly once, last, whatever
+ * happened (unless the host was told `failed`), and lets the guest log and forget.
+ */
+export interface StreamFilter {
+  requestHeaders(endOfStream: boolean): FilterAction;
+  requestBody(endOfStream: boolean): FilterAction;
+  requestTrailers(): FilterAction;
+  responseHeaders(endOfStream: boolean): FilterAction;
+  responseBody(endOfStream: boolean): FilterAction;
+  responseTrailers(): FilterAction;
+  end(): void;
+}
+
+/** `open`: go on without the plugin. `closed`: 503, or a reset once the response began. `reload`: closed, and the instance is replaced at once. */
+export type FailPolicy = "open" | "closed" | "reload";
+
+/** A plugin with one configuration, as a route or a filter chain holds it. It outlives versions: `open` takes the current one. */
+export interface PluginUse extends AsyncDisposable {
+  readonly plugin: string;
+  readonly fail: FailPolicy;
+  /** False while no version is deployed that can serve; then `open` throws. */
+  readonly ready: boolean;
+  /** Begins a stream on the current version. Throws PluginError when nothing can take it. */
+  open(host: StreamHost): StreamFilter;
+}
+
+export interface UseOptions {
+  /** In place of the manifest's configuration. */
+  readonly configuration?: unknown;
+  /** In place of the manifest's policy. */
+  readonly fail?: FailPolicy;
+}
+
+/** Where the data plane finds plugins. */
+export interface PluginSource {
+  /**
+   * Resolves to a use of the plugin, with instances started when it is deployed; a plugin that is not deployed gives a
+   * use that is not ready and becomes so by a deploy. Rejects with PluginError when the guest refuses the configuration.
+   */
+  use(plugin: string, options: UseOptions): Promise<PluginUse>;
+}
+
+/** A message of HTTP as a guest sends or gets it outside its streams. */
+export interface HttpMessage {
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array;
+  readonly trailers: readonly (readonly [name: string, value: string])[];
+}
+
+export interface GrpcRequest {
+  /** Full name, without a slash: `package.Service`. */
+  readonly service: string;
+  readonly method: string;
+  readonly metadata: readonly (readonly [name: string, value: string])[];
+  readonly message: Uint8Array;
+}
+
+/** `code` is a gRPC status code; `message` is the response message when it is 0, else absent. */
+export interface GrpcReply {
+  readonly code: number;
+  readonly details: string;
+  readonly initialMetadata: readonly (readonly [name: string, value: string])[];
+  readonly message?: Uint8Array;
+  readonly trailingMetadata: readonly (readonly [name: string, value: string])[];
+}
+
+export type MetricType = "counter" | "gauge" | "histogram";
+
+/** Series of one plugin, named by it and labelled with its name by the host. */
+export interface PluginMetrics {
+  /** The id of the series, the same for the same name. Throws RangeError when the plugin has too many, or a name is not acceptable. */
+  define(type: MetricType, name: string): number;
+  typeOf(id: number): MetricType | undefined;
+  record(id: number, value: number): void;
+  increment(id: number, delta: number): void;
+  get(id: number): number;
+}
+
+/** Data shared by the guests of one VM id. `cas` changes with every write and is never 0. */
+export interface SharedData {
+  get(key: string): { readonly value: Uint8Array; readonly cas: number } | undefined;
+  /** Writes when `cas` is 0, the key is missing or `cas` is current; false otherwise. Throws RangeError at the size limit. */
+  set(key: string, value: Uint8Array | undefined, cas: number): boolean;
+}
+
+export type GuestLogLevel = "trace" | "debug" | "info" | "warn" | "error" | "critical";
+
+/** What a plugin's grants let it reach. Everything not granted answers as if it did not exist, or PERMISSION_DENIED. */
+export interface HostServices {
+  log(level: GuestLogLevel, message: string): void;
+  readonly logLevel: GuestLogLevel;
+  readonly metrics: PluginMetrics;
+  readonly sharedData: SharedData;
+  /** Whether the upstream exists and is granted; `outrigger` always is. */
+  hasUpstream(name: string): boolean;
+  /** Rejects when the request could not be sent, the signal aborts or no whole answer comes. */
+  httpCall(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
+  /** Never rejects for a gRPC reason: the reply's code tells. */
+  grpcCall(upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply>;
+  /** Whether a full method name (`/package.Service/Method`) belongs to the runtime. */
+  hasMethod(method: string): boolean;
+  /** Attributes that belong to the process, not to a stream (`node\0id`). */
+  property(path: readonly string[]): PropertyValue | undefined;
+}
+
+/** Everything an engine needs to start a guest, fixed for the life of its instances. */
+export interface PluginProgram {
+  readonly name: string;
+  readonly version: string;
+  readonly kind: "filter" | "service";
+  readonly module: SandboxedModule;
+  /** The configuration as the guest reads it: a string as it is, anything else as JSON. */
+  readonly configuration: Uint8Array;
+  readonly vmId: string;
+  /** Name of the root context that the guest's factory looks up; often empty. */
+  readonly rootId: string;
+  /** The guest may wait for the host (JSPI). */
+  readonly suspends: boolean;
+  /** Instructions that one callback may use. */
+  readonly fuelPerCall: number;
+  /** Longest time a callback of a suspending guest may take, its wait for its turn included, in milliseconds. */
+  readonly deadlineMs: number;
+}
+
+export interface InstanceCounters {
+  readonly calls: number;
+  /** Instructions used so far. */
+  readonly fuel: number;
+}
+
+/** A started and configured guest. */
+export interface PluginInstance extends AsyncDisposable {
+  /** Streams that have not ended. */
+  readonly streams: number;
+  /** Callbacks that run or wait for their turn; above 0 only in guests that suspend. */
+  readonly pending: number;
+  readonly counters: InstanceCounters;
+  open(host: StreamHost): StreamFilter;
+  /** Tells the guest to finish (`proxy_on_done`) after its last stream, then resolves; disposing before that fails the streams left. */
+  drain(): Promise<void>;
+}
+
+/** One way of running guests. */
+export interface PluginEngine {
+  readonly name: "proxy-wasm" | "wasm-component";
+  /** What the module speaks, such as `proxy-wasm 0.2.1`; undefined when it is not this engine's. */
+  detect(module: WebAssembly.Module): string | undefined;
+  /**
+   * Instantiates, starts and configures a guest. Rejects with PluginError when it traps, overruns or refuses, or when it
+   * imports what does not exist. `lost` is called at most once, when the instance has died; its streams were told.
+   */
+  start(program: PluginProgram, services: HostServices, lost: (error: PluginError) => void): Promise<PluginInstance>;
+}

@@ -1,0 +1,32 @@
+/**
+ * What ended a guest's work, or kept it from starting:
+ * `refused` the module, manifest or grants are not acceptable; `configuration` the guest refused its configuration;
+ * `trap` the guest trapped; `fuel` it used up its budget; `memory` it broke the rules of the ABI's memory;
+ * `deadline` a call or its place in the queue took too long; `budget` it crashed too often and was taken out;
+ * `missing` nothing of that name is deployed; `closed` the instance was shut down.
+ */
+export type PluginFault =
+  | "refused"
+  | "configuration"
+  | "trap"
+  | "fuel"
+  | "memory"
+  | "deadline"
+  | "budget"
+  | "missing"
+  | "closed";
+
+/** A guest's failure, told as a sentence with the plugin's name and version; it never unwinds the host. */
+export class PluginError extends Error {
+  readonly plugin: string;
+  readonly version: string;
+  readonly fault: PluginFault;
+
+  constructor(plugin: string, version: string, fault: PluginFault, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = "PluginError";
+    this.plugin = plugin;
+    this.version = version;
+    this.fault = fault;
+  }
+}
