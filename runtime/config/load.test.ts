@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { z } from "zod";
+import { type LoadOptions, loadConfiguration, parseConfiguration } from "./load.ts";
+import { ConfigurationError } from "./mistake.ts";
+
+const memory = async () => ({ config: z.strictObject({ maxBytes: z.int().default(1024) }) });
+const options: LoadOptions = {
+  known: {
+    state: { memory, sqlite: async () => ({ config: z.strictObject({ path: z.string().optional() }) }) },
+    pubsub: { memory },
+    config: { memory },
+    lock: { memory },
+    sequencer: { memory },
+  },
+  environment: { ADMIN_TOKEN: "12345", PORT: "9000", EMPTY: "" },
+};
+
+const parse = (text: string) => parseConfiguration(text, "/etc/outrigger/outrigger.yaml", options);
+
+async function mistakesOf(text: string): Promise<string[]> {
+  const error = await parse(text).then(
+    () => assert.fail("the text was accepted"),
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof ConfigurationError);
+  return error.mistakes.map(({ path, position, message }) => `${path}@${position?.line ?? "-"}: ${message}`);
+}
+
+describe("a configuration", () => {
+  it("has a memory component of each kind and no plugins when there is no file", async () => {
+    const { configuration, components, file } = await loadConfiguration(undefined, options);
+    assert.equal(file, undefined);
+    assert.deepEqual(Object.keys(configuration.components.state), ["default"]);
+    assert.deepEqual(components.lock.get("default"), {
+      type: "memory",
+      keyPrefix: undefined,
+      settings: { maxBytes: 1024 },
+    });
+    assert.equal(configuration.plugins.directory, undefined);
+    assert.deepEqual(configuration.api.grpc, ["127.0.0.1:34904"]);
+  });
+
+  it("resolves its directories against its own folder", async () => {
+    const { configuration } = await parse("plugins: { directory: ./plugins }");
+    assert.equal(configuration.data.directory, "/etc/outrigger/data");
+    assert.equal(configuration.plugins.directory, "/etc/outrigger/plugins");
+  });
+
+  it("keeps a component's type and key prefix apart from its settings", async () => {
+    const { components } = await parse(
+      "components: { state: { orders: { type: sqlite, path: o.db, keyPrefix: appid } } }",
+    );
+    assert.deepEqual(components.state.get("orders"), {
+      type: "sqlite",
+      keyPrefix: "appid",
+      settings: { path: "o.db" },
+    });
+  });
+
+  it("tells every mistake at once, with its place and the nearest known name", async () => {
+    const mistakes = await mistakesOf(`
+app: { idd: orders }
+log: { level: wran }
+components:
+  state:
+    orders: { type: sqllite }
+    stock: { type: memory, maxByte: 5 }
+ingress:
+  http: localhost
+  routes:
+    - { match: { prefix: / }, to: { plugn: orders } }
+    - { match: { prefix: /, path: / }, to: { upstream: backend } }
+`);
+    assert.deepEqual(mistakes, [
+      "app.idd@2: unknown key; did you mean 'id'?",
+      "log.level@3: expected one of trace, debug, info, warn, error, silent, found 'wran'; did you mean 'warn'?",
+      "ingress.http@9: expected host:port, such as 127.0.0.1:8080, found 'localhost'",
+      "ingress.routes[0].to.plugn@11: unknown key; did you mean 'plugin'?",
+      "ingress.routes[1].match@12: expected exactly one of path, prefix and regex, found a mapping",
+      "components.state.orders.type@6: 'sqllite' is not a type of state component; did you mean 'sqlite'?",
+      "components.state.stock.maxByte@7: unknown key; did you mean 'maxBytes'?",
+    ]);
+  });
+
+  it("tells names that nothing answers to", async () => {
+    const mistakes = await mistakesOf(`
+components: { state: { orders: { type: memory } } }
+upstreams: { backend: { endpoints: [127.0.0.1:9000] }, outrigger: { endpoints: [127.0.0.1:9000] } }
+plugins: { grants: { shop: { state: [order], upstreams: [backend, other] } } }
+ingress:
+  routes:
+    - { match: { prefix: /a }, to: { upstream: bakend } }
+    - { match: { prefix: /b }, to: { app: true } }
+    - { match: { regex: "(" }, to: [{ upstream: backend, weight: 0 }] }
+admin: { http: 127.0.0.1:2045 }
+`);
+    assert.deepEqual(mistakes, [
+      "ingress.routes[0].to.upstream@7: no upstream is named 'bakend'; did you mean 'backend'?",
+      "ingress.routes[1].to.app@8: the route leads to the application, but app.http does not say where that is",
+      "ingress.routes[2].to@9: every weight is 0; expected at least one above it",
+      "ingress.routes[2].match.regex@9: Invalid regular expression: /(/: Unterminated group",
+      "upstreams.outrigger@3: the name is reserved: to a plugin it means the runtime itself",
+      "plugins.grants.shop.state[0]@4: no state component is named 'order'; did you mean 'orders'?",
+      "plugins.grants.shop.upstreams[1]@4: no upstream is named 'other'; known here: backend, outrigger",
+      "ingress.http@6: 127.0.0.1:2045 is already the address of admin.http",
+    ]);
+  });
+
+  it("says where YAML is broken, and that a key stands twice", async () => {
+    assert.match((await mistakesOf("a: [1, 2"))[0] ?? "", /not valid YAML/);
+    assert.match(
+      (await mistakesOf("app: { id: a }\napp: { id: b }"))[0] ?? "",
+      /@2: not valid YAML: Map keys must be unique/,
+    );
+    assert.match((await mistakesOf("- a\n- b"))[0] ?? "", /expected a mapping, found a list/);
+  });
+
+  it("takes values from the environment, with defaults, and keeps quoted ones text", async () => {
+    const { configuration } = await parse(
+      'admin: { http: "127.0.0.1:${ADMIN_PORT:-34000}", token: "${ADMIN_TOKEN}" }\napp: { id: "a${EMPTY:-b}", http: "127.0.0.1:${PORT}" }',
+    );
+    assert.equal(configuration.admin.http, "127.0.0.1:34000");
+    assert.equal(configuration.admin.token, "12345");
+    assert.equal(configuration.app.id, "ab");
+    assert.equal(configuration.app.http, "127.0.0.1:9000");
+    const sized = await parse("api:\n  maxMessageBytes: ${SIZE:-1024}");
+    assert.equal(sized.configuration.api.maxMessageBytes, 1024);
+  });
+
+  it("names an environment variable that is missing, and where", async () => {
+    assert.deepEqual(await mistakesOf('admin: { token: "${NO_SUCH}" }'), [
+      "admin.token@1: the environment variable NO_SUCH is not set; set it, or give a default as ${NO_SUCH:-value}",
+    ]);
+  });
+
+  it("never shows what may be a secret", async () => {
+    const mistakes = await mistakesOf("admin:\n  token: ${ADMIN_TOKEN}");
+    assert.deepEqual(mistakes, ["admin.token@2: expected text, found something else"]);
+  });
+
+  it("says that a file does not exist", async () => {
+    await using folder = await temporaryFolder();
+    await assert.rejects(loadConfiguration(join(folder.path, "none.yaml"), options), /the file does not exist/);
+    await writeFile(join(folder.path, "outrigger.yaml"), "app: { id: shop }");
+    const loaded = await loadConfiguration(join(folder.path, "outrigger.yaml"), options);
+    assert.equal(loaded.configuration.app.id, "shop");
+  });
+});
+
+async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), "outrigger-config-"));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}

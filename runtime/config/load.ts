@@ -1,0 +1,210 @@
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { type Document, isScalar, LineCounter, parse, parseDocument, visit } from "yaml";
+import type { z } from "zod";
+import { crossCheck } from "./cross-check.ts";
+import { ConfigurationError, formatPath, type Mistake, type Path } from "./mistake.ts";
+import { suggestion } from "./nearest.ts";
+import { type Configuration, configurationSchema } from "./schema.ts";
+import { type Problem, validate } from "./validate.ts";
+
+/** One component as configured: its type, its key prefix, and its settings as its own schema made them. */
+export interface ComponentSettings {
+  readonly type: string;
+  readonly keyPrefix: string | undefined;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+export type KindName = keyof Configuration["components"];
+export type ConfiguredComponents = { readonly [Kind in KindName]: ReadonlyMap<string, ComponentSettings> };
+
+/** The backends that a configuration may name: kind, type, and how to get the schema of its settings. */
+export type KnownComponents = {
+  readonly [Kind in KindName]: Readonly<Record<string, () => Promise<{ readonly config: z.ZodObject }>>>;
+};
+
+/** A file that was found good, with relative directories resolved against its own. */
+export interface LoadedConfiguration {
+  /** Absolute; undefined when there was no file and the defaults hold. */
+  readonly file: string | undefined;
+  readonly configuration: Configuration;
+  readonly components: ConfiguredComponents;
+}
+
+export interface LoadOptions {
+  readonly known: KnownComponents;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** Without a file: a component `default` of each kind, in memory, and no plugins. */
+const defaults =
+  "components: {state: {default: {type: memory}}, pubsub: {default: {type: memory}}, config: {default: {type: memory}}, lock: {default: {type: memory}}, sequencer: {default: {type: memory}}}";
+
+/**
+ * Reads and checks a configuration file, or gives the defaults for undefined. Throws ConfigurationError with every
+ * mistake at once: of the YAML, of the shape, of component settings, and of names that nothing answers to.
+ */
+export async function loadConfiguration(file: string | undefined, options: LoadOptions): Promise<LoadedConfiguration> {
+  if (file === undefined) return parseConfiguration(defaults, undefined, options);
+  const path = resolve(file);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    const message =
+      code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code ?? String(cause)})`;
+    throw new ConfigurationError(file, [{ path: "", message }]);
+  }
+  return parseConfiguration(text, path, options);
+}
+
+/** As `loadConfiguration`, of a text; relative directories are resolved against the folder of `file`, or the current one. */
+export async function parseConfiguration(
+  text: string,
+  file: string | undefined,
+  options: LoadOptions,
+): Promise<LoadedConfiguration> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const title = file ?? "configuration";
+  const locate = (path: Path): Mistake["position"] => positionOf(document, lines, path);
+  const refuse = (problems: readonly Problem[]): never => {
+    throw new ConfigurationError(
+      title,
+      problems.map((problem) => located(problem, locate)),
+    );
+  };
+  if (document.errors.length > 0) {
+    const mistakes = document.errors.map((error) => {
+      const { line, col } = lines.linePos(error.pos[0]);
+      return { path: "", position: { line, column: col }, message: `not valid YAML: ${error.message}` };
+    });
+    throw new ConfigurationError(title, mistakes);
+  }
+  const missing = substitute(document, options.environment);
+  const input: unknown = document.toJS() ?? {};
+  const { value, problems } = validate(configurationSchema, input);
+  const components = await checkComponents(input, options.known);
+  const found = [...missing, ...problems, ...components.problems];
+  if (value === undefined) return refuse(found);
+  found.push(...crossCheck(value));
+  if (found.length > 0) refuse(found);
+  return { file, configuration: resolveDirectories(value, file), components: components.components };
+}
+
+function located(problem: Problem, locate: (path: Path) => Mistake["position"]): Mistake {
+  const position = locate(problem.path);
+  const mistake = { path: formatPath(problem.path), message: problem.message };
+  return position === undefined ? mistake : { ...mistake, position };
+}
+
+/** Replaces `${NAME}` and `${NAME:-default}` in values; `$${` stands for `${`. A plain scalar is read again as YAML, a quoted one stays text. */
+function substitute(document: Document, environment: LoadOptions["environment"]): Problem[] {
+  const problems: Problem[] = [];
+  visit(document, {
+    Scalar(key, node, ancestors) {
+      if (key === "key" || typeof node.value !== "string" || !node.value.includes("${")) return;
+      const replaced = node.value.replace(
+        /\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}/g,
+        (whole: string, name?: string, fallback?: string) => {
+          if (name === undefined) return "${";
+          const value = environment[name];
+          if (value !== undefined && value !== "") return value;
+          if (fallback !== undefined) return fallback;
+          problems.push({
+            path: pathOf(ancestors, node),
+            message: `the environment variable ${name} is not set; set it, or give a default as \${${name}:-value}`,
+          });
+          return whole;
+        },
+      );
+      node.value = node.type === "PLAIN" ? parse(replaced) : replaced;
+      if (typeof node.value === "object") node.value = replaced;
+    },
+  });
+  return problems;
+}
+
+function pathOf(ancestors: readonly unknown[], node: unknown): Path {
+  const path: PropertyKey[] = [];
+  const chain = [...ancestors, node];
+  chain.forEach((one, index) => {
+    const next = chain[index + 1];
+    if (isPair(one) && isScalar(one.key)) path.push(String(one.key.value));
+    if (isSequence(one) && next !== undefined) path.push(one.items.indexOf(next));
+  });
+  return path;
+}
+
+const isPair = (node: unknown): node is { key: unknown } => typeof node === "object" && node !== null && "key" in node;
+const isSequence = (node: unknown): node is { items: unknown[]; flow?: boolean } =>
+  typeof node === "object" && node !== null && node.constructor.name === "YAMLSeq";
+
+/** The nearest node of the path that exists. */
+function positionOf(document: Document, lines: LineCounter, path: Path): Mistake["position"] {
+  for (let depth = path.length; depth > 0; depth--) {
+    const node: unknown = document.getIn(path.slice(0, depth), true);
+    if (typeof node !== "object" || node === null || !("range" in node)) continue;
+    const range = node.range;
+    if (!Array.isArray(range) || typeof range[0] !== "number") continue;
+    const { line, col } = lines.linePos(range[0]);
+    return { line, column: col };
+  }
+  return undefined;
+}
+
+/** Checks each component's settings against its own schema, whatever else is wrong with the file. */
+async function checkComponents(
+  input: unknown,
+  known: KnownComponents,
+): Promise<{ components: ConfiguredComponents; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const section = asRecord(asRecord(input).components);
+  const check = async (kind: KindName): Promise<ReadonlyMap<string, ComponentSettings>> => {
+    const checked = new Map<string, ComponentSettings>();
+    for (const [name, value] of Object.entries(asRecord(section[kind]))) {
+      const { type, keyPrefix, ...rest } = asRecord(value);
+      if (typeof type !== "string") continue;
+      const types = Object.keys(known[kind]);
+      const definition = Object.hasOwn(known[kind], type) ? await known[kind][type]?.() : undefined;
+      const path = ["components", kind, name];
+      if (definition === undefined) {
+        problems.push({
+          path: [...path, "type"],
+          message: `'${type}' is not a type of ${kind} component; ${suggestion(type, types)}`,
+        });
+        continue;
+      }
+      if (keyPrefix !== undefined && typeof keyPrefix !== "string") {
+        problems.push({ path: [...path, "keyPrefix"], message: "expected appid, name, none or a text of its own" });
+        continue;
+      }
+      const result = validate(definition.config, rest);
+      problems.push(...result.problems.map((problem) => ({ ...problem, path: [...path, ...problem.path] })));
+      if (result.value !== undefined) checked.set(name, { type, keyPrefix, settings: result.value });
+    }
+    return checked;
+  };
+  const components = {
+    state: await check("state"),
+    pubsub: await check("pubsub"),
+    config: await check("config"),
+    lock: await check("lock"),
+    sequencer: await check("sequencer"),
+  };
+  return { components, problems };
+}
+
+const asRecord = (value: unknown): Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+
+function resolveDirectories(configuration: Configuration, file: string | undefined): Configuration {
+  const base = file === undefined ? process.cwd() : dirname(file);
+  const { data, plugins } = configuration;
+  return {
+    ...configuration,
+    data: { ...data, directory: resolve(base, data.directory) },
+    plugins: plugins.directory === undefined ? plugins : { ...plugins, directory: resolve(base, plugins.directory) },
+  };
+}

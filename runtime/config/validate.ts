@@ -1,0 +1,144 @@
+/** Turns what zod says into mistakes that a person can act on: flat, with the nearest known name. */
+import type { z } from "zod";
+import type { Path } from "./mistake.ts";
+import { nearest, suggestion } from "./nearest.ts";
+
+export interface Problem {
+  readonly path: Path;
+  readonly message: string;
+}
+
+type Issue = z.core.$ZodIssue;
+
+/** Every problem of the value; `problems` is empty when `value` is there. */
+export function validate<Schema extends z.ZodType>(
+  schema: Schema,
+  input: unknown,
+):
+  | { readonly value: z.output<Schema>; readonly problems: readonly Problem[] }
+  | { readonly value?: undefined; readonly problems: readonly Problem[] } {
+  const result = schema.safeParse(input, { reportInput: true });
+  if (result.success) return { value: result.data, problems: [] };
+  return { problems: result.error.issues.flatMap((issue) => explain(issue, schema, [])) };
+}
+
+function explain(issue: Issue, root: z.ZodType, base: Path): Problem[] {
+  const path = [...base, ...issue.path];
+  switch (issue.code) {
+    case "unrecognized_keys": {
+      const known = keysAt(root, path);
+      return issue.keys.map((key) => ({ path: [...path, key], message: `unknown key; ${suggestion(key, known)}` }));
+    }
+    case "invalid_union":
+      return explainUnion(issue, root, path);
+    case "invalid_type": {
+      if (issue.input === undefined) return [{ path, message: `missing; expected ${article(issue.expected)}` }];
+      return [{ path, message: `expected ${article(issue.expected)}, found ${show(issue.input, path)}` }];
+    }
+    case "invalid_value": {
+      const allowed = issue.values.map((value) => String(value));
+      const near = typeof issue.input === "string" ? nearest(issue.input, allowed) : undefined;
+      const hint = near === undefined ? "" : `; did you mean '${near}'?`;
+      const found = issue.input === undefined ? "missing" : `found ${show(issue.input, path)}`;
+      return [
+        {
+          path,
+          message: `expected ${allowed.length === 1 ? allowed[0] : `one of ${allowed.join(", ")}`}, ${found}${hint}`,
+        },
+      ];
+    }
+    case "invalid_key":
+      return issue.issues.map((inner) => ({ path, message: `the name is not acceptable: ${inner.message}` }));
+    default:
+      return [
+        {
+          path,
+          message: `${lowerFirst(issue.message)}${issue.input === undefined ? "" : `, found ${show(issue.input, path)}`}`,
+        },
+      ];
+  }
+}
+
+/** Of the alternatives, the one that the author most likely meant: the fewest problems, preferring those deep inside. */
+function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, root: z.ZodType, path: Path): Problem[] {
+  const alternatives = issue.errors.filter((issues) => !issues.some(isWrongShape));
+  if (alternatives.length === 0) {
+    const shapes = issue.errors.flatMap((issues) => issues.filter(isWrongShape)).map((one) => expectedOf(one));
+    const expected = [...new Set(shapes)].filter((shape) => shape !== "");
+    return [{ path, message: `expected ${expected.join(" or ")}, found ${show(issue.input, path)}` }];
+  }
+  const best = Math.min(...alternatives.map(weight));
+  const chosen = alternatives.filter((issues) => weight(issues) === best);
+  const problems = (chosen[0] ?? []).flatMap((inner) => explain(inner, root, path));
+  if (chosen.length === 1) return problems;
+  const unknown = alternatives.flat().find((inner) => inner.code === "unrecognized_keys");
+  if (unknown?.code === "unrecognized_keys" && weight(alternatives[0] ?? []) >= 2) {
+    return explain(unknown, root, path);
+  }
+  return [
+    { path, message: `expected exactly one of ${keysAt(root, path).join(", ")}, found ${show(issue.input, path)}` },
+  ];
+}
+
+const isWrongShape = (issue: Issue): boolean => issue.code === "invalid_type" && issue.path.length === 0;
+const expectedOf = (issue: Issue): string => (issue.code === "invalid_type" ? article(issue.expected) : "");
+const weight = (issues: readonly Issue[]): number =>
+  issues.reduce(
+    (sum, issue) =>
+      sum + (issue.code === "unrecognized_keys" ? 2 * issue.keys.length : issue.input === undefined ? 2 : 1),
+    0,
+  );
+
+/** The keys that an object at the path may have, over all alternatives. */
+export function keysAt(schema: z.ZodType, path: Path): string[] {
+  let level: z.core.$ZodType[] = expand(schema);
+  for (const key of path) level = level.flatMap((one) => child(one, key)).flatMap(expand);
+  return [...new Set(level.flatMap((one) => (isObject(one) ? Object.keys(one._zod.def.shape) : [])))];
+}
+
+const isObject = (schema: z.core.$ZodType): schema is z.core.$ZodObject => schema._zod.def.type === "object";
+
+/** Looks through wrappers (default, optional, transform) and into every alternative of a union. */
+function expand(schema: z.core.$ZodType): z.core.$ZodType[] {
+  const def = schema._zod.def as z.core.$ZodTypeDef & {
+    innerType?: z.core.$ZodType;
+    in?: z.core.$ZodType;
+    options?: readonly z.core.$ZodType[];
+  };
+  if (def.innerType !== undefined) return expand(def.innerType);
+  if (def.type === "pipe" && def.in !== undefined) return expand(def.in);
+  if (def.type === "union" && def.options !== undefined) return def.options.flatMap(expand);
+  return [schema];
+}
+
+function child(schema: z.core.$ZodType, key: PropertyKey): z.core.$ZodType[] {
+  const def = schema._zod.def as z.core.$ZodTypeDef & {
+    shape?: Readonly<Record<string, z.core.$ZodType>>;
+    valueType?: z.core.$ZodType;
+    element?: z.core.$ZodType;
+  };
+  const found = def.shape?.[String(key)] ?? def.valueType ?? def.element;
+  return found === undefined ? [] : [found];
+}
+
+/** A value as it may stand in a message: short, never the content of something nested or of what may hold a secret. */
+function show(value: unknown, path: Path): string {
+  if (value === null) return "nothing";
+  if (Array.isArray(value)) return "a list";
+  if (typeof value === "object") return "a mapping";
+  if (path.some((key) => /token|password|secret|credential|url/i.test(String(key)))) return "something else";
+  const text = typeof value === "string" ? `'${value}'` : String(value);
+  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+}
+
+const words: Readonly<Record<string, string>> = {
+  object: "a mapping",
+  record: "a mapping",
+  array: "a list",
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+};
+const article = (expected: string): string => words[expected] ?? expected;
+const lowerFirst = (text: string): string => text.slice(0, 1).toLowerCase() + text.slice(1);
