@@ -1,12 +1,12 @@
 import { parseArgs } from "node:util";
 import { ConfigurationError } from "../config/mistake.ts";
 import { suggestion } from "../config/nearest.ts";
+import { version } from "../version.ts";
 import { check } from "./check.ts";
 import { plugins } from "./plugins.ts";
 
 /** What the command line needs of the rest of the program. */
 export interface CliOptions {
-  readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly out: (line: string) => void;
   readonly err: (line: string) => void;
@@ -62,7 +62,7 @@ async function run(parameters: readonly string[], options: CliOptions): Promise<
     case "plugins":
       return plugins(values.admin ?? options.environment["OUTRIGGER_ADMIN"] ?? "127.0.0.1:34999", options.out);
     case "version":
-      options.out(options.version);
+      options.out(version);
       return 0;
     default:
       return misused(`there is no command '${command}'; ${suggestion(command, commands)}`, options);

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, it } from "node:test";
+import { ConfigurationError } from "../config/mistake.ts";
+import { cli } from "./cli.ts";
+
+async function run(parameters: readonly string[], environment: Record<string, string> = {}) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const started: (string | undefined)[] = [];
+  const code = await cli(parameters, {
+    environment,
+    out: (line) => out.push(line),
+    err: (line) => err.push(line),
+    load: async (file) => {
+      if (file === "bad.yaml")
+        throw new ConfigurationError(file, [{ path: "app.idd", message: "unknown key; did you mean 'id'?" }]);
+    },
+    start: async (file) => {
+      started.push(file);
+    },
+  });
+  return { code, out: out.join("\n"), err: err.join("\n"), started };
+}
+
+describe("the command line", () => {
+  it("starts the sidecar with the file that is named, or the default", async () => {
+    assert.deepEqual((await run(["start"])).started, [undefined]);
+    assert.deepEqual((await run(["start", "--config", "a.yaml"])).started, ["a.yaml"]);
+  });
+
+  it("checks a file: 0 when it is good, 2 and every mistake when it is not", async () => {
+    const good = await run(["check", "good.yaml"]);
+    assert.deepEqual([good.code, good.out], [0, "good.yaml is good"]);
+    const bad = await run(["check", "bad.yaml"]);
+    assert.equal(bad.code, 2);
+    assert.equal(bad.err, "bad.yaml: 1 mistake\n  app.idd: unknown key; did you mean 'id'?");
+  });
+
+  it("answers wrong usage with 2 and the nearest command", async () => {
+    const mistyped = await run(["strat"]);
+    assert.equal(mistyped.code, 2);
+    assert.match(mistyped.err, /did you mean 'start'/);
+    assert.equal((await run(["start", "extra"])).code, 2);
+    assert.equal((await run(["--nope"])).code, 2);
+  });
+
+  it("prints help and the version", async () => {
+    assert.match((await run([])).out, /outrigger start/);
+    assert.match((await run(["--version"])).out, /^\d+\.\d+\.\d+/);
+  });
+
+  it("prints the plugins of the running sidecar as a table", async () => {
+    const plugin = {
+      name: "inventory",
+      version: "1.0.0",
+      digest: `sha256:${"ab".repeat(32)}`,
+      kind: "service",
+      state: "crashed",
+      reason: "it trapped too often",
+      instances: 2,
+      streams: 1,
+      calls: 12,
+      traps: 3,
+      fuel: 4567,
+    };
+    const server = createServer((_, response) => response.end(JSON.stringify([plugin]))).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as AddressInfo;
+    const shown = await run(["plugins"], { OUTRIGGER_ADMIN: `127.0.0.1:${port}` });
+    server.closeAllConnections();
+    server.close();
+    assert.deepEqual(shown.out.split("\n"), [
+      "NAME       VERSION  DIGEST        KIND     STATE    INSTANCES  STREAMS  CALLS  TRAPS  FUEL",
+      "inventory  1.0.0    abababababab  service  crashed  2          1        12     3      4567",
+      "inventory: it trapped too often",
+    ]);
+    const gone = await run(["plugins", "--admin", `127.0.0.1:${port}`]);
+    assert.equal(gone.code, 1);
+    assert.match(gone.err, /no sidecar answers at 127\.0\.0\.1/);
+  });
+});

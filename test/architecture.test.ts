@@ -1,0 +1,123 @@
+/** Which folder may import which: the table of docs/architecture.md, held against every import of the tree. */
+import assert from "node:assert/strict";
+import { globSync } from "node:fs";
+import { test } from "node:test";
+import { type ImportOf, importsOf, readImports } from "./support/imports.ts";
+
+interface Rule {
+  /** The files that the rule is for, from the root. */
+  readonly files: RegExp;
+  /** What they may import beside their own folder. */
+  readonly may: readonly RegExp[];
+  /** What they may import for its types only. */
+  readonly mayTypes?: readonly RegExp[];
+  /** False when not even a neighbour in the same folder may be imported. */
+  readonly ownFolder?: boolean;
+}
+
+/** What every folder of runtime/ may import: the error, the telemetry, the listeners, and the types of a call. */
+const leaves = [/^components\/error\.ts$/, /^runtime\/telemetry\//, /^runtime\/(listen|version)\.ts$/];
+const callTypes = /^components\/component\.ts$/;
+const contracts =
+  /^components\/(state\/state-store|pubsub\/pubsub|config\/config-store|lock\/lock-store|sequencer\/sequencer)\.ts$/;
+const pluginContract = /^runtime\/plugin\/(contract|plugin-error|status)\.ts$/;
+const sandbox = /^runtime\/plugin\/sandbox\/(sandboxed-module|fuel)\.ts$/;
+
+/** The first rule that matches a file is its rule. */
+const rules: readonly Rule[] = [
+  { files: /^proto\//, may: [] },
+  { files: /^components\/(error|component)\.ts$/, may: [], ownFolder: false },
+  { files: contracts, may: [/^components\/component\.ts$/], ownFolder: false },
+  { files: /^components\/catalog\.ts$/, may: [/^components\//] },
+  { files: /^components\/clients\//, may: [/^components\/(error|component)\.ts$/] },
+  { files: /^components\/[a-z]+\//, may: [/^components\/(error|component)\.ts$/, /^components\/clients\//] },
+  { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|cli\/)/] },
+  { files: /^runtime\/runtime\.ts$/, may: [/^(runtime|components|proto)\//] },
+  { files: /^runtime\/(listen|version)\.ts$/, may: [], ownFolder: false },
+  {
+    files: /^runtime\/(telemetry|config|security|resilience|http2)\//,
+    may: leaves,
+    mayTypes: [/^runtime\/(telemetry|config|security|resilience|http2)\//, callTypes],
+  },
+  {
+    files: /^runtime\/grpc\//,
+    may: [...leaves, /^proto\//, /^runtime\/http2\//],
+    mayTypes: [callTypes, pluginContract],
+  },
+  { files: /^runtime\/plugin\//, may: [...leaves, /^runtime\/config\/scalars\.ts$/], mayTypes: [/^runtime\/config\//] },
+  { files: /^runtime\/(proxy-wasm|wasm-component)\//, may: [...leaves, pluginContract, sandbox] },
+  {
+    files: /^runtime\/(ingress|egress|proxy)\//,
+    may: [...leaves, pluginContract, /^runtime\/(ingress|egress|proxy|resilience|security|http2)\//],
+    mayTypes: [/^runtime\/config\/schema\.ts$/],
+  },
+  {
+    files: /^runtime\/(api|app)\//,
+    may: [...leaves, /^proto\//, /^runtime\/(grpc|api|app|resilience)\//, contracts],
+    mayTypes: [callTypes, pluginContract, /^runtime\/config\/schema\.ts$/],
+  },
+  { files: /^runtime\/admin\//, may: leaves, mayTypes: [/^runtime\/plugin\/(status|registry|contract)\.ts$/] },
+  {
+    files: /^runtime\/cli\//,
+    may: [/^runtime\/config\//, /^runtime\/version\.ts$/, /^runtime\/plugin\/manifest\.ts$/],
+    mayTypes: [/^runtime\/plugin\/status\.ts$/],
+  },
+  { files: /^sdk\//, may: [/^proto\//] },
+  { files: /^(scripts|test)\//, may: [/^/] },
+];
+
+const isTest = (file: string): boolean => file.startsWith("test/") || file.endsWith(".test.ts");
+const folderOf = (file: string): string =>
+  file
+    .split("/")
+    .slice(0, file.startsWith("sdk/") ? 1 : 2)
+    .join("/");
+
+/** What is wrong with an import, or undefined. */
+function breach({ from, target, typesOnly }: ImportOf): string | undefined {
+  const isFile = /^(proto|components|runtime|sdk|wasm-plugins|test|scripts)\//.test(target);
+  if (!isFile || isTest(from)) return undefined;
+  if (target === "runtime/runtime.ts" && from !== "runtime/main.ts")
+    return `${from} imports ${target}, which only runtime/main.ts may`;
+  const rule = rules.find(({ files }) => files.test(from));
+  if (rule === undefined) return `${from} has no rule; add one to the table`;
+  if (rule.ownFolder !== false && from.split("/").length > 2 && folderOf(from) === folderOf(target)) return undefined;
+  const allowed = [...rule.may, ...(typesOnly ? (rule.mayTypes ?? []) : [])];
+  return allowed.some((pattern) => pattern.test(target)) ? undefined : `${from} may not import ${target}`;
+}
+
+const root = new URL("..", import.meta.url).pathname;
+const sources = globSync("{proto,components,runtime,sdk,scripts,test}/**/*.ts", {
+  cwd: root,
+  exclude: ["**/node_modules/**"],
+});
+
+test("every import points the way the table says", () => {
+  assert.ok(sources.length > 50, "the sources were found");
+  const breaches = sources.flatMap((file) => readImports(root, file).map(breach)).filter((one) => one !== undefined);
+  assert.deepEqual(breaches, []);
+});
+
+test("an import against the arrows is found, whatever its form", () => {
+  const wrong = [
+    ["runtime/proxy/route.ts", 'import { memoryStateStore } from "../../components/state/memory.ts";'],
+    ["runtime/proxy-wasm/vm.ts", 'const api = await import("../api/state.ts");'],
+    ["components/state/memory.ts", 'import type { Log } from "../../runtime/telemetry/log.ts";'],
+    ["components/state/memory.ts", 'export { x } from "../lock/memory.ts";'],
+    ["runtime/admin/admin.ts", 'import { PluginRegistry } from "../plugin/registry.ts";'],
+    ["runtime/admin/admin.ts", 'import { openRuntime } from "../runtime.ts";'],
+    ["sdk/client.ts", 'import {\n  type A,\n  B,\n} from "../runtime/api/state.ts";'],
+  ] as const;
+  for (const [file, text] of wrong) {
+    const found = importsOf(file, text)
+      .map(breach)
+      .filter((one) => one !== undefined);
+    assert.equal(found.length, 1, `${file}: ${text}`);
+  }
+  const right = [
+    ["runtime/admin/admin.ts", 'import { type PluginRegistry } from "../plugin/registry.ts";'],
+    ["runtime/api/state.ts", 'import type { StateStore } from "../../components/state/state-store.ts";'],
+    ["runtime/api/state.test.ts", 'import { memoryStateStore } from "../../components/state/memory.ts";'],
+  ] as const;
+  for (const [file, text] of right) assert.deepEqual(importsOf(file, text).map(breach), [undefined], text);
+});
