@@ -3,7 +3,7 @@ import pino from "pino";
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 export type Log = pino.Logger;
 
-/** A logger that writes one JSON object a line to stdout; `destination` is a file descriptor for tests. Secrets by these names never reach it. */
+/** A logger that writes one JSON object a line to stderr, or to `destination`. Secrets by these names never reach it. */
 export function createLog(options: { level: LogLevel; destination?: pino.DestinationStream }): Log {
   return pino(
     {
@@ -15,6 +15,6 @@ export function createLog(options: { level: LogLevel; destination?: pino.Destina
         censor: "[redacted]",
       },
     },
-    options.destination ?? pino.destination({ dest: 1, sync: false }),
+    options.destination ?? pino.destination({ dest: 2, sync: false }),
   );
 }
