@@ -1,0 +1,40 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { bytes, OutriggerClient } from "../../sdk/index.ts";
+import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
+
+const configuration = { components: { state: { orders: { type: "sqlite" } } } };
+
+test("a kill -9 in the middle of 1,000 SaveState calls loses no acknowledged write", async () => {
+  await using directory = await temporaryDirectory();
+  const acknowledged = new Set<number>();
+  {
+    await using sidecar = await startSidecar(directory.path, configuration);
+    await using client = new OutriggerClient({ address: sidecar.grpc });
+    let killed: Promise<unknown> | undefined;
+    const saves = Array.from({ length: 1000 }, async (_, index) => {
+      try {
+        await client.state.save({
+          store: "orders",
+          key: `order-${index}`,
+          value: bytes(Buffer.from(`value ${index}`)),
+        });
+        acknowledged.add(index);
+        if (acknowledged.size === 300) killed = sidecar.stop("SIGKILL");
+      } catch {
+        // Cut off by the kill: it was not acknowledged, so nothing is promised.
+      }
+    });
+    await Promise.all(saves);
+    await killed;
+  }
+  assert.ok(acknowledged.size >= 300, `only ${acknowledged.size} writes were acknowledged before the kill`);
+  await using sidecar = await startSidecar(directory.path, configuration);
+  await using client = new OutriggerClient({ address: sidecar.grpc });
+  const lost: number[] = [];
+  for (const index of acknowledged) {
+    const entry = await client.state.get({ store: "orders", key: `order-${index}` });
+    if (entry?.value.text() !== `value ${index}`) lost.push(index);
+  }
+  assert.deepEqual(lost, []);
+});

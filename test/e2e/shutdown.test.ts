@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { ask } from "../support/http.ts";
+import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
+
+const main = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));
+
+test("SIGTERM drains: the request in flight is answered, new ones are refused, the exit code is 0", async () => {
+  await using directory = await temporaryDirectory();
+  let arrived: () => void = () => {};
+  let release: () => void = () => {};
+  const inFlight = new Promise<void>((resolve) => (arrived = resolve));
+  const released = new Promise<void>((resolve) => (release = resolve));
+  await using application = createServer(async (_, response) => {
+    arrived();
+    await released;
+    response.end("done");
+  }).listen(0, "127.0.0.1");
+  await new Promise((resolve) => application.once("listening", resolve));
+  const { port } = application.address() as AddressInfo;
+  await using sidecar = await startSidecar(directory.path, {
+    app: { id: "shop", http: `127.0.0.1:${port}` },
+    ingress: { routes: [{ match: { prefix: "/" }, to: { app: true } }] },
+  });
+  const answer = ask(sidecar.ingress, "/slow");
+  await inFlight;
+  const ended = sidecar.stop("SIGTERM");
+  await sidecar.logged(({ msg }) => msg.includes("draining"));
+  await assert.rejects(async () => {
+    for (;;)
+      await ask(sidecar.ingress, "/new", { headers: { connection: "close" } }).then(({ status }) =>
+        assert.equal(status, 503),
+      );
+  });
+  release();
+  assert.equal((await answer).text, "done");
+  assert.deepEqual(await ended, { code: 0, signal: null });
+});
+
+test("a wrong configuration ends with code 2, tells every mistake, and starts nothing", async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "outrigger.yaml");
+  await writeFile(file, "app: { idd: a }\nlog: { level: loud }\n");
+  for (const parameters of [
+    ["start", "--config", file],
+    ["check", file],
+  ]) {
+    const { code, output } = await run(parameters);
+    assert.equal(code, 2);
+    assert.match(output, /2 mistakes/);
+    assert.match(output, /app\.idd \(line 1, column \d+\): unknown key; did you mean 'id'\?/);
+    assert.match(output, /log\.level/);
+    assert.doesNotMatch(output, /serves/);
+  }
+});
+
+function run(parameters: readonly string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, [main, ...parameters], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+  }
+  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
+}
