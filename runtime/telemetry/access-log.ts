@@ -1,0 +1,31 @@
+/** One finished exchange, as the data plane tells of it. */
+export interface AccessRecord {
+  /** Milliseconds since the epoch. */
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly protocol: string;
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly authority: string;
+  /** Name of the route; absent when none matched. */
+  readonly route?: string;
+  /** As sent to the client; 499 when it was gone before the head of a response was sent. */
+  readonly status: number;
+  /** Where the response came from or what went wrong, in a word or two: `via_upstream`, `route_not_found`. */
+  readonly details: string;
+  /** Envoy's short flags, such as `UF` or `DC`. */
+  readonly flags: readonly string[];
+  /** Bytes of the bodies. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  /** Name of the upstream that was asked, and the endpoint that took the request. */
+  readonly upstream?: string;
+  readonly endpoint?: string;
+  /** The plugin that was the target, or that answered in place of it. */
+  readonly plugin?: string;
+  /** `address:port` of the client; empty on a Unix socket. */
+  readonly peer: string;
+  readonly requestId: string;
+  readonly userAgent?: string;
+}
