@@ -1,0 +1,4 @@
+import { register } from "@outrigger/plugin";
+import { Inventory, Settings } from "./inventory";
+
+register<Inventory, Settings>();

@@ -1,0 +1,127 @@
+import { proxy_done, proxy_send_local_response } from "./abi";
+import { Action, PeerType } from "./abi-types";
+import { Body } from "./body";
+import { Context } from "./context";
+import { encodePairs, Headers } from "./headers";
+import { downstream, Message, request, response, upstream } from "./message";
+import { Plugin } from "./plugin";
+import { encodeBuffer, encodeText } from "./text";
+
+/** One stream, whatever plugin it belongs to; extend `Filter` or `Service`. */
+export abstract class Stream extends Context {
+  /** The plugin that the stream belongs to. */
+  owner: Plugin | null = null;
+
+  /** The request. Its body and trailers are there only in their callbacks. */
+  @inline
+  get request(): Message {
+    return request;
+  }
+
+  /** The response; its headers can be changed from `onResponseHeaders` on. */
+  @inline
+  get response(): Message {
+    return response;
+  }
+
+  /** Bytes of the connection, in `onDownstreamData`. */
+  @inline
+  get downstream(): Body {
+    return downstream;
+  }
+
+  /** Bytes of the connection, in `onUpstreamData`. */
+  @inline
+  get upstream(): Body {
+    return upstream;
+  }
+
+  /** The head of the request is there; `endOfStream` when it is all of it. */
+  onRequestHeaders(endOfStream: bool): Action {
+    return Action.Continue;
+  }
+  /** `size` bytes of the body are there: this piece, or everything since the first pause. */
+  onRequestBody(size: i32, endOfStream: bool): Action {
+    return Action.Continue;
+  }
+  onRequestTrailers(): Action {
+    return Action.Continue;
+  }
+  /** The head of the response is there; `endOfStream` when it is all of it. */
+  onResponseHeaders(endOfStream: bool): Action {
+    return Action.Continue;
+  }
+  /** `size` bytes of the body are there: this piece, or everything since the first pause. */
+  onResponseBody(size: i32, endOfStream: bool): Action {
+    return Action.Continue;
+  }
+  onResponseTrailers(): Action {
+    return Action.Continue;
+  }
+
+  onNewConnection(): Action {
+    return Action.Continue;
+  }
+  onDownstreamData(size: i32, endOfStream: bool): Action {
+    return Action.Continue;
+  }
+  onDownstreamClose(peer: PeerType): void {}
+  onUpstreamData(size: i32, endOfStream: bool): Action {
+    return Action.Continue;
+  }
+  onUpstreamClose(peer: PeerType): void {}
+
+  /** The stream ended. False keeps it until `finish` is called. */
+  onDone(): bool {
+    return true;
+  }
+
+  /** The last moment to look at the stream, for a log line of one's own. */
+  onLog(): void {}
+
+  /**
+   * Answers in place of what lies behind; the stream goes no further, whatever the callback returns. `details` is a word
+   * for the access log. Without effect once response headers went to the client.
+   */
+  respond(
+    status: u32,
+    headers: Headers | null = null,
+    body: Uint8Array | null = null,
+    details: string = "",
+    grpcStatus: i32 = -1,
+  ): void {
+    const pairs = encodePairs(headers === null ? new Headers() : headers);
+    const reason = encodeBuffer(details);
+    const content = body === null ? <usize>0 : body.dataStart;
+    const contentSize = body === null ? 0 : body.byteLength;
+    proxy_send_local_response(
+      status,
+      changetype<usize>(reason), reason.byteLength,
+      content, contentSize,
+      changetype<usize>(pairs), pairs.byteLength,
+      grpcStatus,
+    );
+  }
+
+  /** Answers with a line of text. */
+  respondText(status: u32, text: string, details: string = ""): void {
+    this.respond(status, new Headers().add("content-type", "text/plain; charset=utf-8"), encodeText(text), details);
+  }
+
+  /** Lets the stream go after an `onDone` that answered false. */
+  finish(): void {
+    this.use();
+    proxy_done();
+  }
+}
+
+/**
+ * A rule on traffic: override the callbacks you need. `P` is the plugin class that holds the configuration, for filters
+ * that have one.
+ */
+export abstract class Filter<P extends Plugin = Plugin> extends Stream {
+  /** The plugin with its configuration, shared by all its streams. */
+  get plugin(): P {
+    return changetype<P>(this.owner); // `register` pairs the two classes
+  }
+}

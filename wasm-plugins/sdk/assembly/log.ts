@@ -1,0 +1,37 @@
+import { proxy_get_log_level, proxy_log } from "./abi";
+import { LogLevel } from "./abi-types";
+import { returnNumber } from "./memory";
+import { encodeBuffer } from "./text";
+
+/** Lines in the log of the host, marked with the plugin's name there. */
+export namespace log {
+  export function trace(message: string): void {
+    write(LogLevel.Trace, message);
+  }
+  export function debug(message: string): void {
+    write(LogLevel.Debug, message);
+  }
+  export function info(message: string): void {
+    write(LogLevel.Info, message);
+  }
+  export function warn(message: string): void {
+    write(LogLevel.Warn, message);
+  }
+  export function error(message: string): void {
+    write(LogLevel.Error, message);
+  }
+  export function critical(message: string): void {
+    write(LogLevel.Critical, message);
+  }
+  /** The lowest level that the host keeps; ask before you build a costly message. */
+  export function level(): LogLevel {
+    store<u32>(returnNumber, LogLevel.Info);
+    proxy_get_log_level(returnNumber);
+    return load<u32>(returnNumber);
+  }
+}
+
+function write(level: LogLevel, message: string): void {
+  const bytes = encodeBuffer(message);
+  proxy_log(level, changetype<usize>(bytes), bytes.byteLength);
+}
