@@ -10,29 +10,18 @@ const pluginsDirectory = join(checkout, "wasm-plugins");
 const sdk = join(pluginsDirectory, "sdk");
 
 export interface BuildOptions {
-  /** Where NAME.wasm and NAME.yaml go. */
+  /** The file that the module becomes. */
   readonly out: string;
-  /** In place of the manifest's version: in the manifest that is written, and in `assembly/version.ts`. */
+  /** What the plugin says its version is, where it has an `assembly/version.ts`; by default the manifest's. */
   readonly version?: string;
 }
 
-export interface BuiltPlugin {
-  readonly wasm: string;
-  /** Absent when the folder has no manifest. */
-  readonly manifest?: string;
-}
-
-/** Compiles the plugin in a folder and puts it, with its manifest, into a directory. Rejects with the compiler's words. */
-export async function buildPlugin(folder: string, options: BuildOptions): Promise<BuiltPlugin> {
-  const name = basename(resolve(folder));
-  const manifest = readManifest(folder, options.version);
-  const wasm = await compile(resolve(folder), manifest === undefined ? options.version : versionOf(manifest));
-  const built = { wasm: join(options.out, `${name}.wasm`), manifest: join(options.out, `${name}.yaml`) };
-  mkdirSync(options.out, { recursive: true });
-  // The manifest first: without a module it deploys nothing, a new module without it would be taken for another kind.
-  if (manifest !== undefined) replaceFile(built.manifest, manifest);
-  replaceFile(built.wasm, wasm);
-  return manifest === undefined ? { wasm: built.wasm } : built;
+/** Compiles a plugin, named by its folder below wasm-plugins/ or by a path. Rejects with the compiler's words. */
+export async function buildPlugin(plugin: string, { out, version }: BuildOptions): Promise<void> {
+  const folder = resolve(pluginsDirectory, plugin);
+  const wasm = await compile(folder, version ?? versionOf(readIfThere(manifestOf(folder))));
+  mkdirSync(dirname(out), { recursive: true });
+  replaceFile(out, wasm);
 }
 
 /** Builds every plugin whose sources, or whose built files, changed since it was last built; gives their names. */
@@ -43,8 +32,13 @@ export async function buildPlugins(): Promise<string[]> {
   for (const folder of pluginFolders()) {
     const stampFile = join(folder, "build", "stamp");
     if (readIfThere(stampFile) === stampOf(folder, library, out)) continue;
-    await buildPlugin(folder, { out });
-    mkdirSync(dirname(stampFile), { recursive: true });
+    const compiled = join(folder, "build", `${basename(folder)}.wasm`);
+    await buildPlugin(folder, { out: compiled });
+    const target = join(out, basename(folder));
+    mkdirSync(out, { recursive: true });
+    // The manifest first: without a module it deploys nothing; a module without it would be taken for another kind.
+    replaceFile(`${target}.yaml`, readFileSync(manifestOf(folder)));
+    replaceFile(`${target}.wasm`, readFileSync(compiled));
     writeFileSync(stampFile, stampOf(folder, library, out));
     built.push(basename(folder));
   }
@@ -84,15 +78,12 @@ function readIfThere(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, "utf8") : undefined;
 }
 
-const versionLine = /^version:[ \t]*["']?([^"'\s#]+).*$/m;
-
-function readManifest(folder: string, version: string | undefined): string | undefined {
-  const manifest = readIfThere(join(folder, `${basename(resolve(folder))}.yaml`));
-  return version === undefined ? manifest : manifest?.replace(versionLine, `version: ${version}`);
+function manifestOf(folder: string): string {
+  return join(folder, `${basename(folder)}.yaml`);
 }
 
-function versionOf(manifest: string): string | undefined {
-  return versionLine.exec(manifest)?.[1];
+function versionOf(manifest: string | undefined): string | undefined {
+  return /^version:[ \t]*["']?([^"'\s#]+)/m.exec(manifest ?? "")?.[1];
 }
 
 async function compile(folder: string, version: string | undefined): Promise<Uint8Array> {
@@ -124,8 +115,8 @@ function withVersion(source: string | null, version: string): string | null {
 }
 
 /** Puts a file in place in one step, unless it is the same already; a watcher never sees half of it. */
-function replaceFile(path: string, contents: string | Uint8Array): void {
-  if (existsSync(path) && readFileSync(path).equals(Buffer.from(contents))) return;
+function replaceFile(path: string, contents: Uint8Array): void {
+  if (existsSync(path) && readFileSync(path).equals(contents)) return;
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   writeFileSync(temporary, contents);
   renameSync(temporary, path);

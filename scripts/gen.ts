@@ -1,20 +1,27 @@
 /**
- * Generates what is checked in from its one source: TypeScript from the .proto files, and the reference pages from the
+ * Generates what is checked in from its one source: TypeScript and AssemblyScript from the .proto files, the reference pages from the
  * schemas. `generate(root)` writes below another root, which is how `npm run check` sees whether all is current.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { configurationReference, configurationSchemaJson } from "./configuration-reference.ts";
+import { generateAssemblyScript } from "./gen-assemblyscript.ts";
 
 /** What `generate` writes, relative to its root. */
-export const generated = ["proto/gen", "docs/reference/configuration.md", "docs/reference/outrigger.schema.json"];
+export const generated = [
+  "proto/gen",
+  "wasm-plugins/sdk/assembly/gen",
+  "docs/reference/configuration.md",
+  "docs/reference/outrigger.schema.json",
+];
 
 export function generate(root: string): void {
   execFileSync("buf", ["generate", "--output", join(root, "proto")], {
     cwd: "proto",
     stdio: ["ignore", "inherit", "inherit"],
   });
+  generateAssemblyScript(join(root, "wasm-plugins/sdk/assembly/gen"));
   const write = (file: string, text: string): void => writeFileSync(join(root, file), text);
   mkdirSync(join(root, "docs/reference"), { recursive: true });
   write("docs/reference/configuration.md", configurationReference());

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { buildPlugin } from "../../scripts/build-plugins.ts";
+import { deploy } from "../support/demo.ts";
 import { ask } from "../support/http.ts";
 import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -16,9 +16,8 @@ const plugins = (granted: Record<string, string[]>) => ({ directory: "./plugins"
 let wasm: Uint8Array;
 before(async () => {
   await using directory = await temporaryDirectory();
-  const out = join(directory.path, "inventory.wasm");
-  await buildPlugin("inventory", { out });
-  wasm = await readFile(out);
+  await deploy(directory.path, "inventory");
+  wasm = await readFile(join(directory.path, "plugins/inventory.wasm"));
 });
 
 const manifest = (state: string, store: string): string => `
