@@ -43,7 +43,7 @@ export class Inventory extends Service<Settings> {
       const saved = changed.save(this.plugin.store);
       if (saved.ok) {
         this.warnWhenLow(loaded.value, changed);
-        return Response.json(loaded.value.exists ? 200 : 201, changed.json());
+        return Response.json(200, changed.json());
       }
       if (saved.code != StatusCode.Aborted) return unavailable(saved);
     }
@@ -108,5 +108,6 @@ function busy(sku: string): Response {
 
 function unavailable(status: Status): Response {
   log.error("inventory: the store failed: " + status.toString());
-  return problem(503, "the store cannot be reached now");
+  const forGood = status.code == StatusCode.PermissionDenied || status.code == StatusCode.InvalidArgument;
+  return problem(forGood ? 500 : 503, "the store failed with " + status.name);
 }

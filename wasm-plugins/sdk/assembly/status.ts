@@ -35,9 +35,14 @@ export class Status {
     return this.code == StatusCode.Ok;
   }
 
+  /** The code as gRPC writes it, such as `ABORTED`. */
+  get name(): string {
+    return nameOf(this.code);
+  }
+
   /** `ABORTED: the etag does not match`, for a log line. */
   toString(): string {
-    return nameOf(this.code) + (this.message.length > 0 ? ": " + this.message : "");
+    return this.name + (this.message.length > 0 ? ": " + this.message : "");
   }
 }
 
