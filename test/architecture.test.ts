@@ -44,7 +44,11 @@ const rules: readonly Rule[] = [
     may: [...leaves, /^proto\//, /^runtime\/http2\//],
     mayTypes: [callTypes, pluginContract],
   },
-  { files: /^runtime\/plugin\//, may: [...leaves, /^runtime\/config\/scalars\.ts$/], mayTypes: [/^runtime\/config\//] },
+  {
+    files: /^runtime\/plugin\//,
+    may: [...leaves, /^runtime\/config\/(scalars|validate|mistake|nearest)\.ts$/],
+    mayTypes: [/^runtime\/config\//],
+  },
   { files: /^runtime\/(proxy-wasm|wasm-component)\//, may: [...leaves, pluginContract, sandbox] },
   {
     files: /^runtime\/(ingress|egress|proxy)\//,
