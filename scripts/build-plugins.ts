@@ -59,7 +59,7 @@ function stampOf(folder: string, library: string, out: string): string {
 }
 
 function filesBelow(folder: string): string[] {
-  return globSync("**/*.{ts,json,yaml}", { cwd: folder, exclude: ["build/**", "node_modules/**"] })
+  return globSync("**/*.{ts,json,yaml}", { cwd: folder, exclude: ["build/**", "node_modules/**", "test-plugin/**"] })
     .sort()
     .map((path) => join(folder, path));
 }

@@ -2,7 +2,7 @@
 export { Action, LogLevel, PeerType } from "./assembly/abi-types";
 export { Body } from "./assembly/body";
 export { clock } from "./assembly/clock";
-export { Filter, Stream } from "./assembly/filter";
+export { Filter, FilterOf, Stream } from "./assembly/filter";
 export { callForeignFunction } from "./assembly/foreign";
 export { grpc } from "./assembly/grpc";
 export { HeaderMap } from "./assembly/header-map";
@@ -24,7 +24,7 @@ export { LockOutcome, lock } from "./assembly/runtime/lock";
 export { pubsub } from "./assembly/runtime/pubsub";
 export { sequencer } from "./assembly/runtime/sequencer";
 export { SaveOptions, StateValue, state } from "./assembly/runtime/state";
-export { Request, Response, Service } from "./assembly/service";
+export { Request, Response, Service, ServiceOf } from "./assembly/service";
 export { SharedValue, sharedData } from "./assembly/shared-data";
 export { failure, Result, Status, StatusCode, success } from "./assembly/status";
 export { decodeText, encodeLatin1, encodeText } from "./assembly/text";

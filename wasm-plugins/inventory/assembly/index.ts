@@ -1,4 +1,4 @@
 import { register } from "@outrigger/plugin";
-import { Inventory, Settings } from "./inventory";
+import { Inventory } from "./inventory";
 
-register<Inventory, Settings>();
+register<Inventory>();

@@ -1,16 +1,14 @@
-import { Json, log, pubsub, Request, Response, Service, Status, StatusCode } from "@outrigger/plugin";
+import { Json, log, pubsub, Request, Response, ServiceOf, Status, StatusCode } from "@outrigger/plugin";
 import { Item } from "./item";
 import { Settings } from "./settings";
 import { VERSION } from "./version";
-
-export { Settings };
 
 /** How often a change is tried again when somebody else was faster. */
 const maxAttempts = 20;
 const mostStock: i64 = 1_000_000_000;
 
 /** Keeps how many there are of each article. */
-export class Inventory extends Service<Settings> {
+export class Inventory extends ServiceOf<Settings> {
   handle(request: Request): Response {
     return this.route(request).header("x-inventory-version", VERSION);
   }

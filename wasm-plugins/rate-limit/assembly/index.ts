@@ -1,4 +1,4 @@
 import { register } from "@outrigger/plugin";
-import { Limits, RateLimit } from "./rate-limit";
+import { RateLimit } from "./rate-limit";
 
-register<RateLimit, Limits>();
+register<RateLimit>();

@@ -1,4 +1,4 @@
-import { Action, clock, Counter, encodeText, Filter, Headers, log, Plugin, property } from "@outrigger/plugin";
+import { Action, clock, Counter, encodeText, FilterOf, Headers, log, Plugin, property } from "@outrigger/plugin";
 import { Bucket, Buckets } from "./buckets";
 import { Configuration, KeyKind, readConfiguration } from "./configuration";
 
@@ -22,7 +22,7 @@ export class Limits extends Plugin {
 }
 
 /** Lets a request pass when its key's bucket holds a token, and answers 429 when it does not. */
-export class RateLimit extends Filter<Limits> {
+export class RateLimit extends FilterOf<Limits> {
   private bucket: Bucket | null = null;
 
   onRequestHeaders(endOfStream: bool): Action {

@@ -7,10 +7,13 @@ import { downstream, Message, request, response, upstream } from "./message";
 import { Plugin } from "./plugin";
 import { encodeBuffer, encodeText } from "./text";
 
-/** One stream, whatever plugin it belongs to; extend `Filter` or `Service`. */
+/** One stream, whatever plugin it belongs to; extend `Filter`, `Service`, or their forms with a configuration, `FilterOf` and `ServiceOf`. */
 export abstract class Stream extends Context {
   /** The plugin that the stream belongs to. */
   owner: Plugin | null = null;
+
+  /** Makes the plugin that streams of this class belong to. */
+  abstract createPlugin(): Plugin;
 
   /** The request. Its body and trailers are there only in their callbacks. */
   @inline
@@ -115,13 +118,17 @@ export abstract class Stream extends Context {
   }
 }
 
-/**
- * A rule on traffic: override the callbacks you need. `P` is the plugin class that holds the configuration, for filters
- * that have one.
- */
-export abstract class Filter<P extends Plugin = Plugin> extends Stream {
+/** A rule on traffic with a configuration: override the callbacks you need. `P` is the class that holds what its streams share. */
+export abstract class FilterOf<P extends Plugin> extends Stream {
   /** The plugin with its configuration, shared by all its streams. */
   get plugin(): P {
-    return changetype<P>(this.owner); // `register` pairs the two classes
+    return changetype<P>(this.owner); // `createPlugin` made it
+  }
+
+  createPlugin(): Plugin {
+    return instantiate<P>();
   }
 }
+
+/** A rule on traffic without a configuration: override the callbacks you need. */
+export abstract class Filter extends FilterOf<Plugin> {}

@@ -3,8 +3,9 @@ import { AbiStatus, BufferType } from "./abi-types";
 import { readBuffer } from "./body";
 import { Context, currentContext, enter } from "./context";
 import { encodePairs, Headers } from "./headers";
+import { notSent } from "./http";
 import { clearReturned, returnNumber, returnPointer, returnSize, takeReturned } from "./memory";
-import { failure, Result, Status, StatusCode, statusOf, success } from "./status";
+import { failure, Result, Status, StatusCode, success } from "./status";
 import { decodeBuffer, encodeBuffer } from "./text";
 
 /** The name under which the runtime itself is an upstream. */
@@ -79,8 +80,7 @@ function send(
     timeoutMs, returnNumber,
   );
   if (answer == AbiStatus.Ok) return success<u32>(load<u32>(returnNumber));
-  const status = statusOf(answer, "upstream '" + upstream + "'");
-  return failure<u32>(status.code, status.message);
+  return notSent(answer, upstream);
 }
 
 abstract class AwaitedGrpc {

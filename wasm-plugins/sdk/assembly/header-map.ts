@@ -21,6 +21,12 @@ export class HeaderMap {
     return value === null ? null : decodeBuffer(value);
   }
 
+  /** The first value of the name, or the fallback. */
+  getOr(name: string, fallback: string): string {
+    const value = this.get(name);
+    return value === null ? fallback : value;
+  }
+
   /** As `get`, as the bytes on the wire. */
   getBytes(name: string): ArrayBuffer | null {
     const key = encodeBuffer(name);

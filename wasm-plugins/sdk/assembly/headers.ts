@@ -1,4 +1,4 @@
-import { decodeRange, encodeBuffer } from "./text";
+import { decodeRange, encodeBuffer, isUtf8 } from "./text";
 
 /** One field. */
 export class Header {
@@ -6,7 +6,15 @@ export class Header {
     /** Lower-case. */
     readonly name: string,
     readonly value: string,
+    /** The bytes of a value that is not UTF-8, so that a copy goes back as it came. */
+    readonly raw: ArrayBuffer | null = null,
   ) {}
+
+  /** The value as it goes on the wire. */
+  bytes(): ArrayBuffer {
+    const raw = this.raw;
+    return raw === null ? encodeBuffer(this.value) : raw;
+  }
 }
 
 /** A list of fields of one's own: for a response, a call, or as a copy of what the host holds. Names are lower-case. */
@@ -30,6 +38,12 @@ export class Headers {
     return null;
   }
 
+  /** The first value of the name, or the fallback. */
+  getOr(name: string, fallback: string): string {
+    const value = this.get(name);
+    return value === null ? fallback : value;
+  }
+
   /** Every value of the name, in order. */
   getAll(name: string): string[] {
     const wanted = name.toLowerCase();
@@ -42,7 +56,12 @@ export class Headers {
 
   /** Appends a field. */
   add(name: string, value: string): Headers {
-    this.fields.push(new Header(name.toLowerCase(), value));
+    return this.append(new Header(name.toLowerCase(), value));
+  }
+
+  /** Appends a field as it is. */
+  append(field: Header): Headers {
+    this.fields.push(field);
     return this;
   }
 
@@ -75,7 +94,7 @@ export function encodePairs(headers: Headers): ArrayBuffer {
   let size = 4 + count * 8;
   for (let i = 0; i < count; i++) {
     const name = encodeBuffer(headers.at(i).name);
-    const value = encodeBuffer(headers.at(i).value);
+    const value = headers.at(i).bytes();
     parts[i * 2] = name;
     parts[i * 2 + 1] = value;
     size += name.byteLength + value.byteLength + 2;
@@ -108,8 +127,12 @@ export function decodePairs(pairs: ArrayBuffer): Headers {
     if (<u64>at + nameSize + valueSize + 2 > <u64>size) return headers;
     const name = decodeRange(start + at, nameSize);
     at += nameSize + 1;
-    headers.add(name, decodeRange(start + at, valueSize));
+    headers.append(new Header(name, decodeRange(start + at, valueSize), rawValue(pairs, at, valueSize)));
     at += valueSize + 1;
   }
   return headers;
+}
+
+function rawValue(pairs: ArrayBuffer, at: u32, size: u32): ArrayBuffer | null {
+  return isUtf8(changetype<usize>(pairs) + at, size) ? null : pairs.slice(at, at + size);
 }

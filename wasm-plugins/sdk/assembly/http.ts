@@ -5,7 +5,7 @@ import { Context, currentContext, enter } from "./context";
 import { HeaderMap } from "./header-map";
 import { encodePairs, Headers } from "./headers";
 import { returnNumber } from "./memory";
-import { failure, Result, statusOf, success } from "./status";
+import { failure, Result, StatusCode, statusOf, success } from "./status";
 import { decodeText, encodeBuffer, encodeText } from "./text";
 
 /** A request to an upstream. */
@@ -81,7 +81,7 @@ function send(upstream: string, request: HttpRequest, timeoutMs: u32): Result<u3
     .add(":method", request.method)
     .add(":path", request.path)
     .add(":authority", request.authority.length > 0 ? request.authority : upstream);
-  for (let i = 0; i < request.headers.length; i++) head.add(request.headers.at(i).name, request.headers.at(i).value);
+  for (let i = 0; i < request.headers.length; i++) head.append(request.headers.at(i));
   const headers = encodePairs(head);
   const trailers = encodePairs(request.trailers);
   const body = request.body;
@@ -94,6 +94,14 @@ function send(upstream: string, request: HttpRequest, timeoutMs: u32): Result<u3
     timeoutMs, returnNumber,
   );
   if (answer == AbiStatus.Ok) return success<u32>(load<u32>(returnNumber));
+  return notSent(answer, upstream);
+}
+
+/** Why a call could not even be sent. */
+export function notSent(answer: AbiStatus, upstream: string): Result<u32> {
+  if (answer == AbiStatus.BadArgument || answer == AbiStatus.ParseFailure) {
+    return failure<u32>(StatusCode.NotFound, "there is no upstream '" + upstream + "', or it is not granted");
+  }
   const status = statusOf(answer, "upstream '" + upstream + "'");
   return failure<u32>(status.code, status.message);
 }

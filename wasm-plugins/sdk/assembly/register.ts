@@ -3,14 +3,14 @@ import { Plugin } from "./plugin";
 
 /** How the contexts of one root are made. */
 export abstract class Registration {
-  abstract makePlugin(): Plugin;
   abstract makeStream(): Stream;
+
+  makePlugin(): Plugin {
+    return this.makeStream().createPlugin();
+  }
 }
 
-class RegistrationOf<S extends Stream, P extends Plugin> extends Registration {
-  makePlugin(): Plugin {
-    return instantiate<P>();
-  }
+class RegistrationOf<S extends Stream> extends Registration {
   makeStream(): Stream {
     return instantiate<S>();
   }
@@ -19,11 +19,11 @@ class RegistrationOf<S extends Stream, P extends Plugin> extends Registration {
 const registrations = new Map<string, Registration>();
 
 /**
- * Makes a filter or service known, in one line at the end of the entry file: `register<RateLimit, Limits>()`, or
- * `register<Greeter>()` for one without a plugin class. `rootId` tells several in one module apart.
+ * Makes a filter or service known, in one line at the end of the entry file: `register<RateLimit>()`. `rootId` tells
+ * several in one module apart.
  */
-export function register<S extends Stream, P extends Plugin = Plugin>(rootId: string = ""): void {
-  registrations.set(rootId, new RegistrationOf<S, P>());
+export function register<S extends Stream>(rootId: string = ""): void {
+  registrations.set(rootId, new RegistrationOf<S>());
 }
 
 /** The registration of a root id, or the only one there is. */

@@ -1,5 +1,5 @@
 import { Action } from "./abi-types";
-import { Filter } from "./filter";
+import { FilterOf } from "./filter";
 import { Headers } from "./headers";
 import { Json, parseJson } from "./json";
 import { request } from "./message";
@@ -24,12 +24,10 @@ export class Request {
   /** The request of the stream whose callback runs. */
   static received(body: Uint8Array): Request {
     const headers = request.headers.all();
-    const target = headers.get(":path");
-    const method = headers.get(":method");
-    const whole = target === null ? "/" : target;
+    const whole = headers.getOr(":path", "/");
     const mark = whole.indexOf("?");
     return new Request(
-      method === null ? "GET" : method,
+      headers.getOr(":method", "GET"),
       mark < 0 ? whole : whole.substring(0, mark),
       mark < 0 ? "" : whole.substring(mark + 1),
       headers,
@@ -82,10 +80,10 @@ export class Response {
 }
 
 /**
- * An answer to each request: override `handle`. It is called once the whole request is there; the host limits how much
+ * An answer to each request, with a configuration that `P` holds: override `handle`. It is called once the whole request is there; the host limits how much
  * that may be. With `suspends: true` in the manifest it may wait for the runtime.
  */
-export abstract class Service<P extends Plugin = Plugin> extends Filter<P> {
+export abstract class ServiceOf<P extends Plugin> extends FilterOf<P> {
   private answered: bool = false;
 
   /** Answers; null when the answer comes later through `respond`, from the callback of a call. */
@@ -110,3 +108,6 @@ export abstract class Service<P extends Plugin = Plugin> extends Filter<P> {
     return Action.Pause;
   }
 }
+
+/** An answer to each request, without a configuration: override `handle`. */
+export abstract class Service extends ServiceOf<Plugin> {}

@@ -38,7 +38,8 @@ function decodeLatin1(start: usize, size: usize): string {
   return text;
 }
 
-function isUtf8(start: usize, size: usize): bool {
+/** Whether a range of memory is well-formed UTF-8. */
+export function isUtf8(start: usize, size: usize): bool {
   const end = start + size;
   let at = start;
   while (at < end) {
