@@ -2,6 +2,8 @@ import { Action, clock, Counter, encodeText, FilterOf, Headers, log, Plugin, pro
 import { Bucket, Buckets } from "./buckets";
 import { Configuration, KeyKind, readConfiguration } from "./configuration";
 
+const longestKey = 64;
+
 /** The configuration, and the buckets that all streams under it share. */
 export class Limits extends Plugin {
   configuration: Configuration = new Configuration();
@@ -66,11 +68,19 @@ export class RateLimit extends FilterOf<Limits> {
     if (configuration.keyKind == KeyKind.All) return "";
     if (configuration.keyKind == KeyKind.Header) {
       const value = this.request.headers.get(configuration.header);
-      if (value !== null && value.length > 0) return "h " + value;
+      if (value !== null && value.length > 0) return "h " + bounded(value);
     }
     const address = property.text("source.address");
     return address === null ? "a" : "a " + withoutPort(address);
   }
+}
+
+/** The value, or a digest in its place when it is long: a client must not choose how much memory a bucket takes. */
+function bounded(value: string): string {
+  if (value.length <= longestKey) return value;
+  let hash: u64 = 0xcbf29ce484222325; // FNV-1a
+  for (let i = 0; i < value.length; i++) hash = (hash ^ value.charCodeAt(i)) * 0x100000001b3;
+  return value.substring(0, longestKey) + " " + value.length.toString() + " " + hash.toString(16);
 }
 
 /** `[::1]:80` and `127.0.0.1:80` without their port, which differs from connection to connection. */
