@@ -1,0 +1,79 @@
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
+import { basename } from "node:path";
+import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
+import { unpackManifest } from "./packed-manifest.ts";
+import { PluginError } from "./plugin-error.ts";
+import { type FrameProblem, frameProblem } from "./wasm-sections.ts";
+
+/** What is deployed: a module and its manifest. */
+export interface PluginArtifact {
+  readonly manifest: Manifest;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** `sha256:` and hex, of the module as it lies in its file. */
+  readonly digest: string;
+  /** Where it came from, for messages. */
+  readonly origin: string;
+}
+
+const maxModuleBytes = 256 * 1024 ** 2;
+
+/** The ways a manifest beside `orders.wasm` may be called. */
+export const manifestExtensions = [".yaml", ".yml"] as const;
+
+/**
+ * Reads `orders.wasm` and the manifest beside it, or inside it; without either it is a filter named after the file. A
+ * manifest beside the module replaces the one inside. Throws PluginError (`refused`) when the manifest is wrong.
+ */
+export async function readArtifact(path: string): Promise<PluginArtifact> {
+  const { size } = await stat(path);
+  if (size > maxModuleBytes) {
+    const fileName = basename(path, ".wasm");
+    const message = `${path} has ${size} bytes; a module has at most ${maxModuleBytes}`;
+    throw new PluginError(fileName, "", "refused", message);
+  }
+  const bytes = new Uint8Array(await readFile(path));
+  return makeArtifact(bytes, path, await readManifestBeside(path));
+}
+
+async function readManifestBeside(path: string): Promise<{ text: string; path: string } | undefined> {
+  for (const extension of manifestExtensions) {
+    const beside = path.replace(/\.wasm$/, extension);
+    try {
+      return { text: await readFile(beside, "utf8"), path: beside };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  return undefined;
+}
+
+/** As `readArtifact`, of bytes that are at hand. */
+export function makeArtifact(
+  bytes: Uint8Array<ArrayBuffer>,
+  path: string,
+  beside?: { readonly text: string; readonly path: string },
+): PluginArtifact {
+  const fileName = basename(path, ".wasm");
+  const packed = unpackManifest(bytes);
+  const manifest =
+    beside !== undefined
+      ? parseManifest(beside.text, beside.path, fileName)
+      : packed !== undefined
+        ? parseManifest(packed.manifest, path, fileName)
+        : bareManifest(fileName, path);
+  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  return { manifest, bytes, digest, origin: path };
+}
+
+/** What is wrong with the file as a file: it is cut off, or is not WebAssembly. */
+export const moduleProblem = (bytes: Uint8Array): FrameProblem | undefined =>
+  unpackManifest(bytes)?.problem ?? frameProblem(bytes);
+
+/** Throws PluginError (`refused`) when the file is cut off, or is not WebAssembly. */
+export function requireWhole({ manifest, bytes, origin }: PluginArtifact): void {
+  const problem = moduleProblem(bytes);
+  if (problem === undefined) return;
+  const message = `plugin '${manifest.name}' cannot be deployed from ${origin}: ${problem.message}`;
+  throw new PluginError(manifest.name, manifest.version, "refused", message);
+}

@@ -1,0 +1,39 @@
+import type { Capabilities } from "../config/scalars.ts";
+import type { Manifest } from "./manifest.ts";
+import { PluginError } from "./plugin-error.ts";
+
+/** What the configuration lets each plugin reach (`plugins.grants`), by the plugin's name. */
+export type Grants = Readonly<Record<string, Capabilities>>;
+
+const nouns: Readonly<Record<keyof Capabilities, string>> = {
+  state: "state store",
+  pubsub: "pub/sub component",
+  config: "configuration store",
+  lock: "lock store",
+  sequencer: "sequencer",
+  secret: "secret store",
+  binding: "binding",
+  object: "file store",
+  invoke: "invoke target",
+  upstreams: "upstream",
+  foreign: "foreign function",
+};
+const kinds = Object.keys(nouns) as (keyof Capabilities)[];
+
+/** Upstreams that nobody needs a grant to name: what lies behind it is granted method by method. */
+const alwaysGranted = "outrigger";
+
+/** Throws PluginError (`refused`) that names everything the manifest asks for and the configuration does not give. */
+export function requireGranted({ name, version, capabilities }: Manifest, grants: Grants): void {
+  const granted = Object.hasOwn(grants, name) ? grants[name] : undefined;
+  const missing = kinds.flatMap((kind) =>
+    capabilities[kind]
+      .filter((wanted) => granted?.[kind].includes(wanted) !== true)
+      .filter((wanted) => kind !== "upstreams" || wanted !== alwaysGranted)
+      .map((wanted) => `${nouns[kind]} '${wanted}'`),
+  );
+  if (missing.length === 0) return;
+  const what = missing.length === 1 ? missing[0] : `${missing.slice(0, -1).join(", ")} and ${missing.at(-1)}`;
+  const message = `plugin '${name}' asks for ${what}, which plugins.grants does not give it`;
+  throw new PluginError(name, version, "refused", message);
+}

@@ -1,0 +1,126 @@
+import { parseDocument } from "yaml";
+import { z } from "zod";
+import { formatPath } from "../config/mistake.ts";
+import { byteSize, capabilities, duration, failPolicy, name } from "../config/scalars.ts";
+import { validate } from "../config/validate.ts";
+import { PluginError } from "./plugin-error.ts";
+
+const wasmPage = 65_536;
+const version = z
+  .string()
+  .regex(
+    /^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$/,
+    "expected a version such as \"1.2.0\", of letters, digits, '.', '+' and '-'",
+  );
+/** No longer than this: a callback in the sidecar's own thread holds up everyone for as long as its budget lasts. */
+const maxBudgetMs = 1_000;
+const maxMemoryBytes = 1024 ** 3;
+
+const positive = (milliseconds: number): boolean => milliseconds > 0;
+
+/** The shape of a plugin's manifest: every key, its meaning and its default. */
+export const manifestSchema = z
+  .strictObject({
+    name: name.describe("What routes, filters and grants call the plugin"),
+    version: version.default("0.0.0").describe('Text, so in quotes when it looks like a number; default "0.0.0"'),
+    kind: z
+      .enum(["filter", "service"])
+      .default("filter")
+      .describe("`filter` on traffic, or `service` behind a route; default filter"),
+    suspends: z
+      .boolean()
+      .optional()
+      .describe("May wait for the host in the middle of a callback; default true for services, false for filters"),
+    isolation: z
+      .enum(["shared", "stream"])
+      .default("shared")
+      .describe("One instance for many streams, or one for each; default shared"),
+    configuration: z
+      .unknown()
+      .optional()
+      .describe("Handed to the plugin where no route gives another: text as it is, anything else as JSON"),
+    limits: z
+      .strictObject({
+        memory: byteSize
+          .refine((bytes) => bytes >= wasmPage && bytes <= maxMemoryBytes, "expected a size from 64Ki to 1Gi")
+          .default(64 * 1024 ** 2)
+          .describe("Largest linear memory, rounded up to 64Ki; default 64Mi"),
+        budget: duration
+          .refine((budget) => positive(budget) && budget <= maxBudgetMs, "expected a duration above 0 and up to 1s")
+          .optional()
+          .describe("Work that one callback may do, as time on a reference machine; default 5ms, for services 50ms"),
+        deadline: duration
+          .refine((deadline) => positive(deadline) && deadline <= 300_000, "expected a duration above 0 and up to 5m")
+          .default(1_000)
+          .describe("Longest time a callback may wait, for its turn and for the host; default 1s"),
+        instances: z
+          .int()
+          .min(1)
+          .max(256)
+          .optional()
+          .describe(
+            "Most instances that work side by side where one is not enough; default 16, with isolation stream 64",
+          ),
+      })
+      .prefault({}),
+    capabilities: capabilities.prefault({}).describe("What the plugin asks for; plugins.grants must give all of it"),
+    fail: failPolicy
+      .default("closed")
+      .describe("What its failure does to a request: open, closed or reload; default closed"),
+    vmId: z.string().max(128).default("").describe("Plugins of one VM id share data; default its own"),
+    rootId: z
+      .string()
+      .max(128)
+      .default("")
+      .describe("The root context that the module's factory looks up; default empty"),
+  })
+  .transform(({ limits, ...manifest }) => ({
+    ...manifest,
+    suspends: manifest.suspends ?? manifest.kind === "service",
+    limits: {
+      memoryBytes: Math.ceil(limits.memory / wasmPage) * wasmPage,
+      budgetMs: limits.budget ?? (manifest.kind === "service" ? 50 : 5),
+      deadlineMs: limits.deadline,
+      instances: limits.instances ?? (manifest.isolation === "stream" ? 64 : 16),
+    },
+  }));
+
+/** A manifest that was found good, with its defaults. */
+export type Manifest = z.output<typeof manifestSchema>;
+
+/**
+ * Reads a manifest. Throws PluginError (`refused`) that names `origin` and every mistake at once: its path, what was
+ * expected and the nearest known name.
+ */
+export function parseManifest(text: string, origin: string, fallbackName: string): Manifest {
+  const document = parseDocument(text, { uniqueKeys: true, prettyErrors: false });
+  if (document.errors.length > 0) {
+    throw refusal(
+      fallbackName,
+      origin,
+      document.errors.map((error) => `not valid YAML: ${error.message}`),
+    );
+  }
+  return readManifest(document.toJS() ?? {}, origin, fallbackName);
+}
+
+/** The manifest of a module that came without one: a filter of that name, with no grants. */
+export function bareManifest(fileName: string, origin: string): Manifest {
+  return readManifest({ name: fileName }, origin, fileName);
+}
+
+function readManifest(input: unknown, origin: string, fallbackName: string): Manifest {
+  const { value, problems } = validate(manifestSchema, input);
+  if (value !== undefined) return value;
+  throw refusal(
+    fallbackName,
+    origin,
+    problems.map(({ path, message }) => (path.length === 0 ? message : `${formatPath(path)}: ${message}`)),
+  );
+}
+
+function refusal(plugin: string, origin: string, mistakes: readonly string[]): PluginError {
+  const count = mistakes.length === 1 ? "a mistake" : `${mistakes.length} mistakes`;
+  const message = `the manifest of plugin '${plugin}' (${origin}) has ${count}: ${mistakes.join("; ")}`;
+  return new PluginError(plugin, "", "refused", message);
+}

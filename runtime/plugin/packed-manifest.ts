@@ -1,0 +1,57 @@
+/**
+ * A manifest inside its module: the first section is a custom one named `outrigger.manifest`. It holds the length (u32, little
+ * endian) and the SHA-256 of everything after the section, then the YAML. So a file that was cut off, wherever, is found out.
+ */
+import { createHash } from "node:crypto";
+import { type FrameProblem, firstSection, leb, readLeb } from "./wasm-sections.ts";
+
+export const manifestSection = "outrigger.manifest";
+
+const name = new TextEncoder().encode(manifestSection);
+const digestBytes = 32;
+const headBytes = 4 + digestBytes;
+const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
+
+/** The module with the manifest inside it, in place of one that it had. */
+export function packManifest(bytes: Uint8Array, manifest: string): Uint8Array<ArrayBuffer> {
+  const preamble = bytes.subarray(0, 8);
+  const packed = findSection(bytes);
+  const rest = bytes.subarray(packed?.end ?? preamble.length);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(rest.length);
+  const content = Buffer.concat([Buffer.from(leb(name.length)), name, length, sha256(rest), Buffer.from(manifest)]);
+  return new Uint8Array(Buffer.concat([preamble, Buffer.from([0, ...leb(content.length)]), content, rest]));
+}
+
+/** The manifest inside a module, and what is wrong with the rest of the file; undefined when it has none. */
+export function unpackManifest(
+  bytes: Uint8Array,
+): { readonly manifest: string; readonly problem: FrameProblem | undefined } | undefined {
+  const section = findSection(bytes);
+  if (section === undefined || section.end > bytes.length) return undefined;
+  const content = bytes.subarray(section.contentStart, section.end);
+  const rest = bytes.subarray(section.end);
+  const manifest = new TextDecoder().decode(content.subarray(headBytes));
+  if (content.length < headBytes) return { manifest, problem: foreign(`its section ${manifestSection} is too short`) };
+  const missing = Buffer.from(content.subarray(0, headBytes)).readUInt32LE() - rest.length;
+  if (missing > 0) {
+    return { manifest, problem: { kind: "incomplete", message: `the file is cut off, ${missing} bytes are missing` } };
+  }
+  const matches = missing === 0 && sha256(rest).equals(content.subarray(4, headBytes));
+  return {
+    manifest,
+    problem: matches ? undefined : foreign("the module is not the one that was packed with its manifest"),
+  };
+}
+
+const foreign = (message: string): FrameProblem => ({ kind: "foreign", message });
+
+function findSection(bytes: Uint8Array): { readonly contentStart: number; readonly end: number } | undefined {
+  const section = firstSection(bytes);
+  if (section === undefined || section.id !== 0) return undefined;
+  const length = readLeb(bytes, section.contentStart);
+  if (length === undefined || length.value !== name.length) return undefined;
+  const contentStart = length.end + length.value;
+  if (!Buffer.from(name).equals(bytes.subarray(length.end, contentStart))) return undefined;
+  return { contentStart, end: section.end };
+}

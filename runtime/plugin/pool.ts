@@ -1,0 +1,386 @@
+import type { InstanceCounters, PluginInstance, StreamFilter, StreamHost } from "./contract.ts";
+import type { CrashBudget } from "./crash-budget.ts";
+import { PluginError, type PluginFault } from "./plugin-error.ts";
+import { WaitingStream } from "./waiting-stream.ts";
+
+/** How many instances a pool has and what for. */
+export interface PoolSize {
+  /** Each stream gets an instance of its own, which ends with it. */
+  readonly perStream: boolean;
+  /** Most instances at work, spares aside. */
+  readonly most: number;
+  /** Started instances that wait to take over. */
+  readonly spares: number;
+}
+
+export interface PoolOptions {
+  /** For messages. */
+  readonly plugin: string;
+  readonly version: string;
+  readonly size: PoolSize;
+  readonly start: (lost: (error: PluginError) => void) => Promise<PluginInstance>;
+  readonly budget: CrashBudget;
+  /** Whether a crashed instance is replaced without any wait (fail policy `reload`). */
+  readonly replacesAtOnce: () => boolean;
+  /** Longest time that a stream waits for an instance, in milliseconds. */
+  readonly deadlineMs: number;
+  /** Told once of each instance that is gone what it had done. */
+  readonly gone: (counters: InstanceCounters) => void;
+  /** Told of every crash, a failed start of a replacement included, and what follows from it. */
+  readonly crashed: (error: PluginError, consequence: string) => void;
+}
+
+export interface PoolCounters extends InstanceCounters {
+  readonly instances: number;
+  readonly streams: number;
+}
+
+/** One started instance. */
+interface Member {
+  readonly instance: PluginInstance;
+  /** Aborted when nothing is to be waited for any more: it died, or its time to finish is over. */
+  readonly over: AbortController;
+  /** Its calls at the last look for idle ones. */
+  callsSeen: number;
+}
+
+const maxWaiting = 1_024;
+const idleSweepMs = 30_000;
+
+/**
+ * The instances of one version with one configuration. Holds started spares, so that a crash costs the streams of one
+ * instance and nothing else; replaces what is lost within the crash budget; grows while every instance is busy.
+ */
+export class InstancePool implements AsyncDisposable {
+  readonly #options: PoolOptions;
+  #phase: "serving" | "crashed" | "retired" = "serving";
+  #reason = "";
+  #active: Member[] = [];
+  #spares: Member[] = [];
+  /** On their way out: no stream begins on them any more. */
+  readonly #ending = new Set<Member>();
+  readonly #waiting = new Set<WaitingStream>();
+  #starting = 0;
+  /** A restart that waits: back-off, or the cool-down after too many crashes. */
+  #restart: { readonly timer: NodeJS.Timeout; readonly isNear: boolean } | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  /** The instances that are left must go, whatever runs on them. */
+  #hurried = false;
+  readonly #tasks = new Set<Promise<void>>();
+  #successor: InstancePool | undefined;
+
+  private constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the first instance has started; rejects with what kept it from starting. Spares follow by themselves. */
+  static async open(options: PoolOptions): Promise<InstancePool> {
+    const pool = new InstancePool(options);
+    await pool.#start();
+    pool.#replenish();
+    return pool;
+  }
+
+  /** Whether a stream may begin, if need be after a short wait. */
+  get ready(): boolean {
+    if (this.#phase !== "serving") return false;
+    return this.#active.length + this.#spares.length + this.#starting > 0 || this.#restart?.isNear === true;
+  }
+
+  /** Why nothing is served, while the pool is out of its crash budget. */
+  get crashedBecause(): string | undefined {
+    return this.#phase === "crashed" ? this.#reason : undefined;
+  }
+
+  /** What the instances that are there have done and do. */
+  get counters(): PoolCounters {
+    const sum = { instances: 0, streams: 0, calls: 0, fuel: 0 };
+    for (const members of [this.#active, this.#spares, this.#ending]) {
+      for (const { instance } of members) {
+        sum.instances++;
+        sum.streams += instance.streams;
+        sum.calls += instance.counters.calls;
+        sum.fuel += instance.counters.fuel;
+      }
+    }
+    return sum;
+  }
+
+  /** Begins a stream on the least busy instance. Throws PluginError when none can take it, now or soon. */
+  open(host: StreamHost): StreamFilter {
+    if (this.#successor !== undefined) return this.#successor.open(host);
+    const member = this.#take();
+    return member === undefined ? this.#wait(host) : member.instance.open(host);
+  }
+
+  /**
+   * Takes no more streams; resolves when those that began have ended and the instances are gone, at the latest after
+   * `deadlineMs`. Streams that wait for an instance go on to the successor; without one they fail.
+   */
+  async retire(deadlineMs: number, successor?: InstancePool): Promise<void> {
+    this.#leaveService(successor);
+    const timer = setTimeout(() => this.#hurry(), deadlineMs).unref();
+    await this.#idle();
+    clearTimeout(timer);
+  }
+
+  /** Ends every instance, whatever runs on it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#leaveService(undefined);
+    this.#hurry();
+    await this.#idle();
+  }
+
+  #hurry(): void {
+    this.#hurried = true;
+    for (const { over } of this.#ending) over.abort();
+  }
+
+  #leaveService(successor: InstancePool | undefined): void {
+    if (this.#phase === "retired") return;
+    this.#phase = "retired";
+    this.#successor = successor;
+    this.#stopTimers();
+    this.#endAll();
+    if (successor === undefined) {
+      this.#failWaiting(this.#error("closed", "was shut down"));
+    } else {
+      for (const stream of this.#waiting) stream.move(successor.#waiting);
+      successor.#serve();
+      successor.#replenish();
+    }
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+  }
+
+  #take(): Member | undefined {
+    if (this.#phase !== "serving") return undefined;
+    return this.#options.size.perStream ? this.#takeOwn() : this.#takeShared();
+  }
+
+  /** An instance for one stream: told at once to finish, which it does when that stream has ended. */
+  #takeOwn(): Member | undefined {
+    const member = this.#ending.size < this.#options.size.most ? this.#spares.shift() : undefined;
+    if (member === undefined) return undefined;
+    this.#end(member);
+    this.#replenish();
+    return member;
+  }
+
+  #takeShared(): Member | undefined {
+    let best = this.#active[0];
+    for (const member of this.#active) {
+      if (best === undefined || best.instance.pending === 0) break;
+      if (member.instance.pending < best.instance.pending) best = member;
+    }
+    const isBusy = best === undefined || best.instance.pending > 0;
+    if (!isBusy || this.#active.length >= this.#options.size.most) return best;
+    const spare = this.#spares.shift();
+    if (spare === undefined) return best;
+    this.#active.push(spare);
+    if (this.#active.length > 1) this.#sweep ??= setInterval(() => this.#shrink(), idleSweepMs).unref();
+    this.#replenish();
+    return spare;
+  }
+
+  #wait(host: StreamHost): StreamFilter {
+    const { deadlineMs } = this.#options;
+    if (!this.ready) throw this.#unavailable();
+    if (this.#waiting.size >= maxWaiting) {
+      throw this.#error("deadline", `has no free instance, and ${maxWaiting} streams wait for one already`);
+    }
+    const expired = (): PluginError => this.#error("deadline", `had no free instance within ${deadlineMs} ms`);
+    const stream = new WaitingStream(host, this.#waiting, deadlineMs, expired);
+    this.#replenish();
+    return stream;
+  }
+
+  #serve(): void {
+    for (const stream of this.#waiting) {
+      const member = this.#take();
+      if (member === undefined) break;
+      stream.begin(member.instance);
+    }
+  }
+
+  /** Starts what is missing, unless a restart waits. */
+  #replenish(): void {
+    if (this.#phase !== "serving" || this.#restart !== undefined) return;
+    const { perStream, most, spares } = this.#options.size;
+    const wanted = perStream
+      ? Math.min(spares + this.#waiting.size, spares + Math.max(0, most - this.#ending.size))
+      : spares + (this.#active.length === 0 ? 1 : 0);
+    for (let standing = this.#spares.length + this.#starting; standing < wanted; standing++) {
+      this.#track(this.#start().catch((error: unknown) => this.#crash(this.#asPluginError(error))));
+    }
+  }
+
+  async #start(): Promise<void> {
+    let member: Member | undefined;
+    let lost: PluginError | undefined;
+    this.#starting++;
+    let instance: PluginInstance;
+    try {
+      instance = await this.#options.start((error) => {
+        if (member === undefined) lost = error;
+        else this.#lost(member, error);
+      });
+    } finally {
+      this.#starting--;
+    }
+    member = { instance, over: new AbortController(), callsSeen: 0 };
+    if (lost !== undefined) {
+      this.#options.gone(instance.counters);
+      throw lost;
+    }
+    if (this.#phase !== "serving") this.#end(member);
+    else if (this.#active.length === 0 && !this.#options.size.perStream) this.#active.push(member);
+    else this.#spares.push(member);
+    this.#serve();
+  }
+
+  #lost(member: Member, error: PluginError): void {
+    const known = this.#ending.delete(member) || remove(this.#active, member) || remove(this.#spares, member);
+    if (!known) return;
+    this.#options.gone(member.instance.counters);
+    member.over.abort();
+    this.#track(this.#dispose(member));
+    if (error.fault === "closed") this.#replenish();
+    else this.#crash(error);
+  }
+
+  #crash(error: PluginError): void {
+    if (this.#phase !== "serving") {
+      this.#options.crashed(error, "it was on its way out");
+      return;
+    }
+    const { action, afterMs } = this.#options.budget.crash();
+    if (action === "stop") this.#stop(error, afterMs);
+    else this.#replace(error, this.#options.replacesAtOnce() ? 0 : afterMs);
+  }
+
+  #replace(error: PluginError, afterMs: number): void {
+    this.#options.crashed(error, afterMs === 0 ? "it is replaced" : `it is replaced in ${afterMs} ms`);
+    if (afterMs > 0) this.#restartAfter(afterMs, () => {});
+    this.#replenish();
+    if (!this.ready) this.#failWaiting(this.#unavailable());
+  }
+
+  #stop(error: PluginError, afterMs: number): void {
+    this.#phase = "crashed";
+    const again = `it is tried again in ${Math.round(afterMs / 1000)} s, or at the next deploy`;
+    this.#reason = `plugin '${this.#options.plugin}' crashed too often and was taken out; ${again}; last: ${error.message}`;
+    this.#options.crashed(error, `that was too often, it is taken out; ${again}`);
+    this.#endAll();
+    this.#restartAfter(afterMs, () => {
+      this.#phase = "serving";
+      this.#options.budget.resume();
+    });
+    this.#failWaiting(this.#unavailable());
+  }
+
+  #restartAfter(afterMs: number, prepare: () => void): void {
+    clearTimeout(this.#restart?.timer);
+    const timer = setTimeout(() => {
+      this.#restart = undefined;
+      prepare();
+      this.#replenish();
+    }, afterMs);
+    this.#restart = { timer, isNear: afterMs <= this.#options.deadlineMs };
+  }
+
+  #endAll(): void {
+    for (const member of [...this.#active.splice(0), ...this.#spares.splice(0)]) this.#end(member);
+  }
+
+  /** Lets the instance finish its streams, then it is gone. */
+  #end(member: Member): void {
+    this.#ending.add(member);
+    this.#track(this.#finish(member));
+  }
+
+  async #finish(member: Member): Promise<void> {
+    // The stream that the instance was taken for begins before this goes on.
+    await undefined;
+    const { instance, over } = member;
+    // A guest that fails while it finishes is told of through `lost`.
+    if (!this.#hurried) await Promise.race([instance.drain().catch(() => {}), aborted(over.signal)]);
+    if (!this.#ending.has(member)) return;
+    try {
+      await instance[Symbol.asyncDispose]();
+    } finally {
+      if (this.#ending.delete(member)) this.#options.gone(instance.counters);
+    }
+    this.#serve();
+    this.#replenish();
+  }
+
+  async #dispose({ instance }: Member): Promise<void> {
+    await instance[Symbol.asyncDispose]();
+  }
+
+  /** Lets go of instances that a burst needed and nobody has used since the last look. */
+  #shrink(): void {
+    for (const member of this.#active.slice(1)) {
+      const { calls } = member.instance.counters;
+      const isIdle = calls === member.callsSeen && member.instance.streams === 0 && member.instance.pending === 0;
+      member.callsSeen = calls;
+      if (isIdle && remove(this.#active, member)) this.#end(member);
+    }
+    if (this.#active.length > 1) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  #stopTimers(): void {
+    clearTimeout(this.#restart?.timer);
+    clearInterval(this.#sweep);
+    this.#restart = undefined;
+    this.#sweep = undefined;
+  }
+
+  #failWaiting(error: PluginError): void {
+    for (const stream of this.#waiting) stream.fail(error);
+  }
+
+  #track(task: Promise<void>): void {
+    const tracked: Promise<void> = task
+      .catch((error: unknown) => this.#options.crashed(this.#asPluginError(error), "it was on its way out"))
+      .finally(() => this.#tasks.delete(tracked));
+    this.#tasks.add(tracked);
+  }
+
+  #unavailable(): PluginError {
+    const { plugin, version } = this.#options;
+    if (this.#phase === "crashed") return new PluginError(plugin, version, "budget", this.#reason);
+    if (this.#phase === "retired") return this.#error("closed", "was shut down");
+    return this.#error("budget", "crashed and waits for its restart");
+  }
+
+  #asPluginError(error: unknown): PluginError {
+    if (error instanceof PluginError) return error;
+    const { plugin, version } = this.#options;
+    const message = `plugin '${plugin}' failed: ${error instanceof Error ? error.message : String(error)}`;
+    return new PluginError(plugin, version, "trap", message, { cause: error });
+  }
+
+  #error(fault: PluginFault, what: string): PluginError {
+    const { plugin, version } = this.#options;
+    return new PluginError(plugin, version, fault, `plugin '${plugin}' ${version} ${what}`);
+  }
+}
+
+function remove(members: Member[], member: Member): boolean {
+  const index = members.indexOf(member);
+  if (index >= 0) members.splice(index, 1);
+  return index >= 0;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,59 @@
+import { type PluginArtifact, requireWhole } from "./artifact.ts";
+import type { PluginEngine } from "./contract.ts";
+import { type Grants, requireGranted } from "./grants.ts";
+import type { Manifest } from "./manifest.ts";
+import { PluginError } from "./plugin-error.ts";
+import { fuelPerMillisecond } from "./sandbox/fuel.ts";
+import type { SandboxedModule, SandboxLimits } from "./sandbox/sandboxed-module.ts";
+
+/** Rewrites and compiles modules away from the event loop. */
+export interface ModuleCompiler {
+  /** Rejects with an error whose message says why the module is not acceptable. */
+  compile(bytes: Uint8Array<ArrayBuffer>, limits: SandboxLimits): Promise<SandboxedModule>;
+}
+
+/** A plugin that can be started: granted, compiled, and its engine known. */
+export interface PreparedPlugin {
+  readonly manifest: Manifest;
+  readonly digest: string;
+  readonly module: SandboxedModule;
+  readonly engine: PluginEngine;
+  /** What the module speaks, such as `proxy-wasm 0.2.1`. */
+  readonly speaks: string;
+}
+
+export interface PrepareOptions {
+  readonly compiler: ModuleCompiler;
+  readonly engines: readonly PluginEngine[];
+  readonly grants: Grants;
+}
+
+const tableEntries = 131_072;
+/** Instantiation may do more than a callback: runtimes of languages set themselves up in it. */
+const startBudgetMs = 500;
+
+/** The steps of a deploy before anything is started. Rejects with PluginError (`refused`) at the first that fails. */
+export async function preparePlugin(artifact: PluginArtifact, options: PrepareOptions): Promise<PreparedPlugin> {
+  const { manifest, digest } = artifact;
+  requireWhole(artifact);
+  requireGranted(manifest, options.grants);
+  const limits: SandboxLimits = {
+    memoryBytes: manifest.limits.memoryBytes,
+    tableEntries,
+    startFuel: startBudgetMs * fuelPerMillisecond,
+  };
+  const module = await options.compiler.compile(artifact.bytes, limits).catch((cause: unknown) => {
+    throw refused(manifest, `is not acceptable: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  });
+  for (const engine of options.engines) {
+    const speaks = engine.detect(module.module);
+    if (speaks !== undefined) return { manifest, digest, module, engine, speaks };
+  }
+  const known = options.engines.map(({ name }) => name).join(", ");
+  throw refused(manifest, `is of no kind that can run here; known: ${known}`);
+}
+
+function refused({ name, version }: Manifest, what: string, cause?: unknown): PluginError {
+  const options = cause === undefined ? undefined : { cause };
+  return new PluginError(name, version, "refused", `the module of plugin '${name}' ${what}`, options);
+}

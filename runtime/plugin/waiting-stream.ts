@@ -1,0 +1,93 @@
+import type { FilterAction, PluginInstance, StreamFilter, StreamHost } from "./contract.ts";
+import { PluginError } from "./plugin-error.ts";
+
+type Callback = (filter: StreamFilter) => FilterAction;
+
+/**
+ * A stream that began while no instance was free. Its first callback answers `suspended`; when an instance comes the stream
+ * begins there, and the callback is settled as the guest ended it.
+ */
+export class WaitingStream implements StreamFilter {
+  readonly #host: StreamHost;
+  readonly #timer: NodeJS.Timeout;
+  #queue: Set<WaitingStream>;
+  #filter: StreamFilter | undefined;
+  #held: Callback | undefined;
+
+  /** Joins the queue, and fails with what `expired` makes unless it begins within `deadlineMs`. */
+  constructor(host: StreamHost, queue: Set<WaitingStream>, deadlineMs: number, expired: () => PluginError) {
+    this.#host = host;
+    this.#queue = queue;
+    this.#timer = setTimeout(() => this.fail(expired()), deadlineMs);
+    queue.add(this);
+  }
+
+  /** Goes on waiting in another queue, with the time that is left. */
+  move(queue: Set<WaitingStream>): void {
+    this.#queue.delete(this);
+    this.#queue = queue;
+    queue.add(this);
+  }
+
+  /** Begins the stream on the instance and runs the callback that waits. */
+  begin(instance: PluginInstance): void {
+    this.#leave();
+    try {
+      this.#filter = instance.open(this.#host);
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      this.#host.failed(error);
+      return;
+    }
+    const held = this.#held;
+    this.#held = undefined;
+    const action = held?.(this.#filter);
+    if (action === "continue" || action === "pause") this.#host.settle(action);
+  }
+
+  /** Ends the wait: the fail policy decides. */
+  fail(error: PluginError): void {
+    this.#leave();
+    this.#host.failed(error);
+  }
+
+  requestHeaders(endOfStream: boolean): FilterAction {
+    return this.#run((filter) => filter.requestHeaders(endOfStream));
+  }
+
+  requestBody(endOfStream: boolean): FilterAction {
+    return this.#run((filter) => filter.requestBody(endOfStream));
+  }
+
+  requestTrailers(): FilterAction {
+    return this.#run((filter) => filter.requestTrailers());
+  }
+
+  responseHeaders(endOfStream: boolean): FilterAction {
+    return this.#run((filter) => filter.responseHeaders(endOfStream));
+  }
+
+  responseBody(endOfStream: boolean): FilterAction {
+    return this.#run((filter) => filter.responseBody(endOfStream));
+  }
+
+  responseTrailers(): FilterAction {
+    return this.#run((filter) => filter.responseTrailers());
+  }
+
+  end(): void {
+    if (this.#filter === undefined) this.#leave();
+    else this.#filter.end();
+  }
+
+  #run(callback: Callback): FilterAction {
+    if (this.#filter !== undefined) return callback(this.#filter);
+    this.#held = callback;
+    return "suspended";
+  }
+
+  #leave(): void {
+    clearTimeout(this.#timer);
+    this.#queue.delete(this);
+  }
+}
