@@ -24,11 +24,19 @@ export type ErrorCode =
 export class RuntimeError extends Error {
   readonly code: ErrorCode;
   readonly reason: string;
+  /** Facts for a machine beside the reason, such as the keys that failed; they travel as the metadata of ErrorInfo. */
+  readonly details: Readonly<Record<string, string>>;
 
-  constructor(code: ErrorCode, reason: string, message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: ErrorCode,
+    reason: string,
+    message: string,
+    options?: { cause?: unknown; details?: Readonly<Record<string, string>> },
+  ) {
     super(message, options);
     this.name = "RuntimeError";
     this.code = code;
     this.reason = reason;
+    this.details = options?.details ?? {};
   }
 }
