@@ -1,0 +1,158 @@
+import { z } from "zod";
+import type { CallContext } from "../component.ts";
+import { RuntimeError } from "../error.ts";
+import {
+  type DeleteState,
+  defineStateStore,
+  type GetState,
+  type SetState,
+  type StateEntry,
+  type StateOperation,
+  type StateStore,
+} from "./state-store.ts";
+
+interface Kept {
+  readonly value: Uint8Array;
+  readonly version: number;
+  readonly expiresAtMs: number | undefined;
+}
+
+/** Bytes that an entry takes beside its key and value. */
+const entryBytes = 64;
+const sweepMs = 30_000;
+
+/** State in the process's own memory: quick, and gone with it. */
+export const memoryStateStore = defineStateStore({
+  type: "memory",
+  config: z.strictObject({
+    maxBytes: z
+      .int()
+      .positive()
+      .default(256 * 1024 ** 2)
+      .describe("Most bytes of keys and values together; default 256 MiB. A write over it is refused"),
+  }),
+  open: async ({ maxBytes }, { name }) => new MemoryStateStore(name, maxBytes),
+});
+
+class MemoryStateStore implements StateStore {
+  readonly #name: string;
+  readonly #maxBytes: number;
+  readonly #entries = new Map<string, Kept>();
+  readonly #sweeper: NodeJS.Timeout;
+  #bytes = 0;
+  #version = 0;
+
+  constructor(name: string, maxBytes: number) {
+    this.#name = name;
+    this.#maxBytes = maxBytes;
+    this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
+  }
+
+  async get({ key }: GetState, { signal }: CallContext): Promise<StateEntry | undefined> {
+    signal.throwIfAborted();
+    const kept = this.#live(key);
+    if (kept === undefined) return undefined;
+    const { value, version, expiresAtMs } = kept;
+    return { key, value: value.slice(), etag: String(version), ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
+  }
+
+  async set(request: SetState, { signal }: CallContext): Promise<void> {
+    signal.throwIfAborted();
+    this.#set(request);
+  }
+
+  async delete(request: DeleteState, { signal }: CallContext): Promise<void> {
+    signal.throwIfAborted();
+    this.#delete(request);
+  }
+
+  async transact(operations: readonly StateOperation[], { signal }: CallContext): Promise<void> {
+    signal.throwIfAborted();
+    const before = new Map<string, Kept | undefined>();
+    try {
+      for (const operation of operations) {
+        const { key } = operation.operation === "set" ? operation.set : operation.delete;
+        if (!before.has(key)) before.set(key, this.#entries.get(key));
+        if (operation.operation === "set") this.#set(operation.set);
+        else this.#delete(operation.delete);
+      }
+    } catch (error) {
+      for (const [key, kept] of before) this.#put(key, kept);
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#entries.clear();
+  }
+
+  #live(key: string): Kept | undefined {
+    const kept = this.#entries.get(key);
+    return kept?.expiresAtMs !== undefined && kept.expiresAtMs <= Date.now() ? undefined : kept;
+  }
+
+  #check({ key, etag, concurrency }: SetState | DeleteState): void {
+    const current = this.#live(key);
+    const expected = etag === "" ? undefined : etag;
+    const matches =
+      expected === undefined
+        ? concurrency === "last-write" || current === undefined
+        : current !== undefined && String(current.version) === expected;
+    if (!matches) {
+      throw new RuntimeError(
+        "ABORTED",
+        "ETAG_MISMATCH",
+        `key '${key}' of state store '${this.#name}' was written by someone else since it was read`,
+      );
+    }
+  }
+
+  #set(request: SetState): void {
+    this.#check(request);
+    const { key, value, ttlMs } = request;
+    const size = sizeOf(key, value) - this.#sizeNow(key);
+    if (this.#bytes + size > this.#maxBytes) {
+      throw new RuntimeError(
+        "RESOURCE_EXHAUSTED",
+        "STATE_STORE_FULL",
+        `state store '${this.#name}' may hold ${this.#maxBytes} bytes and has no room for key '${key}'; raise maxBytes`,
+      );
+    }
+    this.#put(key, {
+      value: value.slice(),
+      version: ++this.#version,
+      expiresAtMs: ttlMs === undefined ? undefined : Date.now() + ttlMs,
+    });
+  }
+
+  #delete(request: DeleteState): void {
+    this.#check(
+      request.etag === undefined || request.etag === "" ? { ...request, concurrency: "last-write" } : request,
+    );
+    this.#put(request.key, undefined);
+  }
+
+  #put(key: string, kept: Kept | undefined): void {
+    this.#bytes -= this.#sizeNow(key);
+    if (kept === undefined) this.#entries.delete(key);
+    else {
+      this.#entries.set(key, kept);
+      this.#bytes += sizeOf(key, kept.value);
+    }
+  }
+
+  #sizeNow(key: string): number {
+    const kept = this.#entries.get(key);
+    return kept === undefined ? 0 : sizeOf(key, kept.value);
+  }
+
+  #sweep(): void {
+    const now = Date.now();
+    for (const [key, { expiresAtMs }] of this.#entries) {
+      if (expiresAtMs !== undefined && expiresAtMs <= now) this.#put(key, undefined);
+    }
+  }
+}
+
+const sizeOf = (key: string, value: Uint8Array): number => entryBytes + 2 * key.length + value.byteLength;
