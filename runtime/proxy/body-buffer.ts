@@ -91,5 +91,5 @@ export class ChunkedBody implements BodyBuffer {
 }
 
 function clamp(value: number, max: number): number {
-  return value < 0 ? 0 : value > max ? max : value;
+  return Math.min(Math.max(value, 0), max);
 }

@@ -19,6 +19,8 @@ export interface RequestSink {
   /** The client is slow: hold the response back. Pairs with `resume`; calling it twice counts once. */
   pause(): void;
   resume(): void;
+  /** What a terminal tells about itself, live; absent on what is not an upstream. */
+  readonly facts?: UpstreamFacts;
 }
 
 /** Takes a response. Calls after the end or after `reset` have no effect. */

@@ -1,0 +1,155 @@
+import type { Configuration, RouteConfiguration } from "../config/schema.ts";
+import { application, type Upstreams } from "../egress/upstreams.ts";
+import type { PluginSource, PluginUse, UseOptions } from "../plugin/contract.ts";
+import type { Failure, Handler } from "../proxy/exchange.ts";
+import type { Target } from "../proxy/filter-chain.ts";
+import type { HeaderList } from "../proxy/headers.ts";
+import { pathOf, type RouteTest, routeName, routeTest } from "../proxy/route.ts";
+import { PluginsById } from "./plugins-by-id.ts";
+
+type FilterConfiguration = Configuration["ingress"]["filters"][number];
+type Destination = RouteConfiguration["to"];
+
+/** A route as requests use it. */
+export interface Route {
+  readonly name: string;
+  readonly matches: RouteTest;
+  readonly filters: readonly PluginUse[];
+  readonly timeoutMs: number;
+  /** Where this request goes, or why it cannot go there. */
+  target(request: HeaderList): Target | Failure;
+}
+
+/** One version of the routes with the plugins they use; disposed when the last stream that began on it has ended. */
+export class RoutingTable implements AsyncDisposable {
+  readonly config: Configuration["ingress"];
+  readonly #routes: readonly Route[];
+  readonly #uses: readonly PluginUse[];
+  readonly #owned: AsyncDisposableStack;
+  #streams = 0;
+  #retired: (() => void) | undefined;
+
+  private constructor(
+    config: Configuration["ingress"],
+    routes: readonly Route[],
+    uses: readonly PluginUse[],
+    owned: AsyncDisposableStack,
+  ) {
+    this.config = config;
+    this.#routes = routes;
+    this.#uses = uses;
+    this.#owned = owned;
+  }
+
+  /** Rejects when an expression, a weight or a plugin's configuration is not acceptable; then nothing is kept. */
+  static async build(
+    config: Configuration["ingress"],
+    plugins: PluginSource,
+    upstreams: Upstreams,
+  ): Promise<RoutingTable> {
+    await using building = new AsyncDisposableStack();
+    const uses: PluginUse[] = [];
+    const use = async (plugin: string, options: UseOptions): Promise<PluginUse> => {
+      const opened = building.use(await plugins.use(plugin, options));
+      uses.push(opened);
+      return opened;
+    };
+    const byId = building.use(new PluginsById(plugins));
+    const everywhere = await usesOf(config.filters, use);
+    const routes: Route[] = [];
+    for (const entry of config.routes) {
+      routes.push({
+        name: routeName(entry.match),
+        matches: routeTest(entry.match),
+        filters: [...everywhere, ...(await usesOf(entry.filters, use))],
+        timeoutMs: entry.timeout,
+        target: await targetOf(entry.to, { use, byId, upstreams }),
+      });
+    }
+    return new RoutingTable(config, routes, uses, building.move());
+  }
+
+  /** The first route that matches. */
+  find(request: HeaderList): Route | undefined {
+    const path = pathOf(request.get(":path") ?? "");
+    return this.#routes.find((route) => route.matches(request, path));
+  }
+
+  /** Names of the plugins that cannot serve now. */
+  missing(): readonly string[] {
+    return [...new Set(this.#uses.filter((use) => !use.ready).map((use) => use.plugin))];
+  }
+
+  begin(): void {
+    this.#streams += 1;
+  }
+
+  end(): void {
+    this.#streams -= 1;
+    if (this.#streams === 0) this.#retired?.();
+  }
+
+  /** Waits for the streams on this table, then lets its plugins go. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#streams > 0) {
+      await new Promise<void>((resolve) => {
+        this.#retired = resolve;
+      });
+    }
+    await this.#owned.disposeAsync();
+  }
+}
+
+interface Sources {
+  readonly use: (plugin: string, options: UseOptions) => Promise<PluginUse>;
+  readonly byId: PluginsById;
+  readonly upstreams: Upstreams;
+}
+
+async function usesOf(filters: readonly FilterConfiguration[], use: Sources["use"]): Promise<PluginUse[]> {
+  const uses: PluginUse[] = [];
+  for (const filter of filters) {
+    const configuration = "configuration" in filter ? { configuration: filter.configuration } : {};
+    const fail = "fail" in filter && filter.fail !== undefined ? { fail: filter.fail } : {};
+    uses.push(await use(filter.plugin, { ...configuration, ...fail }));
+  }
+  return uses;
+}
+
+async function targetOf(to: Destination, { use, byId, upstreams }: Sources): Promise<Route["target"]> {
+  if (Array.isArray(to)) return weighted(to, upstreams);
+  if ("plugin" in to) return always({ kind: "service", use: await use(to.plugin, {}) });
+  if ("app" in to) return always({ kind: "handler", handler: upstreams.handler(application) });
+  if ("upstream" in to) return always({ kind: "handler", handler: upstreams.handler(to.upstream) });
+  return (request) => {
+    const id = request.get("id");
+    return id === undefined ? withoutId : { kind: "service", use: () => byId.find(id) };
+  };
+}
+
+const withoutId: Failure = {
+  status: 400,
+  details: "plugin_id_missing",
+  message: "the request header 'id' must name a plugin",
+};
+
+function always(target: Target): Route["target"] {
+  return () => target;
+}
+
+function weighted(choices: readonly { upstream: string; weight: number }[], upstreams: Upstreams): Route["target"] {
+  const total = choices.reduce((sum, choice) => sum + choice.weight, 0);
+  if (total === 0) throw new Error("the weights of a route's upstreams add up to 0; at least one must be above");
+  const bounds: { below: number; handler: Handler }[] = [];
+  let below = 0;
+  for (const { upstream, weight } of choices) {
+    below += weight;
+    bounds.push({ below, handler: upstreams.handler(upstream) });
+  }
+  return () => {
+    const drawn = Math.random() * total;
+    const choice = bounds.find((bound) => drawn < bound.below) ?? bounds.at(-1);
+    if (choice === undefined) throw new Error("a route has no upstreams");
+    return { kind: "handler", handler: choice.handler };
+  };
+}

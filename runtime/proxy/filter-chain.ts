@@ -1,0 +1,475 @@
+import type { Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
+import type { PluginError } from "../plugin/plugin-error.ts";
+import type { Log } from "../telemetry/log.ts";
+import { ChunkedBody } from "./body-buffer.ts";
+import type { Failure, Handler, RequestSink, ResponseFlag, ResponseSink } from "./exchange.ts";
+import { FilterSlot, type LateUse, type ServiceAnswer, type SlotChain } from "./filter-slot.ts";
+import { faultOfFields, faultOfRequest, HeaderList, statusOf } from "./headers.ts";
+import { cleanTrailers } from "./hop-by-hop.ts";
+import { formLocalReply, replyTo } from "./local-reply.ts";
+import { Outlet } from "./outlet.ts";
+import { serviceAnswer } from "./service-answer.ts";
+import type { Stream } from "./stream.ts";
+
+/** Where a request goes when the filters let it pass. */
+export type Target =
+  | { readonly kind: "handler"; readonly handler: Handler }
+  | { readonly kind: "service"; readonly use: PluginUse | LateUse };
+
+export interface FilterChainOptions {
+  readonly stream: Stream;
+  /** In the order of the request. */
+  readonly filters: readonly PluginUse[];
+  readonly target: Target;
+  readonly client: ResponseSink;
+  /** Most of a body that a filter may hold back; beyond it a request is answered 413, a response replaced by 500. */
+  readonly maxBufferBytes: number;
+  readonly maxBodyBytes: number | undefined;
+  /** Longest time from the end of the request to the end of the response; 0 is no limit. */
+  readonly timeoutMs: number;
+  readonly log: Log;
+  /** Called once, last, after the filters have ended. */
+  readonly finished: (chain: FilterChain) => void;
+}
+
+/**
+ * Drives one exchange through its filters: the request in order to the target, the response in reverse to the client.
+ * A local reply goes out through the filter that made it and those in front of it; once a response was on its way
+ * through the filters and has not reached the client, it goes to the client at once.
+ */
+export class FilterChain implements SlotChain {
+  readonly stream: Stream;
+  readonly maxBufferBytes: number;
+  /** What the listener pushes the rest of the request into. */
+  readonly request: RequestSink;
+  readonly #options: FilterChainOptions;
+  readonly #slots: readonly FilterSlot[];
+  readonly #handler: Handler;
+  readonly #toTarget: Outlet;
+  readonly #toClient: Outlet;
+  #target: RequestSink | undefined;
+  /** Index of the last slot whose request head arrived. */
+  #reached = -1;
+  #requestArrived = false;
+  #requestClosed = false;
+  #response: "awaited" | "entered" | "sent" = "awaited";
+  #responseFromTarget = true;
+  #over = false;
+  #requestHolds = 0;
+  #responseHolds = 0;
+  #targetHolds = false;
+  #clientHolds = false;
+  #timer: NodeJS.Timeout | undefined;
+  #quietSweeps = 0;
+
+  constructor(options: FilterChainOptions) {
+    this.#options = options;
+    this.stream = options.stream;
+    this.maxBufferBytes = options.maxBufferBytes;
+    const { filters, target } = options;
+    const slots = filters.map((use, index) => new FilterSlot(index, this, use));
+    if (target.kind === "service") {
+      const answer: ServiceAnswer = { headers: HeaderList.of([[":status", "200"]]), body: new ChunkedBody() };
+      slots.push(new FilterSlot(slots.length, this, target.use, answer));
+      this.#handler = serviceAnswer(answer);
+    } else this.#handler = target.handler;
+    this.#slots = slots;
+    const filtered = slots.length > 0;
+    this.#toTarget = new Outlet(this.#targetOutlet(), filtered);
+    this.#toClient = new Outlet(this.#clientOutlet(), filtered);
+    this.request = this.#requestSink();
+  }
+
+  /** Begins with the head of the request, `stream.request`. */
+  start(endOfStream: boolean): void {
+    if (endOfStream) this.#requestEnded();
+    this.#forwardHead("request", -1, endOfStream);
+  }
+
+  /** Answers in place of the target, or resets the exchange when it is too late for that. */
+  fail(failure: Failure): void {
+    if (this.#over) return;
+    this.#flag(failure.flag);
+    if (!this.#reply(this.#reached, replyTo(failure))) this.#abort(failure);
+  }
+
+  /** Called at intervals; returns how many have passed since anything moved. */
+  sweep(): number {
+    return this.#quietSweeps++;
+  }
+
+  closed(direction: Direction): boolean {
+    return this.#over || (direction === "request" && this.#requestClosed);
+  }
+
+  passHead(slot: FilterSlot, direction: Direction, endOfStream: boolean): void {
+    if (!this.closed(direction)) this.#forwardHead(direction, slot.index, endOfStream);
+  }
+
+  passData(slot: FilterSlot, direction: Direction, chunk: Uint8Array, endOfStream: boolean): void {
+    if (!this.closed(direction)) this.#forwardData(direction, slot.index, chunk, endOfStream);
+  }
+
+  passTrailers(slot: FilterSlot, direction: Direction): void {
+    if (!this.closed(direction)) this.#forwardTrailers(direction, slot.index);
+  }
+
+  bodyChanged(direction: Direction): void {
+    (direction === "request" ? this.#toTarget : this.#toClient).changed();
+  }
+
+  hold(direction: Direction): void {
+    if (direction === "request") this.#holdRequest();
+    else this.#holdResponse();
+  }
+
+  release(direction: Direction): void {
+    if (direction === "request") this.#releaseRequest();
+    else this.#releaseResponse();
+  }
+
+  overflowed(slot: FilterSlot, direction: Direction): void {
+    const limit = `${this.maxBufferBytes} bytes that a filter may hold back`;
+    const failure =
+      direction === "request"
+        ? { status: 413, details: "request_payload_too_large", message: `the request body exceeds the ${limit}` }
+        : { status: 500, details: "response_payload_too_large", message: `the response body exceeds the ${limit}` };
+    if (!this.#reply(slot.index, replyTo(failure))) this.#abort(failure);
+  }
+
+  respond(slot: FilterSlot, reply: LocalReply): boolean {
+    if (this.#over || this.#response === "sent") return false;
+    this.stream.plugin = slot.plugin;
+    return this.#reply(slot.index, { ...reply, details: reply.details === "" ? "plugin_response" : reply.details });
+  }
+
+  resetBy(slot: FilterSlot): void {
+    if (this.#over) return;
+    this.stream.plugin = slot.plugin;
+    this.#flag("LR");
+    this.#abort({ status: 503, details: "plugin_reset", message: "a plugin reset the stream" });
+  }
+
+  failedClosed(slot: FilterSlot, error: PluginError): void {
+    if (this.#over) return;
+    this.#tell(slot, error);
+    this.stream.plugin = slot.plugin || error.plugin;
+    const unknown = error.fault === "missing" && slot.answer !== undefined && slot.plugin === "";
+    const failure = unknown
+      ? { status: 404, details: "plugin_not_found", message: "there is no such plugin" }
+      : { status: 503, details: `plugin_${error.fault}`, message: `plugin '${this.stream.plugin}' cannot serve now` };
+    if (!this.#reply(slot.index, replyTo(failure))) this.#abort(failure);
+  }
+
+  failedOpen(slot: FilterSlot, error: PluginError): void {
+    this.#tell(slot, error);
+  }
+
+  #requestSink(): RequestSink {
+    return {
+      data: (chunk, endOfStream) => {
+        if (this.closed("request")) return;
+        this.#quietSweeps = 0;
+        this.stream.bytesReceived += chunk.length;
+        if (this.stream.bytesReceived > (this.#options.maxBodyBytes ?? Number.POSITIVE_INFINITY)) {
+          this.fail(tooLarge(this.#options.maxBodyBytes));
+          return;
+        }
+        if (endOfStream) this.#requestEnded();
+        this.#forwardData("request", -1, chunk, endOfStream);
+      },
+      trailers: (trailers) => {
+        if (this.closed("request")) return;
+        this.#quietSweeps = 0;
+        cleanTrailers(trailers);
+        this.stream.requestTrailers = trailers;
+        this.#requestEnded();
+        this.#forwardTrailers("request", -1);
+      },
+      reset: () => {
+        if (this.#over) return;
+        this.#flag("DC");
+        this.stream.details = "downstream_disconnect";
+        this.#finish();
+      },
+      pause: () => {
+        if (this.#clientHolds || this.#over) return;
+        this.#clientHolds = true;
+        this.#holdResponse();
+      },
+      resume: () => {
+        if (!this.#clientHolds) return;
+        this.#quietSweeps = 0;
+        this.#clientHolds = false;
+        this.#releaseResponse();
+      },
+    };
+  }
+
+  #answered(): void {
+    const { target } = this.#options;
+    this.stream.details = target.kind === "service" ? "via_plugin" : "via_upstream";
+    if (target.kind === "service") this.stream.plugin = this.#slots.at(-1)?.plugin;
+  }
+
+  /** What the target pushes its response into. */
+  #responseSink(): ResponseSink {
+    const ignores = () => this.#over || !this.#responseFromTarget;
+    return {
+      head: (headers, endOfStream) => {
+        if (ignores() || this.#response !== "awaited") return;
+        this.#quietSweeps = 0;
+        this.#answered();
+        this.#enterResponse(headers, this.#slots.length, endOfStream);
+      },
+      data: (chunk, endOfStream) => {
+        if (ignores()) return;
+        this.#quietSweeps = 0;
+        this.#forwardData("response", this.#slots.length, chunk, endOfStream);
+      },
+      trailers: (trailers) => {
+        if (ignores()) return;
+        cleanTrailers(trailers);
+        this.stream.responseTrailers = trailers;
+        this.#forwardTrailers("response", this.#slots.length);
+      },
+      reset: (failure) => {
+        if (ignores()) return;
+        this.fail(failure);
+      },
+      pause: () => {
+        if (this.#targetHolds || ignores()) return;
+        this.#targetHolds = true;
+        this.#holdRequest();
+      },
+      resume: () => {
+        if (!this.#targetHolds) return;
+        this.#quietSweeps = 0;
+        this.#targetHolds = false;
+        this.#releaseRequest();
+      },
+    };
+  }
+
+  #forwardHead(direction: Direction, from: number, endOfStream: boolean): void {
+    if (direction === "request") {
+      const slot = this.#slots[from + 1];
+      if (slot === undefined) this.#toTarget.head(this.stream.request, endOfStream);
+      else {
+        this.#reached = slot.index;
+        slot.arriveHead("request", endOfStream);
+      }
+      return;
+    }
+    const slot = this.#slots[from - 1];
+    if (slot !== undefined) slot.arriveHead("response", endOfStream);
+    else if (this.stream.response !== undefined) this.#toClient.head(this.stream.response, endOfStream);
+  }
+
+  #forwardData(direction: Direction, from: number, chunk: Uint8Array, endOfStream: boolean): void {
+    const slot = this.#slots[direction === "request" ? from + 1 : from - 1];
+    if (slot !== undefined) slot.arriveData(direction, chunk, endOfStream);
+    else if (direction === "request") this.#toTarget.data(chunk, endOfStream);
+    else this.#toClient.data(chunk, endOfStream);
+  }
+
+  #forwardTrailers(direction: Direction, from: number): void {
+    const slot = this.#slots[direction === "request" ? from + 1 : from - 1];
+    const { requestTrailers, responseTrailers } = this.stream;
+    if (slot !== undefined) slot.arriveTrailers(direction);
+    else if (direction === "request" && requestTrailers !== undefined) this.#toTarget.trailers(requestTrailers);
+    else if (direction === "response" && responseTrailers !== undefined) this.#toClient.trailers(responseTrailers);
+  }
+
+  #targetOutlet() {
+    return {
+      head: (headers: HeaderList, endOfStream: boolean) => this.#openTarget(headers, endOfStream),
+      data: (chunk: Uint8Array, endOfStream: boolean) => {
+        this.#target?.data(chunk, endOfStream);
+      },
+      trailers: (trailers: HeaderList) => {
+        if (trailers.changed && faultOfFields(trailers) !== undefined) this.#target?.data(new Uint8Array(0), true);
+        else this.#target?.trailers(trailers);
+      },
+      mismatched: () =>
+        this.fail({ status: 500, details: "request_length_changed", message: "a filter changed the request's length" }),
+    };
+  }
+
+  #openTarget(headers: HeaderList, endOfStream: boolean): void {
+    const fault = headers.changed ? faultOfRequest(headers) : undefined;
+    if (fault !== undefined) {
+      this.fail({
+        status: 500,
+        details: "invalid_request_from_filter",
+        message: `a filter broke the request: ${fault}`,
+      });
+      return;
+    }
+    const target = this.#handler(headers, endOfStream, this.#responseSink());
+    this.#target = target;
+    this.stream.upstream = target.facts;
+    if (this.#over || !this.#responseFromTarget) target.reset();
+    else if (this.#responseHolds > 0) target.pause();
+  }
+
+  #clientOutlet() {
+    const { client } = this.#options;
+    return {
+      head: (headers: HeaderList, endOfStream: boolean) => {
+        const fault = headers.changed ? faultOfResponse(headers) : undefined;
+        if (fault !== undefined) {
+          const message = `a filter broke the response: ${fault}`;
+          this.fail({ status: 500, details: "invalid_response_from_filter", message });
+          return;
+        }
+        this.#response = "sent";
+        this.stream.status = statusOf(headers) ?? 0;
+        client.head(headers, endOfStream);
+        if (endOfStream) this.#finish();
+      },
+      data: (chunk: Uint8Array, endOfStream: boolean) => {
+        if (this.#over) return;
+        this.stream.bytesSent += chunk.length;
+        client.data(chunk, endOfStream);
+        if (endOfStream) this.#finish();
+      },
+      trailers: (trailers: HeaderList) => {
+        if (this.#over) return;
+        if (trailers.changed && faultOfFields(trailers) !== undefined) client.data(new Uint8Array(0), true);
+        else client.trailers(trailers);
+        this.#finish();
+      },
+      mismatched: () =>
+        this.fail({
+          status: 500,
+          details: "response_length_changed",
+          message: "a filter changed the response's length",
+        }),
+    };
+  }
+
+  /** Sends a local reply out from the slot at `from`; false when a response went out already. */
+  #reply(from: number, reply: LocalReply): boolean {
+    if (this.#over || this.#response === "sent") return false;
+    const direct = this.#response === "entered";
+    this.stream.details = reply.details;
+    this.#closeRequest();
+    const { head, body } = formLocalReply(this.stream.request, reply);
+    const silent = body.length === 0 || this.stream.method === "HEAD";
+    if (direct) {
+      this.#sendDirect(head, silent ? undefined : body);
+      return true;
+    }
+    this.#enterResponse(head, from + 1, silent);
+    if (!silent) this.#forwardData("response", from + 1, body, true);
+    return true;
+  }
+
+  #sendDirect(head: HeaderList, body: Uint8Array | undefined): void {
+    const { client } = this.#options;
+    this.stream.response = head;
+    this.#response = "sent";
+    const broken = head.changed && faultOfFields(head) !== undefined;
+    const sent = broken ? HeaderList.of([[":status", "500"]]) : head;
+    this.stream.status = statusOf(sent) ?? 500;
+    client.head(sent, body === undefined || broken);
+    if (body !== undefined && !broken) {
+      this.stream.bytesSent += body.length;
+      client.data(body, true);
+    }
+    this.#finish();
+  }
+
+  #enterResponse(headers: HeaderList, from: number, endOfStream: boolean): void {
+    this.#response = "entered";
+    this.stream.response = headers;
+    this.#forwardHead("response", from, endOfStream);
+  }
+
+  /** No more of the request is wanted, neither here nor at the target. */
+  #closeRequest(): void {
+    this.#requestClosed = true;
+    this.#responseFromTarget = false;
+    this.#target?.reset();
+    if (this.#requestHolds > 0) this.#options.client.resume();
+    this.#requestHolds = 0;
+    this.#targetHolds = false;
+  }
+
+  #abort(failure: Failure): void {
+    if (this.#over) return;
+    this.stream.details = failure.details;
+    this.#options.client.reset(failure);
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    // A no-op for a target that has sent all of its response and taken all of the request.
+    this.#target?.reset();
+    if (this.#requestHolds > 0) this.#options.client.resume();
+    for (const slot of this.#slots) slot.end();
+    this.#options.finished(this);
+  }
+
+  #requestEnded(): void {
+    this.#requestArrived = true;
+    const { timeoutMs } = this.#options;
+    if (timeoutMs <= 0 || this.#over) return;
+    this.#timer = setTimeout(() => {
+      this.fail({ status: 504, details: "response_timeout", message: "upstream request timeout", flag: "UT" });
+    }, timeoutMs);
+  }
+
+  /** Whether the client has sent all of its request. */
+  get requestArrived(): boolean {
+    return this.#requestArrived;
+  }
+
+  #holdRequest(): void {
+    this.#requestHolds += 1;
+    if (this.#requestHolds === 1 && !this.closed("request")) this.#options.client.pause();
+  }
+
+  #releaseRequest(): void {
+    if (this.#requestHolds === 0) return;
+    this.#requestHolds -= 1;
+    if (this.#requestHolds === 0) this.#options.client.resume();
+  }
+
+  #holdResponse(): void {
+    this.#responseHolds += 1;
+    if (this.#responseHolds === 1) this.#target?.pause();
+  }
+
+  #releaseResponse(): void {
+    if (this.#responseHolds === 0) return;
+    this.#responseHolds -= 1;
+    if (this.#responseHolds === 0) this.#target?.resume();
+  }
+
+  #flag(flag: ResponseFlag | undefined): void {
+    if (flag !== undefined) this.stream.flags.add(flag);
+  }
+
+  #tell(slot: FilterSlot, error: PluginError): void {
+    const fields = { plugin: slot.plugin || error.plugin, version: error.version, fault: error.fault };
+    // A missing plugin is known from readiness; telling it for each request would only fill the log.
+    if (error.fault === "missing" || error.fault === "budget") this.#options.log.debug(fields, error.message);
+    else this.#options.log.warn({ ...fields, requestId: this.stream.requestId }, error.message);
+  }
+}
+
+/** What to tell a client whose body is larger than the listener takes. */
+export function tooLarge(maxBytes: number | undefined): Failure {
+  const message = `the request body exceeds the limit of ${maxBytes} bytes`;
+  return { status: 413, details: "request_payload_too_large", message };
+}
+
+function faultOfResponse(headers: HeaderList): string | undefined {
+  if (statusOf(headers) === undefined) return "':status' is missing or not a status of a final response";
+  return faultOfFields(headers);
+}

@@ -1,0 +1,454 @@
+import type {
+  BodyBuffer,
+  Direction,
+  FilterAction,
+  HeaderMap,
+  LocalReply,
+  PluginUse,
+  PropertyValue,
+  StreamFilter,
+  StreamHost,
+  StreamMap,
+} from "../plugin/contract.ts";
+import { PluginError } from "../plugin/plugin-error.ts";
+import { attributeOf } from "./attributes.ts";
+import { ChunkedBody } from "./body-buffer.ts";
+import { noBytes } from "./exchange.ts";
+import type { HeaderList } from "./headers.ts";
+import type { Stream } from "./stream.ts";
+
+/** What a slot needs of the chain it sits in. */
+export interface SlotChain {
+  readonly stream: Stream;
+  readonly maxBufferBytes: number;
+  /** The direction is over: nothing of it is shown or passed on any more. */
+  closed(direction: Direction): boolean;
+  passHead(slot: FilterSlot, direction: Direction, endOfStream: boolean): void;
+  passData(slot: FilterSlot, direction: Direction, chunk: Uint8Array, endOfStream: boolean): void;
+  passTrailers(slot: FilterSlot, direction: Direction): void;
+  bodyChanged(direction: Direction): void;
+  hold(direction: Direction): void;
+  release(direction: Direction): void;
+  overflowed(slot: FilterSlot, direction: Direction): void;
+  /** False when it is too late for a reply. */
+  respond(slot: FilterSlot, reply: LocalReply): boolean;
+  resetBy(slot: FilterSlot): void;
+  failedClosed(slot: FilterSlot, error: PluginError): void;
+  failedOpen(slot: FilterSlot, error: PluginError): void;
+}
+
+/** A use that is looked up when a request comes to it; rejects with PluginError when there is none. */
+export type LateUse = () => PluginUse | Promise<PluginUse>;
+
+/** What a plugin of kind service fills while it takes the request. */
+export interface ServiceAnswer {
+  readonly headers: HeaderList;
+  readonly body: ChunkedBody;
+}
+
+type Step = "headers" | "body" | "trailers";
+
+/** One direction at one filter. `hold` is the callback whose `pause` has not been resumed. */
+interface Half {
+  readonly direction: Direction;
+  head: "awaited" | "arrived" | "shown" | "passed";
+  /** The head is the whole message. */
+  headOnly: boolean;
+  hold: Step | undefined;
+  /** Shown to the filter, not passed on. */
+  readonly body: ChunkedBody;
+  /** Arrived, not shown. */
+  readonly incoming: ChunkedBody;
+  end: "awaited" | "arrived" | "shown" | "passed";
+  trailers: "awaited" | "arrived" | "shown" | "passed";
+  throttled: boolean;
+}
+
+/** While a filter cannot be shown a body, this much of it is taken before its source is held back. */
+const throttleBytes = 64 * 1024;
+
+/**
+ * One filter on one exchange: keeps what its callbacks have not let pass, and is the host that the guest reaches. What the
+ * guest asks for in the middle of a callback is done when that callback has ended.
+ */
+export class FilterSlot implements StreamHost {
+  readonly index: number;
+  readonly answer: ServiceAnswer | undefined;
+  readonly #chain: SlotChain;
+  readonly #source: PluginUse | LateUse;
+  #use: PluginUse | undefined;
+  #filter: StreamFilter | undefined;
+  /** `opening` and `suspended` wait for somebody else; nothing is shown meanwhile, as during `running`. */
+  #phase: "new" | "opening" | "idle" | "running" | "suspended" | "bypassed" | "ended" = "new";
+  #shown: { readonly half: Half; readonly step: Step } | undefined;
+  readonly #request = newHalf("request");
+  readonly #response = newHalf("response");
+  readonly #resumed = new Set<Direction>();
+  #reply: LocalReply | undefined;
+  #resetWanted = false;
+  #failure: PluginError | undefined;
+
+  constructor(index: number, chain: SlotChain, source: PluginUse | LateUse, answer?: ServiceAnswer) {
+    this.index = index;
+    this.#chain = chain;
+    this.#source = source;
+    this.answer = answer;
+  }
+
+  /** Name of the plugin; empty as long as it is not known. */
+  get plugin(): string {
+    return this.#use?.plugin ?? "";
+  }
+
+  arriveHead(direction: Direction, endOfStream: boolean): void {
+    const half = this.#half(direction);
+    half.head = "arrived";
+    half.headOnly = endOfStream;
+    if (endOfStream) half.end = "arrived";
+    this.#pump(half);
+  }
+
+  arriveData(direction: Direction, chunk: Uint8Array, endOfStream: boolean): void {
+    const half = this.#half(direction);
+    half.incoming.append(chunk);
+    if (endOfStream) half.end = "arrived";
+    this.#pump(half);
+    if (!half.throttled && half.incoming.length >= Math.min(throttleBytes, this.#chain.maxBufferBytes)) {
+      half.throttled = true;
+      this.#chain.hold(direction);
+    }
+  }
+
+  arriveTrailers(direction: Direction): void {
+    const half = this.#half(direction);
+    half.trailers = "arrived";
+    this.#pump(half);
+  }
+
+  /** The exchange is over, whatever happened. */
+  end(): void {
+    const alive = this.#phase === "idle" || this.#phase === "running" || this.#phase === "suspended";
+    if (alive) {
+      // Maps and attributes stay readable while the guest logs.
+      try {
+        this.#filter?.end();
+      } catch (error) {
+        this.#chain.failedOpen(this, asPluginError(error, this.plugin, "threw when its stream ended"));
+      }
+    }
+    this.#phase = "ended";
+    this.#filter = undefined;
+    for (const half of [this.#request, this.#response]) {
+      half.body.clear();
+      half.incoming.clear();
+    }
+  }
+
+  headers(map: StreamMap): HeaderMap | undefined {
+    if (this.#phase === "ended") return undefined;
+    const { stream } = this.#chain;
+    switch (map) {
+      case "request-headers":
+        return stream.request;
+      case "request-trailers":
+        return this.#request.trailers === "awaited" ? undefined : stream.requestTrailers;
+      case "response-headers":
+        if (this.answer !== undefined) return this.answer.headers;
+        return this.#responseVisible() ? stream.response : undefined;
+      case "response-trailers":
+        return this.#responseVisible() && this.#response.trailers !== "awaited" ? stream.responseTrailers : undefined;
+    }
+  }
+
+  body(direction: Direction): BodyBuffer | undefined {
+    if (this.#phase === "ended") return undefined;
+    if (direction === "response" && this.answer !== undefined) return this.answer.body;
+    const half = this.#half(direction);
+    const visible = (this.#shown?.half === half && this.#shown.step === "body") || half.hold === "body";
+    return visible ? half.body : undefined;
+  }
+
+  resume(direction: Direction): void {
+    const half = this.#half(direction);
+    if (this.#phase === "running" || this.#phase === "suspended") this.#resumed.add(direction);
+    else if (this.#phase === "idle") this.#release(half);
+  }
+
+  settle(action: "continue" | "pause"): void {
+    if (this.#phase !== "suspended") return;
+    this.#finish(action);
+    this.#pump(this.#request);
+    this.#pump(this.#response);
+  }
+
+  respond(reply: LocalReply): void {
+    // The body may be a view of the guest's memory.
+    const kept = { ...reply, body: Uint8Array.from(reply.body) };
+    if (this.#phase === "running" || this.#phase === "suspended") this.#reply ??= kept;
+    else if (this.#phase === "idle") this.#chain.respond(this, kept);
+  }
+
+  reset(): void {
+    if (this.#phase === "running" || this.#phase === "suspended") this.#resetWanted = true;
+    else if (this.#phase === "idle") this.#chain.resetBy(this);
+  }
+
+  failed(error: PluginError): void {
+    if (this.#phase === "running") this.#failure ??= error;
+    else if (this.#phase === "idle" || this.#phase === "suspended") this.#fail(error);
+  }
+
+  property(path: readonly string[]): PropertyValue | undefined {
+    return this.#phase === "ended" ? undefined : attributeOf(this.#chain.stream, path);
+  }
+
+  setProperty(path: readonly string[], value: Uint8Array): void {
+    if (this.#phase !== "ended") this.#chain.stream.keep(path, value);
+  }
+
+  #half(direction: Direction): Half {
+    return direction === "request" ? this.#request : this.#response;
+  }
+
+  #responseVisible(): boolean {
+    return this.#response.head !== "awaited" || this.#chain.closed("response");
+  }
+
+  /** Shows the filter what it may be shown now, and passes on what it lets go. */
+  #pump(half: Half): void {
+    while (!this.#chain.closed(half.direction)) {
+      if (this.#skips(half)) {
+        this.#passAll(half);
+        break;
+      }
+      if (this.#phase === "new") {
+        this.#open();
+        continue;
+      }
+      const step = this.#phase === "idle" ? nextStep(half) : undefined;
+      if (step === undefined) break;
+      this.#show(half, step);
+    }
+    this.#unthrottle(half);
+  }
+
+  #skips(half: Half): boolean {
+    if (this.#phase === "bypassed") return true;
+    // A service has no part in its response, nor has a filter in that of a request it never saw.
+    return half === this.#response && (this.answer !== undefined || this.#phase === "new");
+  }
+
+  #open(): void {
+    const use = typeof this.#source === "function" ? this.#source() : this.#source;
+    if (!(use instanceof Promise)) {
+      this.#openOn(use);
+      return;
+    }
+    this.#phase = "opening";
+    use.then(
+      (found) => this.#opened(found),
+      (error: unknown) => this.#fail(asPluginError(error, "", "could not be found")),
+    );
+  }
+
+  #opened(use: PluginUse): void {
+    if (this.#phase !== "opening") return;
+    this.#openOn(use);
+    this.#pump(this.#request);
+    this.#pump(this.#response);
+  }
+
+  #openOn(use: PluginUse): void {
+    this.#use = use;
+    this.#phase = "running";
+    try {
+      this.#filter = use.open(this);
+      this.#phase = "idle";
+    } catch (error) {
+      this.#fail(asPluginError(error, use.plugin, "could not begin a stream"));
+      return;
+    }
+    // A guest may answer, or die, while its context is made.
+    this.#doWanted();
+  }
+
+  #show(half: Half, step: Step): void {
+    const filter = this.#filter;
+    if (filter === undefined) return;
+    this.#phase = "running";
+    this.#shown = { half, step };
+    let action: FilterAction = "continue";
+    try {
+      action = half.direction === "request" ? this.#showRequest(filter, step) : this.#showResponse(filter, step);
+    } catch (error) {
+      this.#failure ??= asPluginError(error, this.plugin, "threw in a callback");
+    }
+    if (action === "suspended" && this.#failure === undefined) this.#phase = "suspended";
+    else this.#finish(action === "pause" ? "pause" : "continue");
+  }
+
+  #showRequest(filter: StreamFilter, step: Step): FilterAction {
+    const half = this.#request;
+    if (step === "headers") return filter.requestHeaders(showHead(half));
+    return step === "body" ? filter.requestBody(showBody(half)) : showTrailers(half, () => filter.requestTrailers());
+  }
+
+  #showResponse(filter: StreamFilter, step: Step): FilterAction {
+    const half = this.#response;
+    if (step === "headers") return filter.responseHeaders(showHead(half));
+    return step === "body" ? filter.responseBody(showBody(half)) : showTrailers(half, () => filter.responseTrailers());
+  }
+
+  /** A callback ended. */
+  #finish(action: "continue" | "pause"): void {
+    const shown = this.#shown;
+    this.#shown = undefined;
+    this.#phase = "idle";
+    const answered = this.#reply !== undefined;
+    if (this.#doWanted() || shown === undefined) return;
+    if (answered && action === "pause") {
+      // Too late for its answer, and what it wanted to stop must not go on either.
+      this.#chain.resetBy(this);
+      return;
+    }
+    const { half, step } = shown;
+    const resumed = this.#resumed.delete(half.direction);
+    const other = half === this.#request ? this.#response : this.#request;
+    if (!this.#chain.closed(half.direction)) {
+      if (action === "continue" || resumed) this.#letPass(half, step);
+      else this.#keep(half, step);
+    }
+    if (this.#resumed.delete(other.direction)) this.#release(other);
+  }
+
+  /** Does what the guest, or its end, asked for during a callback; whether that decides the exchange. */
+  #doWanted(): boolean {
+    const failure = this.#failure;
+    const reply = this.#reply;
+    this.#reply = undefined;
+    if (failure !== undefined) this.#fail(failure);
+    else if (this.#resetWanted) this.#chain.resetBy(this);
+    else return reply !== undefined && this.#chain.respond(this, reply);
+    return true;
+  }
+
+  #keep(half: Half, step: Step): void {
+    half.hold = step;
+    if (half.body.length > this.#chain.maxBufferBytes) this.#chain.overflowed(this, half.direction);
+  }
+
+  #letPass(half: Half, step: Step): void {
+    half.hold = undefined;
+    if (step === "headers") {
+      this.#passHead(half);
+      return;
+    }
+    this.#passBody(half);
+    if (step === "trailers") this.#passTrailers(half);
+  }
+
+  #release(half: Half): void {
+    if (half.hold === undefined || this.#chain.closed(half.direction)) return;
+    this.#letPass(half, half.hold);
+    this.#pump(half);
+  }
+
+  #passHead(half: Half): void {
+    half.head = "passed";
+    if (half.headOnly) half.end = "passed";
+    this.#chain.passHead(this, half.direction, half.headOnly);
+  }
+
+  /** Passes on what was shown of the body, and its end when that was shown. */
+  #passBody(half: Half): void {
+    const ends = half.end === "shown";
+    if (ends) half.end = "passed";
+    if (half.body.changed) this.#chain.bodyChanged(half.direction);
+    const chunks = half.body.take();
+    let left = chunks.length;
+    for (const chunk of chunks) {
+      left -= 1;
+      this.#chain.passData(this, half.direction, chunk, ends && left === 0);
+    }
+    if (ends && chunks.length === 0) this.#chain.passData(this, half.direction, noBytes, true);
+  }
+
+  #passTrailers(half: Half): void {
+    half.trailers = "passed";
+    this.#chain.passTrailers(this, half.direction);
+  }
+
+  /** Passes on whatever is here as if there were no filter. */
+  #passAll(half: Half): void {
+    if (half.head === "awaited") return;
+    half.hold = undefined;
+    if (half.head !== "passed") this.#passHead(half);
+    showBody(half);
+    this.#passBody(half);
+    if (half.trailers === "arrived" || half.trailers === "shown") this.#passTrailers(half);
+  }
+
+  #unthrottle(half: Half): void {
+    if (!half.throttled || (half.incoming.length > 0 && !this.#chain.closed(half.direction))) return;
+    half.throttled = false;
+    this.#chain.release(half.direction);
+  }
+
+  /** The plugin is out of this exchange; its fail policy decides how the exchange goes on. */
+  #fail(error: PluginError): void {
+    if (this.#phase === "ended" || this.#phase === "bypassed") return;
+    this.#phase = "bypassed";
+    this.#filter = undefined;
+    this.#shown = undefined;
+    if (this.answer !== undefined || this.#use?.fail !== "open") {
+      this.#chain.failedClosed(this, error);
+      return;
+    }
+    this.#chain.failedOpen(this, error);
+    this.#pump(this.#request);
+    this.#pump(this.#response);
+  }
+}
+
+function newHalf(direction: Direction): Half {
+  return {
+    direction,
+    head: "awaited",
+    headOnly: false,
+    hold: undefined,
+    body: new ChunkedBody(),
+    incoming: new ChunkedBody(),
+    end: "awaited",
+    trailers: "awaited",
+    throttled: false,
+  };
+}
+
+function nextStep(half: Half): Step | undefined {
+  if (half.head === "arrived") return "headers";
+  if (half.head !== "passed" || half.hold === "trailers") return undefined;
+  if (half.incoming.length > 0 || half.end === "arrived") return "body";
+  return half.trailers === "arrived" ? "trailers" : undefined;
+}
+
+function showHead(half: Half): boolean {
+  half.head = "shown";
+  if (half.headOnly) half.end = "shown";
+  return half.headOnly;
+}
+
+function showBody(half: Half): boolean {
+  half.body.appendAll(half.incoming);
+  if (half.end === "arrived") half.end = "shown";
+  return half.end === "shown";
+}
+
+function showTrailers(half: Half, show: () => FilterAction): FilterAction {
+  half.trailers = "shown";
+  return show();
+}
+
+function asPluginError(error: unknown, plugin: string, what: string): PluginError {
+  if (error instanceof PluginError) return error;
+  return new PluginError(plugin, "", "trap", `plugin '${plugin}' ${what}: ${String(error)}`, { cause: error });
+}

@@ -1,0 +1,73 @@
+import type { LocalReply } from "../plugin/contract.ts";
+import type { Failure } from "./exchange.ts";
+import { HeaderList } from "./headers.ts";
+import { isHopByHop } from "./hop-by-hop.ts";
+
+/** The reply that tells a client of a failure: one line of text. */
+export function replyTo(failure: Failure): LocalReply {
+  return {
+    status: failure.status,
+    details: failure.details,
+    headers: [["content-type", "text/plain; charset=utf-8"]],
+    body: Buffer.from(`${failure.message}\n`),
+  };
+}
+
+/**
+ * Head and body of a local reply to this request. A gRPC request gets its error where gRPC looks for it; a text body
+ * gets a content type; fields of a plugin that would break the framing are left out.
+ */
+export function formLocalReply(request: HeaderList, reply: LocalReply): { head: HeaderList; body: Uint8Array } {
+  if (isGrpc(request)) return formGrpcReply(reply);
+  const head = HeaderList.of([[":status", String(validStatus(reply.status))]]);
+  addFields(head, reply.headers);
+  if (reply.body.length > 0 && !head.has("content-type")) head.set("content-type", "text/plain");
+  if (reply.status !== 204 && reply.status !== 304) head.set("content-length", String(reply.body.length));
+  return { head, body: reply.status === 204 || reply.status === 304 ? reply.body.subarray(0, 0) : reply.body };
+}
+
+function formGrpcReply(reply: LocalReply): { head: HeaderList; body: Uint8Array } {
+  const head = HeaderList.of([[":status", "200"]]);
+  addFields(head, reply.headers);
+  head.set("content-type", "application/grpc");
+  head.set("grpc-status", String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
+  const message = Buffer.from(reply.body).toString("utf8").trimEnd();
+  if (message !== "") head.set("grpc-message", encodeURIComponent(message.toWellFormed()).replaceAll("%20", " "));
+  return { head, body: reply.body.subarray(0, 0) };
+}
+
+function addFields(head: HeaderList, fields: LocalReply["headers"]): void {
+  for (const [name, value] of fields) {
+    const key = name.toLowerCase();
+    if (key !== "content-length" && !key.startsWith(":") && !isHopByHop(key)) head.add(key, value);
+  }
+}
+
+function isGrpc(request: HeaderList): boolean {
+  return /^application\/grpc(\+|;|$)/.test(request.get("content-type") ?? "");
+}
+
+function validStatus(status: number): number {
+  return Number.isInteger(status) && status >= 200 && status <= 599 ? status : 500;
+}
+
+/** https://grpc.github.io/grpc/core/md_doc_http-grpc-status-mapping.html */
+function grpcStatusOf(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return 2;
+  }
+}

@@ -1,0 +1,111 @@
+import type { AccessRecord } from "../telemetry/access-log.ts";
+import { type ConnectionFacts, type RequestSink, type ResponseFlag, responseFlags } from "./exchange.ts";
+import { type HeaderList, statusOf } from "./headers.ts";
+
+/** Most that the filters of one stream may keep with `setProperty`, in bytes. */
+const maxPropertyBytes = 1024 ** 2;
+
+/** What is known of one exchange while it goes through the proxy: for attributes, metrics and the access log. */
+export class Stream {
+  readonly connection: ConnectionFacts;
+  readonly request: HeaderList;
+  readonly requestId: string;
+  readonly startedAtMs = Date.now();
+  readonly #started = performance.now();
+  /** As the client sent them, whatever filters make of the head. */
+  readonly method: string;
+  readonly path: string;
+  readonly authority: string;
+  readonly requestHeadBytes: number;
+  requestTrailers: HeaderList | undefined;
+  response: HeaderList | undefined;
+  responseTrailers: HeaderList | undefined;
+  route: string | undefined;
+  plugin: string | undefined;
+  upstream: RequestSink["facts"];
+  bytesReceived = 0;
+  bytesSent = 0;
+  /** Of the response whose head was sent; 0 before. */
+  status = 0;
+  details = "";
+  readonly flags = new Set<ResponseFlag>();
+  readonly #properties = new Map<string, Uint8Array>();
+  #propertyBytes = 0;
+
+  constructor(connection: ConnectionFacts, request: HeaderList, requestId: string) {
+    this.connection = connection;
+    this.request = request;
+    this.requestId = requestId;
+    this.method = request.get(":method") ?? "";
+    this.path = request.get(":path") ?? "";
+    this.authority = request.get(":authority") ?? "";
+    this.requestHeadBytes = bytesOf(request);
+  }
+
+  get elapsedMs(): number {
+    return performance.now() - this.#started;
+  }
+
+  get flagBits(): bigint {
+    let bits = 0n;
+    for (const flag of this.flags) bits |= responseFlags[flag];
+    return bits;
+  }
+
+  /** Keeps a copy of the value; what goes beyond 1 MiB a stream is dropped. */
+  keep(path: readonly string[], value: Uint8Array): void {
+    const key = path.join("\0");
+    const bytes = this.#propertyBytes - (this.#properties.get(key)?.length ?? -key.length) + value.length;
+    if (bytes > maxPropertyBytes) return;
+    this.#propertyBytes = bytes;
+    this.#properties.set(key, Uint8Array.from(value));
+  }
+
+  kept(path: readonly string[]): Uint8Array | undefined {
+    return this.#properties.get(path.join("\0"));
+  }
+
+  record(): AccessRecord {
+    const { connection } = this;
+    const userAgent = this.request.get("user-agent");
+    return {
+      startedAtMs: this.startedAtMs,
+      durationMs: this.elapsedMs,
+      protocol: connection.protocol,
+      method: this.method,
+      path: this.path,
+      authority: this.authority,
+      ...(this.route === undefined ? {} : { route: this.route }),
+      status: this.status === 0 ? 499 : this.status,
+      details: this.details,
+      flags: [...this.flags],
+      bytesReceived: this.bytesReceived,
+      bytesSent: this.bytesSent,
+      ...(this.upstream === undefined ? {} : { upstream: this.upstream.upstream }),
+      ...(this.upstream?.endpoint === undefined ? {} : { endpoint: this.upstream.endpoint }),
+      ...(this.plugin === undefined ? {} : { plugin: this.plugin }),
+      peer: hostPort(connection.remoteAddress, connection.remotePort),
+      requestId: this.requestId,
+      ...(userAgent === undefined ? {} : { userAgent }),
+    };
+  }
+}
+
+/** Bytes of the fields as text, which is what sizes of heads count. */
+export function bytesOf(headers: HeaderList | undefined): number {
+  let bytes = 0;
+  if (headers !== undefined) for (const text of headers.flat) bytes += text.length;
+  return bytes;
+}
+
+/** `address:port`, with brackets around an IPv6 address; empty for a Unix socket. */
+export function hostPort(address: string, port: number): string {
+  if (address === "") return "";
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** The status of the response head seen so far, or 0. */
+export function responseCode(stream: Stream): number {
+  if (stream.status !== 0) return stream.status;
+  return stream.response === undefined ? 0 : (statusOf(stream.response) ?? 0);
+}
