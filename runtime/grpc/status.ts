@@ -1,0 +1,47 @@
+import { status } from "@grpc/grpc-js";
+import { type ErrorCode, RuntimeError } from "../../components/error.ts";
+import { ErrorInfo, Status } from "../../proto/gen/google/rpc/status.ts";
+
+/** A failed call as gRPC tells it. */
+export interface FailedStatus {
+  readonly code: number;
+  readonly message: string;
+  /** Encoded google.rpc.Status for `grpc-status-details-bin`. */
+  readonly details: Uint8Array;
+}
+
+const domain = "outrigger";
+/** Longest message in bytes: it travels in a trailer, which peers limit. */
+const longestMessage = 2048;
+
+export const statusCodeOf = (code: ErrorCode): number => status[code];
+
+/** The name of a status code; UNKNOWN for a number that has none. */
+export function errorCodeOf(code: number): ErrorCode | "OK" {
+  const name = status[code];
+  return name === undefined ? "UNKNOWN" : (name as ErrorCode | "OK");
+}
+
+/** What the caller is told: a RuntimeError as it is, anything else without what it may give away. */
+export function failedStatus(error: unknown): FailedStatus {
+  const { code, reason, message, details } = asRuntimeError(error);
+  const text = message.length > longestMessage ? `${message.slice(0, longestMessage - 3)}...` : message;
+  const info = ErrorInfo.encode({ reason, domain, metadata: { ...details } }).finish();
+  const encoded = Status.encode({
+    code: statusCodeOf(code),
+    message: text,
+    details: [{ typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value: info }],
+  }).finish();
+  return { code: statusCodeOf(code), message: text, details: encoded };
+}
+
+/** Any failure as a RuntimeError; one that is not is INTERNAL, with the original as its cause. */
+export function asRuntimeError(error: unknown): RuntimeError {
+  if (error instanceof RuntimeError) return error;
+  if (error instanceof Error && error.name === "AbortError") {
+    return new RuntimeError("CANCELLED", "CANCELLED", "the call was cancelled", { cause: error });
+  }
+  return new RuntimeError("INTERNAL", "INTERNAL", "the runtime failed to serve the call; its log says why", {
+    cause: error,
+  });
+}
