@@ -1,0 +1,31 @@
+import type { PluginProgram } from "../plugin/contract.ts";
+import { PluginError, type PluginFault } from "../plugin/plugin-error.ts";
+import type { Meter } from "./meter.ts";
+
+/** A PluginError about the program: `plugin 'orders' 1.2.0 ` and the rest of the sentence. */
+export function pluginError(program: PluginProgram, fault: PluginFault, rest: string, cause?: unknown): PluginError {
+  const message = `plugin '${program.name}' ${program.version} ${rest}`;
+  return new PluginError(program.name, program.version, fault, message, cause === undefined ? {} : { cause });
+}
+
+/** What ended a callback that threw, or that came back with its fuel below zero. */
+export function faultOf(
+  program: PluginProgram,
+  meter: Meter,
+  where: string,
+  fuel: number,
+  cause: unknown,
+): PluginError {
+  if (meter.stopped !== undefined) {
+    const fault = meter.phase === "allocating" ? "memory" : "trap";
+    return pluginError(program, fault, `was stopped in ${where}: ${meter.stopped}`, cause);
+  }
+  if (meter.left < 0) return pluginError(program, "fuel", `used up its ${fuel} units of fuel in ${where}`, cause);
+  if (cause instanceof RangeError) return pluginError(program, "trap", `overflowed its stack in ${where}`, cause);
+  return pluginError(program, "trap", `trapped in ${where}: ${reasonOf(cause)}`, cause);
+}
+
+function reasonOf(cause: unknown): string {
+  if (cause instanceof WebAssembly.Exception) return "an exception of the guest was not caught";
+  return cause instanceof Error ? cause.message : String(cause);
+}

@@ -1,0 +1,61 @@
+/** A callback of the guest, by its name in the ABI. A guest that suspends answers with a promise. */
+export interface Callback {
+  readonly name: string;
+  readonly run: (a: number, b: number, c: number, d: number, e: number) => unknown;
+}
+
+const names = {
+  initialize: "_initialize",
+  main: "main",
+  mainVoid: "__main_void",
+  start: "_start",
+  contextCreate: "proxy_on_context_create",
+  vmStart: "proxy_on_vm_start",
+  configure: "proxy_on_configure",
+  tick: "proxy_on_tick",
+  done: "proxy_on_done",
+  log: "proxy_on_log",
+  delete: "proxy_on_delete",
+  requestHeaders: "proxy_on_request_headers",
+  requestBody: "proxy_on_request_body",
+  requestTrailers: "proxy_on_request_trailers",
+  responseHeaders: "proxy_on_response_headers",
+  responseBody: "proxy_on_response_body",
+  responseTrailers: "proxy_on_response_trailers",
+  httpCallResponse: "proxy_on_http_call_response",
+  grpcReceive: "proxy_on_grpc_receive",
+  grpcClose: "proxy_on_grpc_close",
+} as const;
+
+/** The callbacks that a guest has; those it lacks are undefined and count as done. */
+export type Callbacks = { readonly [Name in keyof typeof names]: Callback | undefined };
+
+/** What the engine uses of an instance. */
+export interface GuestExports {
+  readonly callbacks: Callbacks;
+  readonly memory: WebAssembly.Memory;
+  readonly allocate: (size: number) => number;
+}
+
+type ExportedFunction = (...parameters: number[]) => unknown;
+
+function functionOf(instance: WebAssembly.Instance, name: string): ExportedFunction | undefined {
+  const value = instance.exports[name];
+  return typeof value === "function" ? (value as ExportedFunction) : undefined;
+}
+
+/** Finds a guest's exports; throws an Error with a sentence when it lacks its memory or an allocator. */
+export function guestExports(instance: WebAssembly.Instance, suspends: boolean): GuestExports {
+  const { memory } = instance.exports;
+  if (!(memory instanceof WebAssembly.Memory)) throw new Error("it exports no memory named 'memory'");
+  const allocate = functionOf(instance, "malloc") ?? functionOf(instance, "proxy_on_memory_allocate");
+  if (allocate === undefined)
+    throw new Error("it exports no allocator; the host needs 'malloc' or 'proxy_on_memory_allocate'");
+  const callback = (name: string): Callback | undefined => {
+    const run = functionOf(instance, name);
+    if (run === undefined) return undefined;
+    return { name, run: suspends ? WebAssembly.promising(run) : run };
+  };
+  const callbacks = Object.fromEntries(Object.entries(names).map(([key, name]) => [key, callback(name)]));
+  return { callbacks: callbacks as Callbacks, memory, allocate: allocate as (size: number) => number };
+}

@@ -1,0 +1,66 @@
+import type { PropertyValue } from "../../plugin/contract.ts";
+import { Status } from "../abi.ts";
+import type { HostFunctions } from "../link.ts";
+import { encodePairs } from "../pairs.ts";
+import type { Vm } from "../vm.ts";
+
+const longestPath = 4096;
+
+/** Properties: of the plugin, of the stream, of the process. */
+export function propertyFunctions(vm: Vm): HostFunctions {
+  const { memory, meter } = vm;
+
+  /** The segments of a path; undefined when it lies outside the memory. */
+  const pathAt = (data: number, size: number): readonly string[] | undefined => {
+    const path = size >>> 0 > longestPath && memory.holds(data, size) ? "" : memory.utf8(data, size);
+    return (path?.endsWith("\0") ? path.slice(0, -1) : path)?.split("\0");
+  };
+
+  return {
+    proxy_get_property(path: number, pathSize: number, returnData: number, returnSize: number): Status {
+      meter.hostcall();
+      const segments = pathAt(path, pathSize);
+      if (segments === undefined) return Status.INVALID_MEMORY_ACCESS;
+      const value = propertyOf(vm, segments);
+      return value === undefined ? Status.NOT_FOUND : memory.give(encode(segments, value), returnData, returnSize);
+    },
+
+    proxy_set_property(path: number, pathSize: number, data: number, size: number): Status {
+      meter.hostcall();
+      const segments = pathAt(path, pathSize);
+      const value = memory.copy(data, size);
+      if (segments === undefined || value === undefined) return Status.INVALID_MEMORY_ACCESS;
+      const host = vm.stream?.host;
+      if (host === undefined) return Status.NOT_FOUND;
+      host.setProperty(segments, value);
+      return Status.OK;
+    },
+  };
+}
+
+function propertyOf(vm: Vm, path: readonly string[]): PropertyValue | undefined {
+  const { program, services, stream } = vm;
+  const [first, second] = path;
+  if (path.length === 1) {
+    if (first === "plugin_name") return program.name;
+    if (first === "plugin_root_id") return program.rootId;
+    if (first === "plugin_vm_id") return program.vmId;
+  }
+  // Envoy's name for what a plugin set.
+  if (first === "filter_state" && second?.startsWith("wasm.") === true)
+    return stream?.host?.property([second.slice("wasm.".length), ...path.slice(2)]);
+  return stream?.host?.property(path) ?? services.property(path);
+}
+
+/** As Envoy serializes values: integers and times in 8 bytes, strings as they are; those out of a message are byte strings. */
+function encode([first]: readonly string[], value: PropertyValue): Uint8Array {
+  if (typeof value === "string")
+    return Buffer.from(value, first === "request" || first === "response" ? "latin1" : "utf8");
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === "boolean") return Uint8Array.of(value ? 1 : 0);
+  if (typeof value === "object") return encodePairs(value);
+  const bytes = Buffer.alloc(8);
+  if (typeof value === "bigint") bytes.writeBigInt64LE(BigInt.asIntN(64, value));
+  else bytes.writeDoubleLE(value);
+  return bytes;
+}

@@ -1,0 +1,88 @@
+import type { Direction } from "../../plugin/contract.ts";
+import { Status, StreamType } from "../abi.ts";
+import { toFields } from "../fields.ts";
+import type { HostFunctions } from "../link.ts";
+import type { Vm } from "../vm.ts";
+
+const longestDetails = 256;
+const unsetGrpcStatus = -1;
+
+/** What ends or goes on: contexts, streams, and replies in place of what lies behind. */
+export function streamFunctions(vm: Vm): HostFunctions {
+  const { memory, meter } = vm;
+
+  return {
+    proxy_set_effective_context(id: number): Status {
+      meter.hostcall();
+      const stream = vm.contexts.get(id);
+      if (id !== vm.rootId && stream?.created !== true) return Status.BAD_ARGUMENT;
+      vm.stream = stream;
+      return Status.OK;
+    },
+
+    proxy_done(): Status {
+      meter.hostcall();
+      const { stream } = vm;
+      if (stream === undefined) return vm.completeRoot() ? Status.OK : Status.NOT_FOUND;
+      if (!vm.undone.has(stream)) return Status.NOT_FOUND;
+      vm.undone.delete(stream);
+      vm.defer(() => stream.complete());
+      return Status.OK;
+    },
+
+    proxy_continue_stream(type: number): Status {
+      meter.hostcall();
+      const direction = directionOf(type);
+      if (direction === undefined) return notHttp(type);
+      if (vm.stream === undefined) return Status.BAD_ARGUMENT;
+      vm.stream.resume(direction);
+      return Status.OK;
+    },
+
+    proxy_close_stream(type: number): Status {
+      meter.hostcall();
+      if (directionOf(type) === undefined) return notHttp(type);
+      if (vm.stream === undefined) return Status.BAD_ARGUMENT;
+      vm.stream.reset();
+      return Status.OK;
+    },
+
+    proxy_send_local_response(
+      statusCode: number,
+      details: number,
+      detailsSize: number,
+      body: number,
+      bodySize: number,
+      headers: number,
+      headersSize: number,
+      grpcStatus: number,
+    ): Status {
+      meter.hostcall();
+      const why = memory.latin1(details, detailsSize);
+      const bytes = memory.copy(body, bodySize);
+      if (why === undefined || bytes === undefined || !memory.holds(headers, headersSize))
+        return Status.INVALID_MEMORY_ACCESS;
+      const fields = toFields(memory.pairs(headers, headersSize) ?? []);
+      if (vm.stream === undefined || fields === undefined || statusCode < 200 || statusCode > 999)
+        return Status.BAD_ARGUMENT;
+      vm.stream.respond({
+        status: statusCode,
+        details: why.slice(0, longestDetails),
+        headers: fields,
+        body: bytes,
+        ...(grpcStatus === unsetGrpcStatus ? {} : { grpcStatus: grpcStatus >>> 0 }),
+      });
+      return Status.OK;
+    },
+  };
+}
+
+function directionOf(type: number): Direction | undefined {
+  if (type === StreamType.HTTP_REQUEST) return "request";
+  return type === StreamType.HTTP_RESPONSE ? "response" : undefined;
+}
+
+/** The streams of TCP exist in the ABI, but not here. */
+function notHttp(type: number): Status {
+  return type === StreamType.DOWNSTREAM || type === StreamType.UPSTREAM ? Status.UNIMPLEMENTED : Status.BAD_ARGUMENT;
+}

@@ -1,0 +1,28 @@
+import { Status } from "../abi.ts";
+import type { HostFunctions } from "../link.ts";
+import type { Vm } from "../vm.ts";
+
+const names = [
+  // Of ABI 0.1.0 only.
+  "proxy_get_configuration",
+  "proxy_continue_request",
+  "proxy_continue_response",
+  "proxy_clear_route_cache",
+  // gRPC streams.
+  "proxy_grpc_stream",
+  "proxy_grpc_send",
+  // Queues between VMs.
+  "proxy_register_shared_queue",
+  "proxy_resolve_shared_queue",
+  "proxy_enqueue_shared_queue",
+  "proxy_dequeue_shared_queue",
+];
+
+/** Hostcalls that exist, so that plugins which only may need them start, and that answer UNIMPLEMENTED. */
+export function unimplementedFunctions(vm: Vm): HostFunctions {
+  const answer = (): Status => {
+    vm.meter.hostcall();
+    return Status.UNIMPLEMENTED;
+  };
+  return Object.fromEntries(names.map((name) => [name, answer]));
+}

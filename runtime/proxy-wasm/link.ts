@@ -1,0 +1,52 @@
+import { bufferFunctions } from "./imports/buffers.ts";
+import { clockFunctions } from "./imports/clock.ts";
+import { foreignFunctions } from "./imports/foreign-function.ts";
+import { grpcCallFunctions } from "./imports/grpc-call.ts";
+import { headerFunctions } from "./imports/headers.ts";
+import { httpCallFunctions } from "./imports/http-call.ts";
+import { loggingFunctions } from "./imports/logging.ts";
+import { metricFunctions } from "./imports/metrics.ts";
+import { propertyFunctions } from "./imports/properties.ts";
+import { sharedDataFunctions } from "./imports/shared-data.ts";
+import { streamFunctions } from "./imports/streams.ts";
+import { toolchainFunctions } from "./imports/toolchain.ts";
+import { unimplementedFunctions } from "./imports/unimplemented.ts";
+import type { Vm } from "./vm.ts";
+import { wasiFunctions } from "./wasi.ts";
+
+/** Functions that a guest may import, by name; parameters are i32 as numbers and i64 as bigints. */
+export type HostFunctions = Readonly<Record<string, ((...parameters: never[]) => unknown) | WebAssembly.Suspending>>;
+
+/** Everything that a guest may import, by module and name. */
+export function hostImports(vm: Vm): Readonly<Record<string, HostFunctions>> {
+  const wasi = wasiFunctions(vm);
+  return {
+    env: {
+      ...headerFunctions(vm),
+      ...bufferFunctions(vm),
+      ...streamFunctions(vm),
+      ...propertyFunctions(vm),
+      ...httpCallFunctions(vm),
+      ...grpcCallFunctions(vm),
+      ...sharedDataFunctions(vm),
+      ...metricFunctions(vm),
+      ...loggingFunctions(vm),
+      ...clockFunctions(vm),
+      ...foreignFunctions(vm),
+      ...unimplementedFunctions(vm),
+      ...toolchainFunctions(vm),
+    },
+    wasi_snapshot_preview1: wasi,
+    wasi_unstable: wasi,
+  };
+}
+
+/** What a module imports and the host does not have, as `module.name`. */
+export function missingImports(
+  module: WebAssembly.Module,
+  imports: Readonly<Record<string, HostFunctions>>,
+): readonly string[] {
+  return WebAssembly.Module.imports(module)
+    .filter((wanted) => wanted.kind !== "function" || !Object.hasOwn(imports[wanted.module] ?? {}, wanted.name))
+    .map((wanted) => `${wanted.module}.${wanted.name}`);
+}

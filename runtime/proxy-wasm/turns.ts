@@ -1,0 +1,107 @@
+/** Work that enters a suspending guest; done when it returns or its promise resolves. It does not reject. */
+export type Turn = () => unknown;
+
+export interface TurnOptions {
+  /** Told once when the time is up before the turn ended. Without it the turn waits as long as it takes. */
+  readonly late?: () => void;
+  /** In place of the usual limit, in milliseconds. */
+  readonly limitMs?: number;
+}
+
+interface Entry {
+  readonly turn: Turn;
+  readonly since: number;
+  readonly limitMs: number;
+  late: (() => void) | undefined;
+  dropped: boolean;
+}
+
+/**
+ * Lets one call at a time into a guest that suspends: V8 would let a second one in. A turn's time includes its wait: when
+ * it is up `late` is told, and a turn that did not begin is dropped. One that has run for its whole limit is an overrun.
+ */
+export class Turns {
+  readonly #limitMs: number;
+  readonly #overrun: () => void;
+  #waiting: Entry[] = [];
+  #running: Entry | undefined;
+  #runningSince = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(limitMs: number, overrun: () => void) {
+    this.#limitMs = limitMs;
+    this.#overrun = overrun;
+  }
+
+  /** Turns that run or wait. */
+  get pending(): number {
+    return this.#waiting.length + (this.#running === undefined ? 0 : 1);
+  }
+
+  /** Begins the turn at once when the guest is free. */
+  take(turn: Turn, options: TurnOptions = {}): void {
+    if (this.#closed) return;
+    const limitMs = options.limitMs ?? this.#limitMs;
+    this.#waiting.push({ turn, since: performance.now(), limitMs, late: options.late, dropped: false });
+    this.#timer ??= setTimeout(this.#watch, limitMs);
+    if (this.#running === undefined) this.#next();
+  }
+
+  /** No turn begins any more. */
+  close(): void {
+    this.#closed = true;
+    this.#waiting = [];
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #next(): void {
+    this.#running = this.#waiting.shift();
+    if (this.#running === undefined) return;
+    this.#runningSince = performance.now();
+    void this.#run(this.#running);
+  }
+
+  async #run(entry: Entry): Promise<void> {
+    try {
+      await entry.turn();
+    } finally {
+      this.#next();
+    }
+  }
+
+  /** One timer watches over all turns: it looks again when the next of them could be late. */
+  readonly #watch = (): void => {
+    this.#timer = undefined;
+    const now = performance.now();
+    const running = this.#running;
+    if (running !== undefined && now >= this.#runningSince + running.limitMs) {
+      this.#overrun();
+      return;
+    }
+    if (running !== undefined) tellWhenLate(running, now);
+    for (const entry of this.#waiting) entry.dropped = tellWhenLate(entry, now);
+    this.#waiting = this.#waiting.filter((entry) => !entry.dropped);
+    this.#watchAgain(now);
+  };
+
+  #watchAgain(now: number): void {
+    if (this.#closed || this.#timer !== undefined) return;
+    let next = this.#running === undefined ? Infinity : this.#runningSince + this.#running.limitMs;
+    for (const { late, since, limitMs } of this.#running === undefined
+      ? this.#waiting
+      : [this.#running, ...this.#waiting])
+      if (late !== undefined) next = Math.min(next, since + limitMs);
+    if (next !== Infinity) this.#timer = setTimeout(this.#watch, Math.max(1, Math.ceil(next - now)));
+  }
+}
+
+/** Whether the entry was told now that it is late. */
+function tellWhenLate(entry: Entry, now: number): boolean {
+  const { late } = entry;
+  if (late === undefined || now < entry.since + entry.limitMs) return false;
+  entry.late = undefined;
+  late();
+  return true;
+}

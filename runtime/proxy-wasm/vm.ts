@@ -1,0 +1,303 @@
+import type { GrpcReply, HostServices, HttpMessage, PluginProgram } from "../plugin/contract.ts";
+import type { PluginError } from "../plugin/plugin-error.ts";
+import type { StreamContext } from "./context.ts";
+import { faultOf, pluginError } from "./fault.ts";
+import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
+import { GuestMemory } from "./memory.ts";
+import { Meter } from "./meter.ts";
+import { OutstandingCalls } from "./outstanding-calls.ts";
+import { Ticker } from "./ticker.ts";
+import { type Turn, type TurnOptions, Turns } from "./turns.ts";
+import { WallClock } from "./wall-clock.ts";
+
+/** The answer that the guest may look at during the callback that delivers it. */
+export type Reply =
+  | { readonly protocol: "http"; readonly depth: number; readonly message: HttpMessage | undefined }
+  | { readonly protocol: "grpc"; readonly depth: number; readonly message: GrpcReply };
+
+/** The longest chain of plugins that call each other through the runtime. */
+export const maxCallDepth = 4;
+/** Starting and configuring may take this many times the fuel and the time of a callback: guests build their tables then. */
+const startFactor = 20;
+const maxContextId = 0x7fffffff;
+
+/**
+ * One guest: its memory, its contexts, what it waits for, and the way in. Hostcalls read and change it; they exist before
+ * the instance does, hence `attach`. Performance: test/bench/proxy-wasm.ts.
+ */
+export class Vm {
+  readonly program: PluginProgram;
+  readonly services: HostServices;
+  readonly meter = new Meter();
+  readonly memory = new GuestMemory(this.meter);
+  readonly clock = new WallClock();
+  readonly calls: OutstandingCalls;
+  readonly ticker: Ticker;
+  readonly counters = { calls: 0, fuel: 0 };
+  /** Streams by the id of their context, from their first callback until the guest was told to delete them. */
+  readonly contexts = new Map<number, StreamContext>();
+  /** Streams whose host was not told how they end. */
+  readonly openStreams = new Set<StreamContext>();
+  /** Contexts whose `proxy_on_done` answered that they are not, in the order they did; they wait for `proxy_done`. */
+  readonly undone = new Set<StreamContext>();
+  /** The only root context; stream contexts count on from it. */
+  readonly rootId = 1;
+  /** The effective context of hostcalls; undefined is the root context. */
+  stream: StreamContext | undefined;
+  /** The context whose callback runs. */
+  entered: StreamContext | undefined;
+  /** What `proxy_get_status` tells: the last failure of a gRPC call or of a method of the runtime. */
+  status: { readonly code: number; readonly message: string } = { code: 0, message: "" };
+  reply: Reply | undefined;
+  /** The last warning or worse that the guest logged while it started. */
+  complaint = "";
+  /** Whether the root context's `proxy_on_done` answered that it is not, and `proxy_done` has not come. */
+  rootUndone = false;
+  /** Told when a stream ends, a context is done or deleted, or the guest is closed. */
+  changed: (() => void) | undefined;
+  /** Why nothing enters the guest any more. */
+  closed: PluginError | undefined;
+
+  readonly #died: (error: PluginError) => void;
+  readonly #turns: Turns | undefined;
+  readonly #deferred: (() => void)[] = [];
+  #callbacks: Callbacks | undefined;
+  #fuelPerCall: number;
+  #lastContextId = 1;
+  #running: Callback | undefined;
+  #acting = false;
+  #release: ((error: PluginError) => void) | undefined;
+
+  /** `died` is called once, when the guest trapped, overran or was too late; not when it was closed. */
+  constructor(program: PluginProgram, services: HostServices, died: (error: PluginError) => void) {
+    this.program = program;
+    this.services = services;
+    this.#died = died;
+    this.#fuelPerCall = program.fuelPerCall * startFactor;
+    this.calls = new OutstandingCalls(this);
+    this.ticker = new Ticker(this);
+    if (program.suspends) this.#turns = new Turns(program.deadlineMs, () => this.#overran());
+  }
+
+  attach(exports: GuestExports): void {
+    this.#callbacks = exports.callbacks;
+    this.memory.attach(exports.memory, (size) => {
+      const { phase } = this.meter;
+      this.meter.phase = "allocating";
+      const pointer = exports.allocate(size);
+      this.meter.phase = phase;
+      return pointer;
+    });
+    this.meter.phase = "starting";
+  }
+
+  /** The guest's callbacks. */
+  get callbacks(): Callbacks {
+    if (this.#callbacks === undefined) throw new Error("the guest has no instance yet");
+    return this.#callbacks;
+  }
+
+  /** From here on callbacks get the budgets of a running plugin, and ticks come. */
+  started(): void {
+    this.#fuelPerCall = this.program.fuelPerCall;
+    this.ticker.start();
+  }
+
+  /** Whether callbacks wait for the host, and for their turn. */
+  get suspends(): boolean {
+    return this.#turns !== undefined;
+  }
+
+  /** Callbacks that run or wait for their turn. */
+  get pending(): number {
+    return this.#turns?.pending ?? 0;
+  }
+
+  /** Does the work when nothing else is in the guest: at once, unless the guest suspends. */
+  take(turn: Turn, options?: TurnOptions): void {
+    if (this.closed !== undefined) return;
+    if (this.#turns === undefined) turn();
+    else this.#turns.take(turn, options);
+  }
+
+  /** Does the work of starting, with its longer limit, and resolves when it ended. */
+  async takeToStart(turn: () => Promise<void>): Promise<void> {
+    if (this.#turns === undefined) return turn();
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#turns.take(() => turn().then(resolve, reject), { limitMs: this.program.deadlineMs * startFactor });
+    return promise;
+  }
+
+  /**
+   * Enters the guest for a context, undefined for the root, does what its hostcalls put off, and gives what the callback
+   * answered: a promise of it when the guest suspends. 0 when the guest died on it: look at `closed` before using it.
+   */
+  enter(
+    stream: StreamContext | undefined,
+    callback: Callback,
+    a = 0,
+    b = 0,
+    c = 0,
+    d = 0,
+    e = 0,
+  ): number | Promise<number> {
+    if (this.suspends) {
+      return this.callLater(stream, callback, a, b, c, d, e).then((answer) => {
+        this.act();
+        return answer;
+      });
+    }
+    const answer = this.callNow(stream, callback, a, b, c, d, e);
+    this.act();
+    return answer;
+  }
+
+  /** Enters a guest that does not suspend; `act` must follow. */
+  callNow(stream: StreamContext | undefined, callback: Callback, a = 0, b = 0, c = 0, d = 0, e = 0): number {
+    if (this.closed !== undefined) return 0;
+    this.#begin(stream, callback);
+    let answer: unknown;
+    try {
+      answer = callback.run(a, b, c, d, e);
+    } catch (cause) {
+      this.#trapped(cause);
+      return 0;
+    }
+    this.#end();
+    return typeof answer === "number" ? answer : 0;
+  }
+
+  /** Enters a guest that suspends, in its turn; `act` must follow. */
+  async callLater(
+    stream: StreamContext | undefined,
+    callback: Callback,
+    a = 0,
+    b = 0,
+    c = 0,
+    d = 0,
+    e = 0,
+  ): Promise<number> {
+    if (this.closed !== undefined) return 0;
+    this.#begin(stream, callback);
+    let answer: unknown;
+    try {
+      answer = await callback.run(a, b, c, d, e);
+    } catch (cause) {
+      this.#trapped(cause);
+      return 0;
+    }
+    this.#end();
+    return typeof answer === "number" ? answer : 0;
+  }
+
+  /** Puts off what may reach back into the guest until the guest has been left. */
+  defer(action: () => void): void {
+    this.#deferred.push(action);
+  }
+
+  /** Does what was put off. Actions that come of it are done by the outermost call of this. */
+  act(): void {
+    if (this.#acting || this.#deferred.length === 0) return;
+    this.#acting = true;
+    try {
+      for (let action = this.#deferred.shift(); action !== undefined; action = this.#deferred.shift()) action();
+    } finally {
+      this.#acting = false;
+    }
+  }
+
+  /** Holds the guest until the work is done. Rejects when the guest is closed meanwhile; then the signal aborts. */
+  async suspend<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+    const controller = new AbortController();
+    const closed = Promise.withResolvers<never>();
+    this.#release = (error) => {
+      controller.abort(error);
+      closed.reject(error);
+    };
+    try {
+      return await Promise.race([closed.promise, Promise.resolve(controller.signal).then(work)]);
+    } finally {
+      this.#release = undefined;
+    }
+  }
+
+  /** Nothing enters the guest any more; what it waits for is cancelled. Its streams are told by the caller. */
+  close(error: PluginError): void {
+    if (this.closed !== undefined) return;
+    this.closed = error;
+    this.meter.halt();
+    this.ticker.stop();
+    this.calls.cancelAll();
+    this.#turns?.close();
+    this.#deferred.length = 0;
+    this.#release?.(error);
+    this.changed?.();
+  }
+
+  /** How many plugins called each other to get here. */
+  get depth(): number {
+    return this.stream?.depth ?? this.reply?.depth ?? 0;
+  }
+
+  streamEnded(stream: StreamContext): void {
+    this.openStreams.delete(stream);
+    this.changed?.();
+  }
+
+  contextDeleted(stream: StreamContext): void {
+    this.contexts.delete(stream.id);
+    this.changed?.();
+  }
+
+  /** `proxy_done` of the root context; false when nothing waits for it. */
+  completeRoot(): boolean {
+    if (!this.rootUndone) return false;
+    this.rootUndone = false;
+    this.defer(() => this.changed?.());
+    return true;
+  }
+
+  nextContextId(): number {
+    do this.#lastContextId = (this.#lastContextId % maxContextId) + 1;
+    while (this.#lastContextId === this.rootId || this.contexts.has(this.#lastContextId));
+    return this.#lastContextId;
+  }
+
+  #begin(stream: StreamContext | undefined, callback: Callback): void {
+    this.stream = stream;
+    this.entered = stream;
+    this.#running = callback;
+    this.counters.calls++;
+    this.meter.refill(this.#fuelPerCall);
+  }
+
+  #end(): void {
+    const { left } = this.meter;
+    this.#leave(left);
+    if (left < 0) this.#trapped(undefined);
+  }
+
+  #leave(left: number): void {
+    this.counters.fuel += this.#fuelPerCall - Math.max(left, 0);
+    this.stream = undefined;
+    this.entered = undefined;
+    this.reply = undefined;
+  }
+
+  #trapped(cause: unknown): void {
+    if (this.closed !== undefined) return;
+    const { meter } = this;
+    this.#fail(faultOf(this.program, meter, this.#running?.name ?? "its start function", this.#fuelPerCall, cause));
+  }
+
+  #overran(): void {
+    const where = this.#running?.name ?? "its start function";
+    this.#fail(pluginError(this.program, "deadline", `was still waiting in ${where} when its time was up`));
+  }
+
+  #fail(error: PluginError): void {
+    if (this.closed !== undefined) return;
+    this.close(error);
+    this.#died(error);
+  }
+}

@@ -1,0 +1,112 @@
+import { randomFillSync } from "node:crypto";
+import { writeLog } from "./imports/logging.ts";
+import type { HostFunctions } from "./link.ts";
+import type { Vm } from "./vm.ts";
+
+/** Numbers of WASI preview 1 (https://github.com/WebAssembly/WASI/blob/main/legacy/preview1/docs.md). */
+const Errno = { SUCCESS: 0, BADF: 8, FAULT: 21, INVAL: 28, NOENT: 44, NOSYS: 52, NOTSUP: 58 } as const;
+const Clock = { REALTIME: 0, MONOTONIC: 1 } as const;
+const stdout = 1;
+const stderr = 2;
+const characterDevice = 2;
+const rightToWrite = 64n;
+const maxRandomBytes = 65_536;
+
+/** What preview 1 knows beyond what is answered below; runtimes import it and hardly ever call it. */
+const unsupported =
+  `fd_advise fd_allocate fd_datasync fd_fdstat_set_rights fd_filestat_set_size fd_filestat_set_times fd_pread
+  fd_pwrite fd_readdir fd_renumber fd_sync fd_tell fd_read fd_fdstat_set_flags fd_prestat_dir_name path_create_directory
+  path_filestat_set_times path_link path_readlink path_remove_directory path_rename path_symlink path_unlink_file proc_raise
+  sock_accept sock_recv sock_send sock_shutdown`.split(/\s+/);
+
+/**
+ * WASI preview 1 as runtimes of plugins need it: output that becomes log lines, clocks, random bytes, no arguments, no
+ * environment, no files.
+ */
+export function wasiFunctions(vm: Vm): HostFunctions {
+  const { memory, meter } = vm;
+
+  const answering = (errno: number) => (): number => {
+    meter.harmlessHostcall();
+    return errno;
+  };
+  /** Answers that there are none, to a question for how many and how many bytes. */
+  const none = (returnCount: number, returnSize: number): number => {
+    meter.harmlessHostcall();
+    return memory.writeU32(returnCount, 0) && memory.writeU32(returnSize, 0) ? Errno.SUCCESS : Errno.FAULT;
+  };
+
+  return {
+    ...Object.fromEntries(unsupported.map((name) => [name, answering(Errno.NOSYS)])),
+    args_get: answering(Errno.SUCCESS),
+    args_sizes_get: none,
+    environ_get: answering(Errno.SUCCESS),
+    environ_sizes_get: none,
+    sched_yield: answering(Errno.SUCCESS),
+    fd_close: answering(Errno.SUCCESS),
+    fd_seek: answering(Errno.SUCCESS),
+    fd_filestat_get: answering(Errno.BADF),
+    fd_prestat_get: answering(Errno.BADF),
+    path_open: answering(Errno.NOENT),
+    path_filestat_get: answering(Errno.NOTSUP),
+
+    fd_write(fd: number, vectors: number, count: number, returnWritten: number): number {
+      meter.harmlessHostcall();
+      if (fd !== stdout && fd !== stderr) return Errno.BADF;
+      const table = memory.borrow(vectors, Math.min((count >>> 0) * 8, 0xffff_ffff));
+      if (table === undefined) return Errno.FAULT;
+      const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
+      const parts: Uint8Array[] = [];
+      for (let at = 0; at < table.byteLength; at += 8) {
+        const part = memory.borrow(view.getUint32(at, true), view.getUint32(at + 4, true));
+        if (part === undefined) return Errno.FAULT;
+        parts.push(part);
+      }
+      const written = parts.reduce((sum, part) => sum + part.byteLength, 0);
+      if (!memory.writeU32(returnWritten, written)) return Errno.FAULT;
+      if (written > 0)
+        writeLog(vm, fd === stdout ? "info" : "error", () => Buffer.concat(parts).toString("utf8").replace(/\n$/, ""));
+      return Errno.SUCCESS;
+    },
+
+    fd_fdstat_get(fd: number, returnStat: number): number {
+      meter.harmlessHostcall();
+      if (fd !== stdout && fd !== stderr) return Errno.BADF;
+      const stat = Buffer.alloc(24);
+      stat[0] = characterDevice;
+      stat.writeBigUInt64LE(rightToWrite, 8);
+      return memory.writeBytes(returnStat, stat) ? Errno.SUCCESS : Errno.FAULT;
+    },
+
+    clock_res_get(_clock: number, returnResolution: number): number {
+      meter.harmlessHostcall();
+      return memory.writeU64(returnResolution, 1n) ? Errno.SUCCESS : Errno.FAULT;
+    },
+
+    clock_time_get(clock: number, _precision: bigint, returnTime: number): number {
+      meter.harmlessHostcall();
+      if (clock !== Clock.REALTIME && clock !== Clock.MONOTONIC) return Errno.NOTSUP;
+      const time = clock === Clock.REALTIME ? vm.clock.now() : process.hrtime.bigint();
+      return memory.writeU64(returnTime, time) ? Errno.SUCCESS : Errno.FAULT;
+    },
+
+    random_get(buffer: number, size: number): number {
+      meter.harmlessHostcall();
+      if (size >>> 0 > maxRandomBytes) return Errno.INVAL;
+      const bytes = memory.borrow(buffer, size);
+      if (bytes === undefined) return Errno.FAULT;
+      randomFillSync(bytes);
+      return Errno.SUCCESS;
+    },
+
+    /** Guests that would sleep go on at once. */
+    poll_oneoff(_subscriptions: number, _events: number, _count: number, returnCount: number): number {
+      meter.harmlessHostcall();
+      return memory.writeU32(returnCount, 0) ? Errno.SUCCESS : Errno.FAULT;
+    },
+
+    proc_exit(code: number): never {
+      return meter.stop(`it exited with code ${code}`);
+    },
+  };
+}
