@@ -119,7 +119,7 @@ export class InstancePool implements AsyncDisposable {
    */
   async retire(deadlineMs: number, successor?: InstancePool): Promise<void> {
     this.#leaveService(successor);
-    const timer = setTimeout(() => this.#hurry(), deadlineMs).unref();
+    const timer = setTimeout(() => this.#hurry(), deadlineMs);
     await this.#idle();
     clearTimeout(timer);
   }

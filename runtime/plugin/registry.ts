@@ -119,7 +119,7 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
       closeMs,
       emptied: () => this.#slots.delete(name),
       deployed: (status) => this.#deployed(status),
-      refused: (error) => this.#options.log.error({ err: error, plugin: name }, messageOf(error)),
+      refused: (error) => this.#options.log.error({ plugin: name }, messageOf(error)),
     });
     this.#slots.set(name, slot);
     return slot;

@@ -1,0 +1,70 @@
+import { readdir, realpath, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { manifestExtensions } from "./artifact.ts";
+
+/** A module in the directory, with what tells one state of it and of its manifest from another. */
+export interface PluginFile {
+  /** `orders` for `orders.wasm`. */
+  readonly stem: string;
+  readonly path: string;
+  /** Changes when the module or its manifest is written, replaced, added or removed, or a link to them is swapped. */
+  readonly signature: string;
+}
+
+export interface DirectoryScan {
+  readonly files: ReadonlyMap<string, PluginFile>;
+  /** Folders in which a change may matter, and the names there that do; undefined for every name. */
+  readonly interests: ReadonlyMap<string, ReadonlySet<string> | undefined>;
+}
+
+/** Looks through the directory once; undefined when it does not exist. Files of editors and of copies in progress are left out. */
+export async function scanDirectory(directory: string): Promise<DirectoryScan | undefined> {
+  const interests = new Map<string, Set<string> | undefined>([[dirname(directory), new Set([basename(directory)])]]);
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+  interests.set(directory, undefined);
+  const files = new Map<string, PluginFile>();
+  for (const name of names.sort()) {
+    if (!name.endsWith(".wasm") || name.startsWith(".")) continue;
+    const path = join(directory, name);
+    const module = await look(path, interests);
+    if (module === undefined) continue;
+    const stem = basename(name, ".wasm");
+    const manifests = manifestExtensions.map((extension) => look(join(directory, stem + extension), interests));
+    const signature = [module, ...(await Promise.all(manifests))].join("|");
+    files.set(stem, { stem, path, signature });
+  }
+  return { files, interests };
+}
+
+/** What tells one state of a file from another, through links; adds the folder of what it really is to the interests. */
+async function look(path: string, interests: Map<string, Set<string> | undefined>): Promise<string | undefined> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs, isFile } = await statOf(path);
+    if (!isFile) return undefined;
+    const real = await realpath(path);
+    if (!interests.has(dirname(real))) interests.set(dirname(real), new Set());
+    interests.get(dirname(real))?.add(basename(real));
+    return [real, dev, ino, size, mtimeNs, ctimeNs].join(":");
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw error;
+  }
+}
+
+async function statOf(path: string) {
+  const found = await stat(path, { bigint: true });
+  const { dev, ino, size, mtimeNs, ctimeNs } = found;
+  return { dev, ino, size, mtimeNs, ctimeNs, isFile: found.isFile() };
+}
+
+/** Links that lead nowhere count as absent: a swap may be under way. */
+function isAbsent(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  return code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP";
+}

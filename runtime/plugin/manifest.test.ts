@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { bareManifest, parseManifest } from "./manifest.ts";
+import { PluginError } from "./plugin-error.ts";
+
+const read = (text: string) => parseManifest(text, "plugins/orders.yaml", "orders");
+
+function refusalOf(text: string): string {
+  try {
+    read(text);
+  } catch (error) {
+    assert.ok(error instanceof PluginError);
+    assert.equal(error.fault, "refused");
+    return error.message;
+  }
+  return assert.fail("the manifest was accepted");
+}
+
+describe("a manifest", () => {
+  it("has defaults for everything but the name", () => {
+    assert.deepEqual(read("name: orders"), {
+      name: "orders",
+      version: "0.0.0",
+      kind: "filter",
+      suspends: false,
+      isolation: "shared",
+      limits: { memoryBytes: 64 * 1024 ** 2, budgetMs: 5, deadlineMs: 1_000, instances: 16 },
+      capabilities: {
+        state: [],
+        pubsub: [],
+        config: [],
+        lock: [],
+        sequencer: [],
+        secret: [],
+        binding: [],
+        object: [],
+        invoke: [],
+        upstreams: [],
+        foreign: [],
+      },
+      fail: "closed",
+      vmId: "",
+      rootId: "",
+    });
+  });
+
+  it("lets a service wait for the host and do more in a call, unless it says otherwise", () => {
+    const service = read("name: orders\nkind: service");
+    assert.equal(service.suspends, true);
+    assert.equal(service.limits.budgetMs, 50);
+    const explicit = read("{ name: orders, kind: service, suspends: false, limits: { budget: 7ms } }");
+    assert.equal(explicit.suspends, false);
+    assert.equal(explicit.limits.budgetMs, 7);
+  });
+
+  it("takes sizes and durations with their units, and rounds memory up to whole pages", () => {
+    const { limits } = read("{ name: orders, limits: { memory: 100Ki, budget: 0.5ms, deadline: 2s, instances: 3 } }");
+    assert.deepEqual(limits, { memoryBytes: 128 * 1024, budgetMs: 0.5, deadlineMs: 2_000, instances: 3 });
+  });
+
+  it("gives every stream of an isolated plugin an instance, up to 64 unless it says otherwise", () => {
+    assert.equal(read("{ name: orders, isolation: stream }").limits.instances, 64);
+  });
+
+  it("keeps the configuration as it is", () => {
+    assert.deepEqual(read("{ name: orders, configuration: { currency: EUR, rates: [1, 2] } }").configuration, {
+      currency: "EUR",
+      rates: [1, 2],
+    });
+    assert.equal(read("{ name: orders, configuration: text }").configuration, "text");
+  });
+
+  it("is refused with every mistake at once: where, what was expected, and the nearest name", () => {
+    const message = refusalOf(
+      "nam: orders\nkind: servce\nlimits: { memroy: 1Mi, budget: 5 }\ncapabilities: { stat: [orders] }\nfail: shut",
+    );
+    assert.match(message, /^the manifest of plugin 'orders' \(plugins\/orders\.yaml\) has \d mistakes: /);
+    assert.match(message, /nam: unknown key; did you mean 'name'\?/);
+    assert.match(message, /name: missing; expected text/);
+    assert.match(message, /kind: expected one of filter, service, found 'servce'; did you mean 'service'\?/);
+    assert.match(message, /limits\.memroy: unknown key; did you mean 'memory'\?/);
+    assert.match(message, /limits\.budget: expected text, found 5/);
+    assert.match(message, /capabilities\.stat: unknown key; did you mean 'state'\?/);
+    assert.match(message, /fail: expected one of open, closed, reload, found 'shut'/);
+  });
+
+  it("cannot ask for a budget or a memory that would hold up the sidecar", () => {
+    assert.match(refusalOf("{ name: orders, limits: { budget: 1h } }"), /limits\.budget: expected a duration above 0/);
+    assert.match(refusalOf("{ name: orders, limits: { budget: 0ms } }"), /limits\.budget/);
+    assert.match(refusalOf("{ name: orders, limits: { memory: 3Gi } }"), /limits\.memory: expected a size from 64Ki/);
+    assert.match(refusalOf("{ name: orders, limits: { instances: 100000 } }"), /limits\.instances/);
+  });
+
+  it("is refused when it is not YAML, or has a key twice", () => {
+    assert.match(refusalOf("name: [orders"), /not valid YAML/);
+    assert.match(refusalOf("name: orders\nname: billing"), /not valid YAML/);
+    assert.match(refusalOf("just text"), /expected a mapping/);
+  });
+
+  it("is refused when its version is a number, which YAML would round", () => {
+    assert.match(refusalOf("name: orders\nversion: 1.10"), /version: expected text, found 1\.1/);
+    assert.equal(read('name: orders\nversion: "1.10"').version, "1.10");
+  });
+});
+
+describe("a module without a manifest", () => {
+  it("is a filter named after its file, without capabilities", () => {
+    const manifest = bareManifest("tracer", "plugins/tracer.wasm");
+    assert.equal(manifest.name, "tracer");
+    assert.equal(manifest.kind, "filter");
+    assert.deepEqual(Object.values(manifest.capabilities).flat(), []);
+  });
+
+  it("is refused when its file's name cannot be a plugin's", () => {
+    assert.throws(() => bareManifest("my filter!", "plugins/my filter!.wasm"), /name: expected a name of letters/);
+  });
+});

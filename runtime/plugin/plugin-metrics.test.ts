@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Metrics } from "../telemetry/metrics.ts";
+import { PluginMetricsStore } from "./plugin-metrics.ts";
+
+function open(options: { maxSeriesPerPlugin?: number } = {}) {
+  const metrics = new Metrics();
+  const store = new PluginMetricsStore(metrics, options);
+  const exposed = async (): Promise<string[]> =>
+    (await metrics.expose()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return { metrics, store, exposed };
+}
+
+describe("metrics that plugins define", () => {
+  it("are exposed under a name that Prometheus takes, labelled with the plugin", async () => {
+    const { store, exposed } = open();
+    const one = store.of("auth");
+    one.increment(one.define("counter", "wasmcustom.requests-denied"), 2);
+    one.record(one.define("gauge", "queue"), 7);
+    const other = store.of("audit");
+    other.increment(other.define("counter", "wasmcustom.requests-denied"), 5);
+    assert.deepEqual(await exposed(), [
+      'outrigger_plugin_wasmcustom_requests_denied{plugin="auth"} 2',
+      'outrigger_plugin_wasmcustom_requests_denied{plugin="audit"} 5',
+      'outrigger_plugin_queue{plugin="auth"} 7',
+    ]);
+  });
+
+  it("go on in the same series when the plugin defines them again, as its next version does", () => {
+    const { store } = open();
+    const id = store.of("auth").define("counter", "denied");
+    store.of("auth").increment(id, 3);
+    assert.equal(store.of("auth").define("counter", "denied"), id);
+    assert.equal(store.of("auth").get(id), 3);
+  });
+
+  it("count, set and observe by their type", async () => {
+    const { store, exposed } = open();
+    const auth = store.of("auth");
+    const counter = auth.define("counter", "c");
+    const gauge = auth.define("gauge", "g");
+    const histogram = auth.define("histogram", "h");
+    auth.record(counter, 2);
+    auth.increment(counter, 3);
+    auth.increment(gauge, 5);
+    auth.increment(gauge, -2);
+    auth.record(histogram, 30);
+    assert.equal(auth.get(counter), 5);
+    assert.equal(auth.get(gauge), 3);
+    assert.equal(auth.typeOf(histogram), "histogram");
+    const lines = await exposed();
+    assert.ok(lines.includes('outrigger_plugin_h_bucket{le="25",plugin="auth"} 0'));
+    assert.ok(lines.includes('outrigger_plugin_h_bucket{le="50",plugin="auth"} 1'));
+    assert.ok(lines.includes('outrigger_plugin_h_sum{plugin="auth"} 30'));
+  });
+
+  it("keep their types apart, and leave the runtime's own metrics alone", async () => {
+    const { metrics, store, exposed } = open();
+    metrics.counter("outrigger_plugin_calls_total", "Callbacks run.", ["plugin"]).inc({ plugin: "auth" }, 9);
+    const auth = store.of("auth");
+    auth.increment(auth.define("counter", "calls_total"), 1);
+    auth.record(auth.define("gauge", "size"), 1);
+    const other = store.of("audit");
+    other.increment(other.define("counter", "size"), 4);
+    assert.deepEqual((await exposed()).sort(), [
+      'outrigger_plugin_calls_total_counter{plugin="auth"} 1',
+      'outrigger_plugin_calls_total{plugin="auth"} 9',
+      'outrigger_plugin_size_counter{plugin="audit"} 4',
+      'outrigger_plugin_size{plugin="auth"} 1',
+    ]);
+  });
+
+  it("are limited for each plugin", () => {
+    const { store } = open({ maxSeriesPerPlugin: 2 });
+    store.of("auth").define("counter", "a");
+    store.of("auth").define("counter", "b");
+    assert.throws(() => store.of("auth").define("counter", "c"), RangeError);
+    assert.equal(store.of("auth").define("counter", "a"), 1);
+    store.of("audit").define("counter", "c");
+  });
+
+  it("do not take a name that is empty or too long, an id that is none, or a counter that goes down", () => {
+    const auth = open().store.of("auth");
+    assert.throws(() => auth.define("counter", ""), RangeError);
+    assert.throws(() => auth.define("counter", "x".repeat(300)), RangeError);
+    assert.equal(auth.typeOf(5), undefined);
+    assert.throws(() => auth.increment(5, 1), RangeError);
+    assert.throws(() => auth.increment(auth.define("counter", "down"), -1), RangeError);
+  });
+});

@@ -1,0 +1,265 @@
+import { basename, resolve } from "node:path";
+import type { Log } from "../telemetry/log.ts";
+import { moduleProblem, type PluginArtifact, readArtifact } from "./artifact.ts";
+import { type PluginFile, scanDirectory } from "./directory-scan.ts";
+import { FolderWatchers } from "./folder-watchers.ts";
+import { PluginError } from "./plugin-error.ts";
+import type { PluginRegistry } from "./registry.ts";
+
+export interface PluginDirectoryOptions {
+  readonly directory: string;
+  readonly registry: Pick<PluginRegistry, "deploy" | "refuse" | "remove">;
+  readonly log: Log;
+  /** A file is read when it has not changed for so long; default 100 ms. */
+  readonly quietMs?: number;
+  /** A look without any event, for file systems that send none; default 10 s. */
+  readonly rescanMs?: number;
+}
+
+/** What is known of one `.wasm` of the directory. */
+interface KnownFile {
+  /** As it was at the last look. */
+  signature: string;
+  /** As it was when it was deployed or refused. */
+  handled: string | undefined;
+  /** Looks in a row at which it was not there. */
+  gone: number;
+  /** Looks at which it was cut off. */
+  brokenLooks: number;
+  /** Plugins that were deployed from it, or refused because of it. */
+  readonly names: Set<string>;
+  /** The name it wants that another file has. */
+  wants: string | undefined;
+  /** What went wrong outside the plugin when it was last tried. */
+  trouble: string;
+}
+
+/** A cut off file is said to be broken when nothing came of it for so many looks. */
+const patience = 10;
+
+/**
+ * Keeps the registry as the directory is: a `.wasm` (or its manifest) that is added, replaced or removed is deployed or removed
+ * once it has been quiet. Renames, links that are swapped (as in a Kubernetes ConfigMap) and a directory that comes later or
+ * comes again count; a directory that vanishes leaves what runs alone.
+ */
+export class PluginDirectory implements AsyncDisposable {
+  readonly #options: PluginDirectoryOptions;
+  readonly #directory: string;
+  readonly #files = new Map<string, KnownFile>();
+  readonly #watchers: FolderWatchers;
+  readonly #closing = new AbortController();
+  #changed = true;
+  #wake: () => void = () => {};
+  #lastTrouble = "";
+  #loop: Promise<void> = Promise.resolve();
+
+  private constructor(options: PluginDirectoryOptions) {
+    this.#options = options;
+    this.#directory = resolve(options.directory);
+    this.#watchers = new FolderWatchers(() => {
+      this.#changed = true;
+      this.#wake();
+    });
+  }
+
+  /** Resolves when everything that lies in the directory has been deployed or refused; refusals are logged. */
+  static async open(options: PluginDirectoryOptions): Promise<PluginDirectory> {
+    const directory = new PluginDirectory(options);
+    const isUnsettled = await directory.#look(true);
+    directory.#loop = directory.#follow(isUnsettled);
+    return directory;
+  }
+
+  /** Watches no more; what was deployed stays. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    this.#watchers[Symbol.dispose]();
+    await this.#loop;
+  }
+
+  async #follow(isUnsettledAtFirst: boolean): Promise<void> {
+    const { quietMs = 100, rescanMs = 10_000 } = this.#options;
+    let isUnsettled = isUnsettledAtFirst;
+    while (!this.#closing.signal.aborted) {
+      await this.#pause(quietMs, false);
+      if (!isUnsettled && !this.#changed) await this.#pause(rescanMs, true);
+      if (!this.#closing.signal.aborted) isUnsettled = await this.#look(false);
+    }
+  }
+
+  #pause(ms: number, endsAtChange: boolean): Promise<void> {
+    const { signal } = this.#closing;
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        this.#wake = () => {};
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener("abort", done);
+      if (endsAtChange) this.#wake = done;
+    });
+  }
+
+  /** One look; true when something was seen that must prove quiet first. */
+  async #look(isFirst: boolean): Promise<boolean> {
+    this.#changed = false;
+    try {
+      const scan = await scanDirectory(this.#directory);
+      if (scan === undefined) {
+        this.#watchers.follow(new Map([[resolve(this.#directory, ".."), new Set([basename(this.#directory)])]]));
+        this.#trouble(`the plugins directory ${this.#directory} does not exist; plugins are deployed when it does`);
+        return false;
+      }
+      if (this.#watchers.follow(scan.interests)) this.#changed = true;
+      const { settled, isUnsettled } = this.#compare(scan.files, isFirst);
+      const isPending = await this.#deploySettled(settled);
+      const isFreed = await this.#removeGone();
+      this.#lastTrouble = "";
+      return isUnsettled || isPending || isFreed;
+    } catch (error) {
+      this.#trouble(`the plugins directory ${this.#directory} cannot be read: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  /** Which files have changed and been quiet since the last look. */
+  #compare(
+    files: ReadonlyMap<string, PluginFile>,
+    isFirst: boolean,
+  ): { readonly settled: readonly PluginFile[]; readonly isUnsettled: boolean } {
+    const settled: PluginFile[] = [];
+    let isUnsettled = false;
+    for (const [stem, file] of files) {
+      const known = this.#files.get(stem) ?? newFile();
+      this.#files.set(stem, known);
+      known.gone = 0;
+      const isQuiet = isFirst || known.signature === file.signature;
+      if (known.signature !== file.signature) known.brokenLooks = 0;
+      known.signature = file.signature;
+      if (known.handled === file.signature) continue;
+      if (isQuiet) settled.push(file);
+      else isUnsettled = true;
+    }
+    for (const [stem, known] of this.#files) {
+      if (!files.has(stem) && ++known.gone === 1) isUnsettled = true;
+    }
+    return { settled, isUnsettled };
+  }
+
+  /** Deploys side by side; true when a file must be looked at again soon. */
+  async #deploySettled(files: readonly PluginFile[]): Promise<boolean> {
+    const deploys: Promise<boolean>[] = [];
+    let isPending = false;
+    for (const file of files) {
+      const known = this.#files.get(file.stem);
+      if (known === undefined) continue;
+      const artifact = await this.#read(file, known);
+      if (artifact === undefined) continue;
+      if (moduleProblem(artifact.bytes)?.kind === "incomplete" && ++known.brokenLooks < patience) isPending = true;
+      else if (this.#claim(artifact.manifest.name, file, known)) deploys.push(this.#deploy(artifact, file, known));
+    }
+    const freed = await Promise.all(deploys);
+    return isPending || freed.includes(true);
+  }
+
+  async #read(file: PluginFile, known: KnownFile): Promise<PluginArtifact | undefined> {
+    try {
+      return await readArtifact(file.path);
+    } catch (error) {
+      if (error instanceof PluginError) this.#refuse([...known.names][0] ?? error.plugin, error, file, known);
+      else this.#failed(error, file, known);
+      return undefined;
+    }
+  }
+
+  /** Whether no other file has the plugin's name. */
+  #claim(name: string, file: PluginFile, known: KnownFile): boolean {
+    const holder = [...this.#files].find(([, other]) => other !== known && other.gone === 0 && other.names.has(name));
+    if (holder === undefined) {
+      known.names.add(name);
+      return true;
+    }
+    known.handled = file.signature;
+    known.wants = name;
+    const why = `plugin '${name}' comes from ${holder[0]}.wasm already; give one of them another name, or remove it`;
+    this.#options.log.error({ plugin: name, file: file.path }, `${file.path} is not deployed: ${why}`);
+    return false;
+  }
+
+  async #deploy(artifact: PluginArtifact, file: PluginFile, known: KnownFile): Promise<boolean> {
+    const { name, version } = artifact.manifest;
+    const { registry, log } = this.#options;
+    try {
+      await registry.deploy(artifact);
+    } catch (error) {
+      if (!(error instanceof PluginError)) return this.#failed(error, file, known);
+      known.handled = file.signature;
+      log.error({ plugin: name, version, file: file.path, fault: error.fault }, error.message);
+      return false;
+    }
+    known.handled = file.signature;
+    known.trouble = "";
+    const former = [...known.names].filter((one) => one !== name);
+    for (const one of former) known.names.delete(one);
+    return this.#free(former);
+  }
+
+  /** Removes the plugins of files that stayed away; true when other files waited for their names. */
+  async #removeGone(): Promise<boolean> {
+    const freed: string[] = [];
+    for (const [stem, { gone, names }] of this.#files) {
+      if (gone < 2) continue;
+      this.#files.delete(stem);
+      freed.push(...names);
+    }
+    return this.#free(freed);
+  }
+
+  async #free(names: readonly string[]): Promise<boolean> {
+    const files = [...this.#files.values()];
+    const heirs = files.filter(({ wants }) => wants !== undefined && names.includes(wants));
+    const inherited = heirs.map(({ wants }) => wants);
+    for (const heir of heirs) {
+      heir.wants = undefined;
+      heir.handled = undefined;
+    }
+    const orphans = names.filter((name) => !inherited.includes(name) && !files.some((one) => one.names.has(name)));
+    await Promise.all(orphans.map((name) => this.#options.registry.remove(name)));
+    return heirs.length > 0;
+  }
+
+  #refuse(name: string, error: PluginError, file: PluginFile, known: KnownFile): void {
+    known.handled = file.signature;
+    known.names.add(name);
+    this.#options.registry.refuse(name, error);
+    this.#options.log.error({ plugin: name, file: file.path, fault: error.fault }, error.message);
+  }
+
+  /** Something outside the plugin went wrong: said once, and tried again at every look. */
+  #failed(error: unknown, file: PluginFile, known: KnownFile): false {
+    const message = `${file.path} could not be deployed: ${messageOf(error)}`;
+    if (message !== known.trouble) this.#options.log.error({ err: error, file: file.path }, message);
+    known.trouble = message;
+    return false;
+  }
+
+  #trouble(message: string): void {
+    if (message !== this.#lastTrouble) this.#options.log.warn({ directory: this.#directory }, message);
+    this.#lastTrouble = message;
+  }
+}
+
+const newFile = (): KnownFile => ({
+  signature: "",
+  handled: undefined,
+  gone: 0,
+  brokenLooks: 0,
+  names: new Set(),
+  wants: undefined,
+  trouble: "",
+});
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
