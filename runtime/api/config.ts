@@ -24,6 +24,10 @@ export interface ConfigUpdate {
 export interface ConfigFeed extends AsyncIterable<ConfigUpdate>, AsyncDisposable {
   /** Resolves once changes from now on will be told. */
   follow(request: ConfigRequest): Promise<void>;
+  /** Ends the iteration after what has been told. */
+  end(): void;
+  /** Ends the iteration with an error. */
+  fail(error: Error): void;
 }
 
 /** The configuration building block. */
@@ -80,6 +84,8 @@ export function createConfig(stores: StoreSet<ConfigStore>): ConfigBlock {
           if (subscriptions.disposed) await subscription[Symbol.asyncDispose]();
           else subscriptions.use(subscription);
         },
+        end: () => queue.end(),
+        fail: (error) => queue.fail(error),
         [Symbol.asyncIterator]: () => queue[Symbol.asyncIterator](),
         async [Symbol.asyncDispose]() {
           queue.end();

@@ -1,0 +1,36 @@
+import { RuntimeService } from "../../../proto/gen/spec/proto/runtime/v1/runtime.ts";
+import { defineService, type GrpcService } from "../../grpc/service.ts";
+import type { ConfigBlock } from "../config.ts";
+import { sayHello } from "../hello.ts";
+import type { InvokeBlock } from "../invoke.ts";
+import type { LockBlock } from "../lock.ts";
+import type { SequencerBlock } from "../sequencer.ts";
+import type { StateBlock } from "../state.ts";
+import { configMethods } from "./config-methods.ts";
+import { invokeMethods } from "./invoke-methods.ts";
+import { lockMethods } from "./lock-methods.ts";
+import { sequencerMethods } from "./sequencer-methods.ts";
+import { stateMethods } from "./state-methods.ts";
+
+/** The building blocks that the service speaks for. */
+export interface Blocks {
+  readonly state: StateBlock;
+  readonly config: ConfigBlock;
+  readonly lock: LockBlock;
+  readonly sequencer: SequencerBlock;
+  readonly invoke: InvokeBlock;
+}
+
+/** `spec.proto.runtime.v1.Runtime`: Layotto's names for the building blocks. What has no handler is UNIMPLEMENTED. */
+export function createRuntimeService(blocks: Blocks): GrpcService {
+  return defineService(RuntimeService, {
+    async sayHello({ name, data }) {
+      return { hello: sayHello({ name }), data };
+    },
+    ...stateMethods(blocks.state),
+    ...configMethods(blocks.config),
+    ...lockMethods(blocks.lock),
+    ...sequencerMethods(blocks.sequencer),
+    ...invokeMethods(blocks.invoke),
+  });
+}
