@@ -101,7 +101,8 @@ export async function check(): Promise<boolean> {
       return { name, ...outcome };
     }),
   );
-  for (const { name, passed, output } of outcomes) if (!passed) process.stderr.write(`\n--- ${name}\n${output.trim()}\n`);
+  for (const { name, passed, output } of outcomes)
+    if (!passed) process.stderr.write(`\n--- ${name}\n${output.trim()}\n`);
   return outcomes.every(({ passed }) => passed);
 }
 

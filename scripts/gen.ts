@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { configurationReference, configurationSchemaJson } from "./configuration-reference.ts";
 import { generateAssemblyScript } from "./gen-assemblyscript.ts";
+import { generateDescriptors } from "./gen-descriptors.ts";
 
 /** What `generate` writes, relative to its root. */
 export const generated = [
@@ -21,6 +22,7 @@ export function generate(root: string): void {
     cwd: "proto",
     stdio: ["ignore", "inherit", "inherit"],
   });
+  generateDescriptors(join(root, "proto/gen/descriptors.ts"));
   generateAssemblyScript(join(root, "wasm-plugins/sdk/assembly/gen"));
   const write = (file: string, text: string): void => writeFileSync(join(root, file), text);
   mkdirSync(join(root, "docs/reference"), { recursive: true });

@@ -1,0 +1,36 @@
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { GrpcService } from "./service.ts";
+
+/** Takes streams of services that nobody here knows, to proxy them byte by byte. */
+export interface ByteStreamHandler {
+  /** `path` is `/package.Service/Method`; messages pass undecoded. */
+  handle(path: string, stream: unknown): void;
+}
+
+export interface ServeOptions {
+  /** `host:port` or `unix:/path` each. */
+  readonly addresses: readonly string[];
+  readonly services: readonly GrpcService[];
+  /** A transport that cannot do it throws when it is given. */
+  readonly unknown?: ByteStreamHandler;
+  /** Largest message either way; a larger one ends the call with RESOURCE_EXHAUSTED. */
+  readonly maxMessageBytes: number;
+  readonly appId: string;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** A server while it listens. Disposing cuts off what is left. */
+export interface GrpcListener extends AsyncDisposable {
+  /** As bound. */
+  readonly addresses: readonly string[];
+  /** Accepts nothing more, lets calls in flight end, and cuts off what is left after `deadlineMs`. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+/** What serves gRPC: the seam between services and the HTTP/2 beneath them. */
+export interface GrpcTransport {
+  /** Resolves once every address listens; rejects with a sentence that names the one that cannot. */
+  serve(options: ServeOptions): Promise<GrpcListener>;
+}
