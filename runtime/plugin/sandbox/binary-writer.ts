@@ -1,0 +1,78 @@
+/** Writes the binary format into a buffer that grows. */
+export class BinaryWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+
+  constructor(capacity: number) {
+    this.#bytes = new Uint8Array(capacity);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  u8(byte: number): void {
+    if (this.#length === this.#bytes.length) this.#reserve(1);
+    this.#bytes[this.#length++] = byte;
+  }
+
+  /** An unsigned LEB128 number below 2^32. */
+  u32(value: number): void {
+    let rest = value;
+    while (rest > 0x7f) {
+      this.u8((rest & 0x7f) | 0x80);
+      rest >>>= 7;
+    }
+    this.u8(rest);
+  }
+
+  /** A signed LEB128 number of up to 64 bits. */
+  s64(value: number | bigint): void {
+    let rest = BigInt(value);
+    while (rest < -64n || rest > 63n) {
+      this.u8(Number(rest & 0x7fn) | 0x80);
+      rest >>= 7n;
+    }
+    this.u8(Number(rest & 0x7fn));
+  }
+
+  bytes(source: Uint8Array): void {
+    this.#reserve(source.length);
+    this.#bytes.set(source, this.#length);
+    this.#length += source.length;
+  }
+
+  /** The bytes of `source` from `start` up to `end`. */
+  range(source: Uint8Array, start: number, end: number): void {
+    const count = end - start;
+    this.#reserve(count);
+    if (count > 32) this.#bytes.set(source.subarray(start, end), this.#length);
+    else for (let index = 0; index < count; index++) this.#bytes[this.#length + index] = source[start + index] ?? 0;
+    this.#length += count;
+  }
+
+  /** Writes what `content` writes, preceded by its length. */
+  sized(content: () => void): void {
+    const start = this.#length;
+    this.#reserve(5);
+    this.#length += 5;
+    content();
+    const end = this.#length;
+    this.#length = start;
+    this.u32(end - start - 5);
+    this.#bytes.copyWithin(this.#length, start + 5, end);
+    this.#length += end - start - 5;
+  }
+
+  /** A copy of what was written. */
+  finish(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.slice(0, this.#length);
+  }
+
+  #reserve(count: number): void {
+    if (this.#length + count <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+  }
+}

@@ -1,0 +1,44 @@
+/** The thread in which modules are rewritten and compiled, so that the sidecar's own is not held up. */
+import { parentPort } from "node:worker_threads";
+import { rewrite } from "./rewrite.ts";
+import { SandboxError } from "./sandbox-error.ts";
+import type { SandboxLimits } from "./sandboxed-module.ts";
+
+/** What the worker is asked: one module at a time. */
+export interface CompileRequest {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly limits: SandboxLimits;
+}
+
+/** What it answers. */
+export type CompileReply =
+  | { readonly outcome: "compiled"; readonly module: WebAssembly.Module; readonly rewrittenBytes: number }
+  | { readonly outcome: "refused"; readonly message: string; readonly offset: number | undefined };
+
+async function compile({ bytes, limits }: CompileRequest): Promise<CompileReply> {
+  try {
+    const rewritten = rewrite(bytes, limits);
+    const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
+    return { outcome: "compiled", module, rewrittenBytes: rewritten.length };
+  } catch (error) {
+    if (!(error instanceof SandboxError)) throw error;
+    return { outcome: "refused", message: error.message, offset: error.offset };
+  }
+}
+
+/** The engine's message is about the bytes that it was given; an author knows those of the original. */
+async function explain(original: Uint8Array<ArrayBuffer>, error: unknown): Promise<never> {
+  const reason = await WebAssembly.compile(original).then(
+    () => `it is valid, but not as the sandbox rewrites it: ${messageOf(error)}`,
+    messageOf,
+  );
+  throw new SandboxError(`the module does not validate: ${reason.replace(/^WebAssembly\.compile\(\): /, "")}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+parentPort?.on("message", async (request: CompileRequest) => {
+  parentPort?.postMessage(await compile(request));
+});

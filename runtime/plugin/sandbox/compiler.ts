@@ -1,0 +1,156 @@
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { CompileReply, CompileRequest } from "./compile-worker.ts";
+import { rewriterVersion } from "./rewrite.ts";
+import { SandboxError } from "./sandbox-error.ts";
+import type { SandboxedModule, SandboxLimits } from "./sandboxed-module.ts";
+
+export interface CompilerOptions {
+  /** Larger modules are refused; default 64 MiB. */
+  readonly maxBytes?: number;
+  /** A module that takes longer to rewrite and compile is refused; default 30 seconds. */
+  readonly timeoutMs?: number;
+  /** How many compiled modules are kept for the next deploy of the same bytes; default 16. */
+  readonly cachedModules?: number;
+  /** The thread ends when it had nothing to do for so long; default 10 seconds. */
+  readonly idleMs?: number;
+}
+
+interface Job {
+  readonly request: CompileRequest;
+  resolve(reply: CompileReply): void;
+  reject(error: Error): void;
+}
+
+const workerUrl = new URL(`./compile-worker${extname(import.meta.url)}`, import.meta.url);
+
+/**
+ * Rewrites and compiles modules in a thread of its own, one after the other. The thread starts with the first module and
+ * never keeps the process alive. The same bytes with the same limits are compiled once.
+ */
+export class SandboxCompiler implements AsyncDisposable {
+  readonly #maxBytes: number;
+  readonly #timeoutMs: number;
+  readonly #cachedModules: number;
+  readonly #idleMs: number;
+  /** In the order of their last use. */
+  readonly #cache = new Map<string, Promise<SandboxedModule>>();
+  readonly #queue: Job[] = [];
+  #current: Job | undefined;
+  #worker: Worker | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: CompilerOptions = {}) {
+    this.#maxBytes = options.maxBytes ?? 64 * 1024 ** 2;
+    this.#timeoutMs = options.timeoutMs ?? 30_000;
+    this.#cachedModules = options.cachedModules ?? 16;
+    this.#idleMs = options.idleMs ?? 10_000;
+  }
+
+  /** Rejects with SandboxError when the module is refused, is not valid, or takes too long. */
+  async compile(bytes: Uint8Array, limits: SandboxLimits): Promise<SandboxedModule> {
+    if (bytes.length > this.#maxBytes)
+      throw new SandboxError(`the module has ${bytes.length} bytes, and the limit is ${this.#maxBytes}`);
+    const original = new Uint8Array(bytes);
+    const digest = await sha256(original);
+    const key = [digest, limits.memoryBytes, limits.tableEntries, limits.startFuel, rewriterVersion].join(" ");
+    const known = this.#cache.get(key);
+    const compiled = known ?? this.#compile(original, digest, { ...limits });
+    this.#remember(key, compiled);
+    return await compiled;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    const waiting = this.#queue.splice(0);
+    const current = this.#current;
+    this.#current = undefined;
+    await this.#endWorker();
+    for (const job of current === undefined ? waiting : [current, ...waiting])
+      job.reject(new SandboxError("the compiler was shut down"));
+  }
+
+  async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedModule> {
+    const reply = await this.#ask({ bytes, limits });
+    if (reply.outcome === "refused") throw new SandboxError(reply.message, reply.offset);
+    const { module, rewrittenBytes } = reply;
+    return { module, digest, limits, originalBytes: bytes.length, rewrittenBytes };
+  }
+
+  #remember(key: string, compiled: Promise<SandboxedModule>): void {
+    this.#cache.delete(key);
+    this.#cache.set(key, compiled);
+    compiled.catch(() => {
+      if (this.#cache.get(key) === compiled) this.#cache.delete(key);
+    });
+    for (const oldest of this.#cache.keys()) {
+      if (this.#cache.size <= this.#cachedModules) break;
+      this.#cache.delete(oldest);
+    }
+  }
+
+  #ask(request: CompileRequest): Promise<CompileReply> {
+    if (this.#closed) return Promise.reject(new SandboxError("the compiler was shut down"));
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ request, resolve, reject });
+      this.#next();
+    });
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return;
+    this.#current = this.#queue.shift();
+    clearTimeout(this.#timer);
+    if (this.#current === undefined) {
+      this.#timer = setTimeout(() => void this.#endWorker(), this.#idleMs).unref();
+      return;
+    }
+    this.#worker ??= this.#startWorker();
+    this.#timer = setTimeout(
+      () => this.#lose(new SandboxError(`the module took longer than ${this.#timeoutMs} ms to compile`)),
+      this.#timeoutMs,
+    );
+    this.#worker.postMessage(this.#current.request);
+  }
+
+  #startWorker(): Worker {
+    const worker = new Worker(workerUrl);
+    worker.on("message", (reply: CompileReply) => {
+      if (worker === this.#worker) this.#finish((job) => job.resolve(reply));
+    });
+    worker.on("error", (cause: Error) => {
+      if (worker === this.#worker) this.#lose(new SandboxError(`the module could not be compiled: ${cause.message}`));
+    });
+    worker.on("exit", () => {
+      if (worker === this.#worker) this.#lose(new SandboxError("the module could not be compiled: its thread ended"));
+    });
+    worker.unref();
+    return worker;
+  }
+
+  /** Gives up the thread, and with it the module that it works on. */
+  #lose(error: SandboxError): void {
+    void this.#endWorker();
+    this.#finish((job) => job.reject(error));
+  }
+
+  #finish(settle: (job: Job) => void): void {
+    const job = this.#current;
+    this.#current = undefined;
+    if (job !== undefined) settle(job);
+    if (!this.#closed) this.#next();
+  }
+
+  async #endWorker(): Promise<void> {
+    clearTimeout(this.#timer);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    await worker?.terminate();
+  }
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return `sha256:${Buffer.from(digest).toString("hex")}`;
+}

@@ -1,0 +1,243 @@
+/** What is emitted here runs in every guest; test/bench/sandbox.ts keeps it honest. */
+import type { BinaryWriter } from "./binary-writer.ts";
+import type { BodyPlan, Frame, LengthCharge, Point, Segment } from "./body-plan.ts";
+import { op } from "./opcodes.ts";
+
+/** What the rewriter added to the module, as the emitted code names it. */
+export interface MeteringTargets {
+  /** The index of the global that holds the fuel. */
+  readonly fuelGlobal: number;
+  /** The index of the function that charges a length. */
+  lengthFunction(charge: LengthCharge): number;
+}
+
+const i64Type = 0x7e;
+const emptyBlock = 0x40;
+
+/**
+ * Writes a function's body with its charges. Functions keep the fuel in a local of their own; the global is brought up to
+ * date before control leaves the function, and read again afterwards. Functions with exception handlers work on the
+ * global itself, since no code of ours runs on the way to a handler.
+ */
+export function emitBody(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter): void {
+  out.sized(() => {
+    if (plan.exceptions) {
+      out.u32(plan.declarations);
+      out.range(source, plan.declarationsStart, plan.declarationsEnd);
+      new GlobalEmitter(source, plan, targets, out).emit();
+      return;
+    }
+    out.u32(plan.declarations + 1);
+    out.range(source, plan.declarationsStart, plan.declarationsEnd);
+    out.u32(1);
+    out.u8(i64Type);
+    new LocalEmitter(source, plan, targets, out).emit();
+  });
+}
+
+class GlobalEmitter {
+  readonly #source: Uint8Array;
+  readonly #plan: BodyPlan;
+  readonly #targets: MeteringTargets;
+  readonly #out: BinaryWriter;
+
+  constructor(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter) {
+    this.#source = source;
+    this.#plan = plan;
+    this.#targets = targets;
+    this.#out = out;
+  }
+
+  emit(): void {
+    let copied = this.#plan.codeStart;
+    for (const point of this.#plan.points) {
+      if (point.kind !== "charge" && point.kind !== "length") continue;
+      this.#out.range(this.#source, copied, point.at);
+      copied = point.at;
+      if (point.kind === "charge") this.#charge(point.segment);
+      else {
+        this.#out.u8(op.call);
+        this.#out.u32(this.#targets.lengthFunction(point.charge));
+      }
+    }
+    this.#out.range(this.#source, copied, this.#plan.end);
+  }
+
+  #charge({ cost, checked }: Segment): void {
+    if (cost === 0) return;
+    const out = this.#out;
+    const global = this.#targets.fuelGlobal;
+    out.u8(op.globalGet);
+    out.u32(global);
+    out.u8(op.i64Const);
+    out.s64(cost);
+    out.u8(op.i64Sub);
+    out.u8(op.globalSet);
+    out.u32(global);
+    if (!checked) return;
+    out.u8(op.globalGet);
+    out.u32(global);
+    out.u8(op.i64Const);
+    out.s64(0);
+    out.u8(op.i64LtS);
+    out.u8(op.if);
+    out.u8(emptyBlock);
+    out.u8(op.unreachable);
+    out.u8(op.end);
+  }
+}
+
+/** Where the fuel is known at a place in the code: in the local, in the global, or in both. */
+interface FuelState {
+  readonly inLocal: boolean;
+  readonly inGlobal: boolean;
+}
+
+const inLocal: FuelState = { inLocal: true, inGlobal: false };
+const inGlobal: FuelState = { inLocal: false, inGlobal: true };
+const inBoth: FuelState = { inLocal: true, inGlobal: true };
+
+class LocalEmitter {
+  readonly #source: Uint8Array;
+  readonly #plan: BodyPlan;
+  readonly #targets: MeteringTargets;
+  readonly #out: BinaryWriter;
+  /** The state at each open frame's beginning. */
+  readonly #opened: FuelState[] = [];
+  #state: FuelState = inGlobal;
+  #copied: number;
+
+  constructor(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter) {
+    this.#source = source;
+    this.#plan = plan;
+    this.#targets = targets;
+    this.#out = out;
+    this.#copied = plan.codeStart;
+  }
+
+  emit(): void {
+    for (const point of this.#plan.points) {
+      this.#copyTo(point.at);
+      this.#point(point);
+    }
+    this.#copyTo(this.#plan.end);
+  }
+
+  #point(point: Point): void {
+    switch (point.kind) {
+      case "charge":
+        this.#charge(point.segment);
+        return;
+      case "call":
+        this.#store();
+        this.#state = inGlobal;
+        return;
+      case "length":
+        this.#store();
+        this.#out.u8(op.call);
+        this.#out.u32(this.#targets.lengthFunction(point.charge));
+        this.#state = inGlobal;
+        return;
+      case "leave":
+        this.#store();
+        return;
+      case "branch":
+        if (point.leavesFunction) this.#store();
+        if (point.staysInside) this.#load();
+        return;
+      case "trap":
+        return;
+      case "open":
+        this.#open(point.frame);
+        return;
+      case "arm":
+        this.#arm(point.falls);
+        return;
+      case "end":
+        this.#end(point.frame, point.falls);
+        return;
+    }
+  }
+
+  #open(frame: Frame): void {
+    if (frame.kind === "loop" && frame.targeted) {
+      this.#load();
+      this.#state = inLocal;
+    } else if (frame.kind === "if" && !frame.hasElse) this.#load();
+    this.#opened.push(this.#state);
+  }
+
+  #arm(falls: boolean): void {
+    if (falls) this.#load();
+    this.#state = this.#opened[this.#opened.length - 1] ?? inGlobal;
+  }
+
+  /** Leaves the fuel in the local where paths meet, so that whatever path was taken, it is found there. */
+  #end(frame: Frame, falls: boolean): void {
+    const opened = this.#opened.pop() ?? inGlobal;
+    if (frame.kind === "function") {
+      if (falls) this.#store();
+      return;
+    }
+    if (frame.kind === "loop") return;
+    const implicitElse = frame.kind === "if" && !frame.hasElse;
+    const meets = frame.targeted || frame.armFalls || implicitElse;
+    if (!meets) return;
+    if (implicitElse && !falls && !frame.targeted) {
+      this.#state = opened;
+      return;
+    }
+    if (falls) this.#load();
+    this.#state = inLocal;
+  }
+
+  #charge({ cost, checked }: Segment): void {
+    if (cost === 0) return;
+    const out = this.#out;
+    const local = this.#plan.locals;
+    const global = this.#targets.fuelGlobal;
+    out.u8(this.#state.inLocal ? op.localGet : op.globalGet);
+    out.u32(this.#state.inLocal ? local : global);
+    out.u8(op.i64Const);
+    out.s64(cost);
+    out.u8(op.i64Sub);
+    out.u8(checked ? op.localTee : op.localSet);
+    out.u32(local);
+    this.#state = inLocal;
+    if (!checked) return;
+    out.u8(op.i64Const);
+    out.s64(0);
+    out.u8(op.i64LtS);
+    out.u8(op.if);
+    out.u8(emptyBlock);
+    out.u8(op.localGet);
+    out.u32(local);
+    out.u8(op.globalSet);
+    out.u32(global);
+    out.u8(op.unreachable);
+    out.u8(op.end);
+  }
+
+  #store(): void {
+    if (this.#state.inGlobal) return;
+    this.#out.u8(op.localGet);
+    this.#out.u32(this.#plan.locals);
+    this.#out.u8(op.globalSet);
+    this.#out.u32(this.#targets.fuelGlobal);
+    this.#state = inBoth;
+  }
+
+  #load(): void {
+    if (this.#state.inLocal) return;
+    this.#out.u8(op.globalGet);
+    this.#out.u32(this.#targets.fuelGlobal);
+    this.#out.u8(op.localSet);
+    this.#out.u32(this.#plan.locals);
+    this.#state = inBoth;
+  }
+
+  #copyTo(position: number): void {
+    this.#out.range(this.#source, this.#copied, position);
+    this.#copied = position;
+  }
+}
