@@ -28,3 +28,25 @@ export function codeOfHttpStatus(status: number): ErrorCode {
   if (status >= 500 && status < 600) return "INTERNAL";
   return status >= 400 && status < 500 ? "FAILED_PRECONDITION" : "UNKNOWN";
 }
+
+const statuses: Readonly<Record<ErrorCode, number>> = {
+  CANCELLED: 499,
+  UNKNOWN: 500,
+  INVALID_ARGUMENT: 400,
+  DEADLINE_EXCEEDED: 504,
+  NOT_FOUND: 404,
+  ALREADY_EXISTS: 409,
+  PERMISSION_DENIED: 403,
+  RESOURCE_EXHAUSTED: 429,
+  FAILED_PRECONDITION: 400,
+  ABORTED: 409,
+  OUT_OF_RANGE: 400,
+  UNIMPLEMENTED: 501,
+  INTERNAL: 500,
+  UNAVAILABLE: 503,
+  DATA_LOSS: 500,
+  UNAUTHENTICATED: 401,
+};
+
+/** The HTTP status of a gRPC code, as google.rpc.Code maps them. */
+export const httpStatusOf = (code: ErrorCode): number => statuses[code];

@@ -5,8 +5,9 @@ import { RuntimeError } from "../../components/error.ts";
 export interface CallFacts {
   /** Milliseconds since the epoch. */
   readonly deadlineMs: number | undefined;
-  readonly traceparent: string | undefined;
   readonly peerAddress: string;
+  readonly metadata: NonNullable<CallContext["metadata"]>;
+  readonly sendMetadata: NonNullable<CallContext["sendMetadata"]>;
   readonly appId: string;
   readonly log: ComponentLog;
 }
@@ -21,12 +22,15 @@ export class CallScope implements Disposable {
   readonly #timer: NodeJS.Timeout | undefined;
   readonly #ended = Promise.withResolvers<never>();
 
-  constructor({ deadlineMs, traceparent, peerAddress, appId, log }: CallFacts) {
+  constructor({ deadlineMs, peerAddress, metadata, sendMetadata, appId, log }: CallFacts) {
     // Nobody may be waiting when the end comes.
     this.#ended.promise.catch(() => {});
+    const traceparent = metadata.find(([name]) => name === "traceparent")?.[1];
     this.context = {
       signal: this.#controller.signal,
       peer: { address: peerAddress },
+      metadata,
+      sendMetadata,
       appId,
       log,
       ...(deadlineMs === undefined ? {} : { deadlineMs }),

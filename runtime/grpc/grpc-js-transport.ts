@@ -14,6 +14,7 @@ import { RuntimeError } from "../../components/error.ts";
 import { type Listener, listen } from "../listen.ts";
 import { CallMeter } from "./call-meter.ts";
 import { CallScope } from "./call-scope.ts";
+import { metadataOf, pairsOf } from "./metadata-pairs.ts";
 import type { BidiStream, GrpcService, Handler, ResponseStream } from "./service.ts";
 import { asRuntimeError, failedStatus } from "./status.ts";
 import type { GrpcListener, GrpcTransport, ServeOptions } from "./transport.ts";
@@ -98,8 +99,9 @@ function adapt(
   const begin = (call: AnyCall): CallScope => {
     const scope = new CallScope({
       deadlineMs: deadlineOf(call),
-      traceparent: call.metadata.get("traceparent")[0]?.toString(),
       peerAddress: call.getPeer(),
+      metadata: pairsOf(call.metadata),
+      sendMetadata: (pairs) => call.sendMetadata(metadataOf(pairs)),
       appId: options.appId,
       log: options.log,
     });

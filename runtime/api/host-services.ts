@@ -1,0 +1,164 @@
+import type { CallContext } from "../../components/component.ts";
+import { RuntimeError } from "../../components/error.ts";
+import { asRuntimeError, statusCodeOf } from "../grpc/status.ts";
+import type {
+  GrpcReply,
+  GrpcRequest,
+  GuestLogLevel,
+  HostServices,
+  HttpMessage,
+  PluginMetrics,
+  PropertyValue,
+  SharedData,
+} from "../plugin/contract.ts";
+import type { Log } from "../telemetry/log.ts";
+import { httpStatusOf } from "./http-status.ts";
+
+/** The upstream name that means the runtime itself, in process. It cannot be configured or routed to. */
+export const runtimeUpstream = "outrigger";
+
+/** Methods of the runtime as one plugin may call them: grants are checked behind `call`. */
+export interface GuestMethods {
+  /** Whether the full method name (`/package.Service/Method`) exists. */
+  has(method: string): boolean;
+  /** Takes and gives encoded messages; rejects with RuntimeError. */
+  call(method: string, message: Uint8Array, call: CallContext): Promise<Uint8Array>;
+}
+
+/** Calls to configured upstreams. */
+export interface UpstreamCalls {
+  names(): readonly string[];
+  http(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
+  grpc(upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply>;
+}
+
+/** One plugin, and all that its grants let it reach. */
+export interface GuestAccess {
+  readonly plugin: string;
+  readonly version: string;
+  readonly appId: string;
+  /** Names of upstreams that were granted. */
+  readonly upstreams: readonly string[];
+  readonly methods: GuestMethods;
+  readonly calls: UpstreamCalls;
+  readonly metrics: PluginMetrics;
+  readonly sharedData: SharedData;
+  readonly log: Log;
+}
+
+const noBytes = new Uint8Array();
+
+/** What an engine hands to its guests, for one plugin. */
+export function hostServices(access: GuestAccess): HostServices {
+  const log = access.log.child({ plugin: access.plugin, version: access.version });
+  const isGranted = (name: string): boolean => access.upstreams.includes(name) && access.calls.names().includes(name);
+  const context = (signal: AbortSignal, metadata: Pairs): CallContext => {
+    const traceparent = valueOf(metadata, "traceparent");
+    return {
+      signal,
+      peer: { address: `plugin:${access.plugin}`, identity: access.plugin },
+      appId: access.appId,
+      log,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
+  };
+  return {
+    log: (level, message) => log[levels[level]]({ source: "guest" }, message),
+    get logLevel() {
+      return guestLevelOf(log.level);
+    },
+    metrics: access.metrics,
+    sharedData: access.sharedData,
+    hasUpstream: (name) => name === runtimeUpstream || isGranted(name),
+    hasMethod: (method) => access.methods.has(method),
+    property: (path) => property(access, path),
+    httpCall: async (upstream, request, signal) => {
+      if (upstream === runtimeUpstream) return callOverHttp(access.methods, request, context(signal, request.headers));
+      if (!isGranted(upstream)) throw notGranted(access, upstream);
+      return access.calls.http(upstream, request, signal);
+    },
+    grpcCall: async (upstream, request, signal) => {
+      if (upstream === runtimeUpstream) return callOverGrpc(access.methods, request, context(signal, request.metadata));
+      if (!isGranted(upstream)) return failed(notGranted(access, upstream));
+      return access.calls.grpc(upstream, request, signal);
+    },
+  };
+}
+
+type Pairs = readonly (readonly [name: string, value: string])[];
+const valueOf = (pairs: Pairs, name: string): string | undefined => pairs.find(([key]) => key === name)?.[1];
+
+function notGranted({ plugin }: GuestAccess, upstream: string): RuntimeError {
+  return new RuntimeError(
+    "PERMISSION_DENIED",
+    "UPSTREAM_NOT_GRANTED",
+    `plugin '${plugin}' was not granted the upstream '${upstream}'; plugins.grants.${plugin}.upstreams grants it`,
+  );
+}
+
+async function callOverGrpc(methods: GuestMethods, request: GrpcRequest, call: CallContext): Promise<GrpcReply> {
+  try {
+    const message = await methods.call(`/${request.service}/${request.method}`, request.message, call);
+    return { code: 0, details: "", initialMetadata: [], message, trailingMetadata: [] };
+  } catch (error) {
+    return failed(asRuntimeError(error));
+  }
+}
+
+function failed(error: RuntimeError): GrpcReply {
+  return { code: statusCodeOf(error.code), details: error.message, initialMetadata: [], trailingMetadata: [] };
+}
+
+/**
+ * `POST /package.Service/Method` with the encoded message as the body (`content-type: application/proto`), answered in
+ * kind: the unary form of the Connect protocol, with the gRPC code and message of a failure as headers.
+ */
+async function callOverHttp(methods: GuestMethods, request: HttpMessage, call: CallContext): Promise<HttpMessage> {
+  const path = valueOf(request.headers, ":path") ?? "";
+  if (valueOf(request.headers, ":method") !== "POST" || !methods.has(path)) {
+    return answer(
+      404,
+      [["content-type", "text/plain"]],
+      new TextEncoder().encode("expected POST /package.Service/Method of the runtime"),
+    );
+  }
+  try {
+    return answer(200, [["content-type", "application/proto"]], await methods.call(path, request.body, call));
+  } catch (error) {
+    const { code, reason, message } = asRuntimeError(error);
+    const headers: Pairs = [
+      ["grpc-status", String(statusCodeOf(code))],
+      ["grpc-message", encodeURIComponent(message)],
+      ["content-type", "application/json"],
+    ];
+    return answer(
+      httpStatusOf(code),
+      headers,
+      new TextEncoder().encode(JSON.stringify({ code: code.toLowerCase(), reason, message })),
+    );
+  }
+}
+
+function answer(status: number, headers: Pairs, body: Uint8Array = noBytes): HttpMessage {
+  return { headers: [[":status", String(status)], ...headers], body, trailers: [] };
+}
+
+function property(access: GuestAccess, [first, second]: readonly string[]): PropertyValue | undefined {
+  if (first === "node" && second === "id") return access.appId;
+  if (first === "node" && second === "cluster") return access.appId;
+  return undefined;
+}
+
+const levels = {
+  trace: "trace",
+  debug: "debug",
+  info: "info",
+  warn: "warn",
+  error: "error",
+  critical: "fatal",
+} as const satisfies Record<GuestLogLevel, string>;
+
+function guestLevelOf(level: string): GuestLogLevel {
+  if (level === "fatal" || level === "silent") return "critical";
+  return level in levels ? (level as GuestLogLevel) : "info";
+}
