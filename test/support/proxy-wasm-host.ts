@@ -1,0 +1,299 @@
+import { EventEmitter, once } from "node:events";
+import type {
+  BodyBuffer,
+  Direction,
+  GrpcReply,
+  GrpcRequest,
+  GuestLogLevel,
+  HeaderMap,
+  HostServices,
+  HttpMessage,
+  LocalReply,
+  MetricType,
+  PluginInstance,
+  PluginProgram,
+  PropertyValue,
+  StreamHost,
+  StreamMap,
+} from "../../runtime/plugin/contract.ts";
+import type { PluginError } from "../../runtime/plugin/plugin-error.ts";
+import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
+import { type GuestText, guestText, type PlaceText } from "./proxy-wasm-guest.ts";
+import { sandboxed } from "./sandboxed.ts";
+import { assemble } from "./wat.ts";
+
+type Fields = readonly (readonly [name: string, value: string])[];
+
+/** A header map in an array. */
+export class TestFields implements HeaderMap {
+  #fields: Fields;
+
+  constructor(fields: Fields = []) {
+    this.#fields = fields;
+  }
+
+  get size(): number {
+    return this.#fields.length;
+  }
+
+  get(name: string): string | undefined {
+    return this.#fields.find(([key]) => key === name)?.[1];
+  }
+
+  set(name: string, value: string): void {
+    const at = this.#fields.findIndex(([key]) => key === name);
+    const others = this.#fields.filter(([key]) => key !== name);
+    this.#fields = others.toSpliced(at === -1 ? others.length : at, 0, [name, value]);
+  }
+
+  add(name: string, value: string): void {
+    this.#fields = [...this.#fields, [name, value]];
+  }
+
+  remove(name: string): void {
+    this.#fields = this.#fields.filter(([key]) => key !== name);
+  }
+
+  entries(): Fields {
+    return this.#fields;
+  }
+
+  replaceAll(fields: Fields): void {
+    this.#fields = fields;
+  }
+}
+
+/** A body in one array of bytes. */
+export class TestBody implements BodyBuffer {
+  bytes: Uint8Array;
+
+  constructor(text = "") {
+    this.bytes = Buffer.from(text, "latin1");
+  }
+
+  get length(): number {
+    return this.bytes.byteLength;
+  }
+
+  read(start: number, length: number): Uint8Array {
+    return this.bytes.subarray(start, start + length);
+  }
+
+  splice(start: number, deleteCount: number, bytes: Uint8Array): void {
+    this.bytes = Buffer.concat([this.bytes.subarray(0, start), bytes, this.bytes.subarray(start + deleteCount)]);
+  }
+
+  get text(): string {
+    return Buffer.from(this.bytes).toString("latin1");
+  }
+}
+
+/** A stream without a proxy around it: the test says what its maps and bodies are, and sees what the filter does to it. */
+export class TestStream implements StreamHost {
+  readonly maps: { [Name in StreamMap]?: TestFields } = {};
+  readonly bodies: { [Name in Direction]?: TestBody } = {};
+  readonly properties = new Map<string, PropertyValue>();
+  /** What the filter did, in order: `resume request`, `settle pause`, `respond 429`, `reset`, `failed trap`. */
+  readonly events: string[] = [];
+  readonly replies: LocalReply[] = [];
+  error: PluginError | undefined;
+  readonly #told = new EventEmitter();
+
+  constructor(requestHeaders: Fields = [[":method", "GET"]]) {
+    this.maps["request-headers"] = new TestFields(requestHeaders);
+  }
+
+  headers(map: StreamMap): HeaderMap | undefined {
+    return this.maps[map];
+  }
+
+  body(direction: Direction): BodyBuffer | undefined {
+    return this.bodies[direction];
+  }
+
+  resume(direction: Direction): void {
+    this.#tell(`resume ${direction}`);
+  }
+
+  settle(action: "continue" | "pause"): void {
+    this.#tell(`settle ${action}`);
+  }
+
+  respond(reply: LocalReply): void {
+    this.replies.push(reply);
+    this.#tell(`respond ${reply.status}`);
+  }
+
+  reset(): void {
+    this.#tell("reset");
+  }
+
+  failed(error: PluginError): void {
+    this.error = error;
+    this.#tell(`failed ${error.fault}`);
+  }
+
+  property(path: readonly string[]): PropertyValue | undefined {
+    return this.properties.get(path.join("."));
+  }
+
+  setProperty(path: readonly string[], value: Uint8Array): void {
+    this.properties.set(path.join("."), value);
+  }
+
+  /** Resolves when the event has happened. */
+  async saw(event: string): Promise<void> {
+    while (!this.events.includes(event)) await once(this.#told, "event");
+  }
+
+  #tell(event: string): void {
+    this.events.push(event);
+    this.#told.emit("event");
+  }
+}
+
+interface Series {
+  readonly type: MetricType;
+  readonly name: string;
+  readonly samples: number[];
+  value: number;
+}
+
+/** Services of a host that keeps everything in memory. Upstreams and methods are functions that the test writes. */
+export class TestServices implements HostServices {
+  logLevel: GuestLogLevel = "debug";
+  /** What the guest logged: the message, with its level before it unless that is info. */
+  readonly lines: string[] = [];
+  readonly series: Series[] = [];
+  readonly upstreams = new Map<string, (request: HttpMessage, signal: AbortSignal) => Promise<HttpMessage>>();
+  readonly methods = new Map<string, (request: GrpcRequest, signal: AbortSignal) => Promise<GrpcReply>>();
+  readonly properties = new Map<string, PropertyValue>();
+  readonly #data = new Map<string, { readonly value: Uint8Array; readonly cas: number }>();
+  readonly #told = new EventEmitter();
+
+  log(level: GuestLogLevel, message: string): void {
+    this.lines.push(level === "info" ? message : `${level}: ${message}`);
+    this.#told.emit("line");
+  }
+
+  /** Resolves when the line was logged. */
+  async logged(line: string): Promise<void> {
+    while (!this.lines.includes(line)) await once(this.#told, "line");
+  }
+
+  readonly metrics = {
+    define: (type: MetricType, name: string): number => {
+      if (name === "") throw new RangeError("a metric needs a name");
+      const known = this.series.findIndex((one) => one.name === name);
+      return known === -1 ? this.series.push({ type, name, samples: [], value: 0 }) : known + 1;
+    },
+    typeOf: (id: number): MetricType | undefined => this.series[id - 1]?.type,
+    record: (id: number, value: number): void => {
+      const series = this.series[id - 1];
+      series?.samples.push(value);
+      if (series !== undefined) series.value = value;
+    },
+    increment: (id: number, delta: number): void => {
+      const series = this.series[id - 1];
+      if (series !== undefined) series.value += delta;
+    },
+    get: (id: number): number => this.series[id - 1]?.value ?? 0,
+  };
+
+  readonly sharedData = {
+    get: (key: string) => this.#data.get(key),
+    set: (key: string, value: Uint8Array | undefined, cas: number): boolean => {
+      if (value !== undefined && value.byteLength > 1000) throw new RangeError("too large");
+      const current = this.#data.get(key);
+      if (cas !== 0 && current !== undefined && current.cas !== cas) return false;
+      this.#data.set(key, { value: value ?? new Uint8Array(0), cas: (current?.cas ?? 0) + 1 });
+      return true;
+    },
+  };
+
+  hasUpstream(name: string): boolean {
+    return name === "outrigger" || this.upstreams.has(name);
+  }
+
+  async httpCall(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage> {
+    const answer = this.upstreams.get(upstream);
+    if (answer === undefined) throw new Error(`no upstream ${upstream}`);
+    return answer(request, signal);
+  }
+
+  async grpcCall(_upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply> {
+    const answer = this.methods.get(`/${request.service}/${request.method}`);
+    return answer === undefined ? grpcReply({ code: 12, details: "no such method" }) : answer(request, signal);
+  }
+
+  hasMethod(method: string): boolean {
+    return this.methods.has(method);
+  }
+
+  property(path: readonly string[]): PropertyValue | undefined {
+    return this.properties.get(path.join("."));
+  }
+}
+
+/** A reply with what matters filled in. */
+export function grpcReply(reply: Partial<Omit<GrpcReply, "message">> & { text?: string }): GrpcReply {
+  const { text, ...rest } = reply;
+  const message = text === undefined ? {} : { message: Buffer.from(text) };
+  return { code: 0, details: "", initialMetadata: [], trailingMetadata: [], ...rest, ...message };
+}
+
+/** An answer that never comes; rejects when its call is aborted, which `aborted` then tells. */
+export function never(): {
+  readonly answer: (request: unknown, signal: AbortSignal) => Promise<never>;
+  readonly aborted: Promise<void>;
+} {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return {
+    aborted: promise,
+    answer: (_request, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => {
+          resolve();
+          reject(signal.reason);
+        });
+      }),
+  };
+}
+
+export interface StartOptions
+  extends Partial<Pick<PluginProgram, "suspends" | "fuelPerCall" | "deadlineMs" | "rootId">> {
+  readonly configuration?: string;
+  readonly services?: TestServices;
+}
+
+/** A guest that runs, what it was given, and the error that ended it. */
+export interface Guest extends AsyncDisposable {
+  readonly instance: PluginInstance;
+  readonly services: TestServices;
+  readonly lost: PluginError[];
+}
+
+/** Sandboxes, starts and configures a module. */
+export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOptions = {}): Promise<Guest> {
+  const services = options.services ?? new TestServices();
+  const lost: PluginError[] = [];
+  const program: PluginProgram = {
+    name: "guest",
+    version: "1.0.0",
+    kind: "filter",
+    module: await sandboxed(wasm),
+    configuration: Buffer.from(options.configuration ?? ""),
+    vmId: "vm-1",
+    rootId: options.rootId ?? "",
+    suspends: options.suspends ?? false,
+    fuelPerCall: options.fuelPerCall ?? 1_000_000,
+    deadlineMs: options.deadlineMs ?? 10_000,
+  };
+  const instance = await proxyWasmEngine.start(program, services, (error) => lost.push(error));
+  return { instance, services, lost, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
+}
+
+/** Starts a guest that the test writes as text. */
+export async function startText(build: (text: PlaceText) => GuestText, options: StartOptions = {}): Promise<Guest> {
+  return startGuest(await assemble("guest", guestText(build)), options);
+}
