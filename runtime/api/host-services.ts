@@ -53,7 +53,7 @@ export function hostServices(access: GuestAccess): HostServices {
   const log = access.log.child({ plugin: access.plugin, version: access.version });
   const isGranted = (name: string): boolean => access.upstreams.includes(name) && access.calls.names().includes(name);
   const context = (signal: AbortSignal, metadata: Pairs): CallContext => {
-    const traceparent = valueOf(metadata, "traceparent");
+    const traceparent = firstValue(metadata, "traceparent");
     return {
       signal,
       peer: { address: `plugin:${access.plugin}`, identity: access.plugin },
@@ -86,7 +86,7 @@ export function hostServices(access: GuestAccess): HostServices {
 }
 
 type Pairs = readonly (readonly [name: string, value: string])[];
-const valueOf = (pairs: Pairs, name: string): string | undefined => pairs.find(([key]) => key === name)?.[1];
+const firstValue = (pairs: Pairs, name: string): string | undefined => pairs.find(([key]) => key === name)?.[1];
 
 function notGranted({ plugin }: GuestAccess, upstream: string): RuntimeError {
   return new RuntimeError(
@@ -114,8 +114,8 @@ function failed(error: RuntimeError): GrpcReply {
  * kind: the unary form of the Connect protocol, with the gRPC code and message of a failure as headers.
  */
 async function callOverHttp(methods: GuestMethods, request: HttpMessage, call: CallContext): Promise<HttpMessage> {
-  const path = valueOf(request.headers, ":path") ?? "";
-  if (valueOf(request.headers, ":method") !== "POST" || !methods.has(path)) {
+  const path = firstValue(request.headers, ":path") ?? "";
+  if (firstValue(request.headers, ":method") !== "POST" || !methods.has(path)) {
     return answer(
       404,
       [["content-type", "text/plain"]],
