@@ -160,6 +160,7 @@ export class Vm {
     try {
       answer = callback.run(a, b, c, d, e);
     } catch (cause) {
+      this.#leave(this.meter.left);
       this.#trapped(cause);
       return 0;
     }
@@ -183,6 +184,7 @@ export class Vm {
     try {
       answer = await callback.run(a, b, c, d, e);
     } catch (cause) {
+      this.#leave(this.meter.left);
       this.#trapped(cause);
       return 0;
     }

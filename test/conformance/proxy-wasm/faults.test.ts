@@ -1,0 +1,165 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { drop, say } from "../../support/proxy-wasm-guest.ts";
+import { type Guest, never, startText, TestStream } from "../../support/proxy-wasm-host.ts";
+
+/** A guest that does this when a request has a body, and counts requests without one. */
+const guestThat = (body: string, fields = "", imports = ""): Promise<Guest> =>
+  startText((text) => ({
+    imports,
+    fields: `${fields} (func $bystand ${drop(`(call $proxy_log (i32.const 2) ${text("served")})`)})`,
+    on: {
+      proxy_on_request_headers: `(if (local.get $end) (then (call $bystand))) (i32.const 0)`,
+      proxy_on_request_body: body,
+    },
+  }));
+
+/** Runs the guest into its fault, with a bystander in the same instance, and checks what the fault does to both. */
+async function fault(guest: Guest): Promise<string> {
+  await using _ = guest;
+  const bystander = new TestStream();
+  const innocent = guest.instance.open(bystander);
+  innocent.requestHeaders(true);
+  const stream = new TestStream();
+  const guilty = guest.instance.open(stream);
+  assert.equal(guilty.requestHeaders(false), "continue");
+  assert.equal(guilty.requestBody(true), "pause");
+  const [error] = guest.lost;
+  assert.ok(error !== undefined);
+  assert.equal(guest.lost.length, 1, "lost is told once");
+  assert.deepEqual(stream.events, [`failed ${error.fault}`]);
+  assert.deepEqual(bystander.events, [`failed ${error.fault}`]);
+  assert.equal(stream.error, error);
+  assert.equal(guest.instance.streams, 0);
+  const { calls } = guest.instance.counters;
+  assert.equal(guilty.responseHeaders(true), "continue");
+  guilty.end();
+  innocent.end();
+  assert.equal(guest.instance.counters.calls, calls, "nothing enters it again");
+  assert.throws(() => guest.instance.open(new TestStream()), error);
+  return error.message;
+}
+
+describe("a guest that fails takes its instance with it", () => {
+  it("by a trap", async () => {
+    assert.equal(
+      await fault(await guestThat("unreachable")),
+      "plugin 'guest' 1.0.0 trapped in proxy_on_request_body: unreachable",
+    );
+    assert.match(await fault(await guestThat("(i32.load (i32.const -8))")), /memory access out of bounds/);
+    assert.match(await fault(await guestThat("(i32.div_s (i32.const 1) (i32.const 0))")), /divide by zero/);
+  });
+
+  it("by a loop without end", async () => {
+    assert.equal(
+      await fault(await guestThat("(loop $on (br $on)) (i32.const 0)")),
+      "plugin 'guest' 1.0.0 used up its 1000000 units of fuel in proxy_on_request_body",
+    );
+  });
+
+  it("by a loop of hostcalls", async () => {
+    const message = await fault(
+      await guestThat(
+        `(loop $on ${drop("(call $proxy_get_current_time_nanoseconds (i32.const 0))")} (br $on)) (i32.const 0)`,
+      ),
+    );
+    assert.match(message, /used up its 1000000 units of fuel/);
+  });
+
+  it("by one hostcall over more bytes than it may pay for", async () => {
+    const message = await fault(
+      await guestThat(`(drop (memory.grow (i32.const 100)))
+        ${drop("(call $proxy_set_shared_data (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 6000000) (i32.const 0))")}
+        (i32.const 0)`),
+    );
+    assert.match(message, /used up its 1000000 units of fuel/);
+  });
+
+  it("by endless recursion", async () => {
+    const message = await fault(await guestThat("(call $deeper (i32.const 0))", recursion));
+    assert.match(message, /overflowed its stack|used up/);
+  });
+
+  it("by an exception that it does not catch", async () => {
+    const message = await fault(await guestThat("(throw $oops)", "(tag $oops)"));
+    assert.match(message, /trapped in proxy_on_request_body: an exception of the guest was not caught/);
+  });
+
+  it("by proc_exit, even when it catches everything", async () => {
+    const exit = `(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))`;
+    assert.equal(
+      await fault(await guestThat("(call $exit (i32.const 3)) (i32.const 0)", "", exit)),
+      "plugin 'guest' 1.0.0 was stopped in proxy_on_request_body: it exited with code 3",
+    );
+    const stubborn = `(loop $on (try (do (call $exit (i32.const 4))) (catch_all)) (br $on)) (i32.const 0)`;
+    assert.match(await fault(await guestThat(stubborn, "", exit)), /exited with code 4/);
+    const quick = `(try (do (call $exit (i32.const 5))) (catch_all)) (i32.const 0)`;
+    assert.match(await fault(await guestThat(quick, "", exit)), /exited with code 5/);
+  });
+
+  it("by running out of fuel in a hostcall, even when it catches everything", async () => {
+    const stubborn = `(loop $on (try (do ${drop("(call $proxy_get_current_time_nanoseconds (i32.const 0))")}) (catch_all)) (br $on)) (i32.const 0)`;
+    assert.match(await fault(await guestThat(stubborn)), /used up its 1000000 units of fuel/);
+  });
+
+  it("by AssemblyScript's abort", async () => {
+    const message = await fault(
+      await guestThat(
+        `(call $abort (i32.const 604) (i32.const 0) (i32.const 12) (i32.const 7)) (i32.const 0)`,
+        `(data (i32.const 600) "\\04\\00\\00\\00h\\00i\\00")`,
+        `(import "env" "abort" (func $abort (param i32 i32 i32 i32)))`,
+      ),
+    );
+    assert.match(message, /it aborted at :12:7: hi$/);
+  });
+});
+
+const recursion = `(func $deeper (param i32) (result i32)
+  (call $deeper (i32.add (local.get 0) (i32.const 1))) (drop) (call $deeper (local.get 0)))`;
+
+describe("a guest that fails", () => {
+  it("leaves other instances as they are", async () => {
+    await using other = await guestThat("(loop $on (br $on)) (i32.const 0)");
+    await fault(await guestThat("(loop $on (br $on)) (i32.const 0)"));
+    other.instance.open(new TestStream()).requestHeaders(true);
+    assert.deepEqual(other.services.lines, ["served"]);
+    assert.deepEqual(other.lost, []);
+  });
+
+  it("has its calls cancelled", async () => {
+    const { answer, aborted } = never();
+    await using guest = await startText((text) => ({
+      on: {
+        proxy_on_request_headers: `
+          ${say(`(call $proxy_http_call ${text("slow")} ${text("\x03\0\0\0\x07\0\0\0\x03\0\0\0\x05\0\0\0\x01\0\0\0\x0a\0\0\0\x01\0\0\0:method\0GET\0:path\0/\0:authority\0a\0")}
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 8))`)} (i32.const 1)`,
+        proxy_on_request_body: "unreachable",
+      },
+    }));
+    const started = Promise.withResolvers<void>();
+    guest.services.upstreams.set("slow", (request, signal) => {
+      started.resolve();
+      return answer(request, signal);
+    });
+    const filter = guest.instance.open(new TestStream());
+    filter.requestHeaders(false);
+    assert.deepEqual(guest.services.lines, ["0"]);
+    await started.promise;
+    filter.requestBody(true);
+    await aborted;
+    assert.equal(guest.lost.length, 1);
+  });
+
+  it("on its tick tells its streams", async () => {
+    await using guest = await startText(() => ({
+      on: {
+        proxy_on_vm_start: `${drop("(call $proxy_set_tick_period_milliseconds (i32.const 1))")} (i32.const 1)`,
+        proxy_on_tick: "unreachable",
+      },
+    }));
+    const stream = new TestStream();
+    guest.instance.open(stream);
+    await stream.saw("failed trap");
+    assert.match(String(stream.error?.message), /trapped in proxy_on_tick/);
+  });
+});
