@@ -13,6 +13,7 @@ export class WaitingStream implements StreamFilter {
   #queue: Set<WaitingStream>;
   #filter: StreamFilter | undefined;
   #held: Callback | undefined;
+  #hasFailed = false;
 
   /** Joins the queue, and fails with what `expired` makes unless it begins within `deadlineMs`. */
   constructor(host: StreamHost, queue: Set<WaitingStream>, deadlineMs: number, expired: () => PluginError) {
@@ -33,7 +34,7 @@ export class WaitingStream implements StreamFilter {
   begin(instance: PluginInstance): void {
     this.#leave();
     try {
-      this.#filter = instance.open(this.#host);
+      this.#filter = instance.open(this.#observedHost());
     } catch (error) {
       if (!(error instanceof PluginError)) throw error;
       this.#host.failed(error);
@@ -42,7 +43,7 @@ export class WaitingStream implements StreamFilter {
     const held = this.#held;
     this.#held = undefined;
     const action = held?.(this.#filter);
-    if (action === "continue" || action === "pause") this.#host.settle(action);
+    if (!this.#hasFailed && (action === "continue" || action === "pause")) this.#host.settle(action);
   }
 
   /** Ends the wait: the fail policy decides. */
@@ -84,6 +85,25 @@ export class WaitingStream implements StreamFilter {
     if (this.#filter !== undefined) return callback(this.#filter);
     this.#held = callback;
     return "suspended";
+  }
+
+  /** The host, with an eye on whether the callback failed: then it is not settled. */
+  #observedHost(): StreamHost {
+    const host = this.#host;
+    return {
+      headers: (map) => host.headers(map),
+      body: (direction) => host.body(direction),
+      resume: (direction) => host.resume(direction),
+      settle: (action) => host.settle(action),
+      respond: (reply) => host.respond(reply),
+      reset: () => host.reset(),
+      failed: (error) => {
+        this.#hasFailed = true;
+        host.failed(error);
+      },
+      property: (path) => host.property(path),
+      setProperty: (path, value) => host.setProperty(path, value),
+    };
   }
 
   #leave(): void {

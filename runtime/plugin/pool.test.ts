@@ -1,0 +1,339 @@
+import assert from "node:assert/strict";
+import { after, describe, it } from "node:test";
+import { ToyRequest, toyEngine, toyModule } from "../../test/support/toy-engine.ts";
+import type { HostServices, HttpMessage, PluginProgram } from "./contract.ts";
+import { CrashBudget, type CrashLimits, defaultCrashLimits } from "./crash-budget.ts";
+import type { PluginError } from "./plugin-error.ts";
+import { InstancePool, type PoolSize } from "./pool.ts";
+import { SandboxCompiler } from "./sandbox/compiler.ts";
+import { SharedDataStore } from "./shared-data.ts";
+
+const compiler = new SandboxCompiler();
+after(() => compiler[Symbol.asyncDispose]());
+const limits = { memoryBytes: 65_536, tableEntries: 10, startFuel: 1_000_000 };
+const module = await compiler.compile(await toyModule(201), limits);
+
+const shared: PoolSize = { perStream: false, most: 1, spares: 1 };
+const suspending: PoolSize = { perStream: false, most: 3, spares: 1 };
+const perStream: PoolSize = { perStream: true, most: 2, spares: 1 };
+
+interface OpenOptions {
+  readonly size?: PoolSize;
+  readonly configuration?: string;
+  readonly crashLimits?: Partial<CrashLimits>;
+  readonly deadlineMs?: number;
+  readonly replacesAtOnce?: boolean;
+}
+
+/** A pool of real guests; `starts` counts them, `gate` lets those go on that wait for the host. */
+async function open(options: OpenOptions = {}) {
+  const gate = Promise.withResolvers<HttpMessage>();
+  const program: PluginProgram = {
+    name: "toy",
+    version: "1.0.0",
+    kind: "service",
+    module,
+    configuration: new TextEncoder().encode(options.configuration ?? ""),
+    vmId: "",
+    rootId: "",
+    suspends: true,
+    fuelPerCall: 10_000,
+    deadlineMs: 1_000,
+  };
+  const crashes: string[] = [];
+  const gone = { calls: 0, fuel: 0 };
+  const started = Promise.withResolvers<void>();
+  const seen = { starts: 0, wanted: Number.POSITIVE_INFINITY, reached: started };
+  const pool = await InstancePool.open({
+    plugin: "toy",
+    version: "1.0.0",
+    size: options.size ?? shared,
+    start: async (lost) => {
+      const instance = await toyEngine.start(program, services(gate.promise), lost);
+      if (++seen.starts >= seen.wanted) seen.reached.resolve();
+      return instance;
+    },
+    budget: new CrashBudget({ ...defaultCrashLimits, ...options.crashLimits }, () => 0),
+    replacesAtOnce: () => options.replacesAtOnce ?? false,
+    deadlineMs: options.deadlineMs ?? 5_000,
+    gone: ({ calls, fuel }) => {
+      gone.calls += calls;
+      gone.fuel += fuel;
+    },
+    crashed: (error: PluginError, consequence) => crashes.push(`${error.fault}: ${consequence}`),
+  });
+  return {
+    pool,
+    crashes,
+    gone,
+    gate,
+    seen,
+    /** Resolves when so many instances have been started in all, and the pool knows. */
+    async starts(count: number): Promise<void> {
+      if (seen.starts < count) {
+        seen.wanted = count;
+        seen.reached = Promise.withResolvers<void>();
+        await seen.reached.promise;
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+    [Symbol.asyncDispose]: () => pool[Symbol.asyncDispose](),
+  };
+}
+
+function services(gate: Promise<HttpMessage>): HostServices {
+  const none = (): never => assert.fail("the toy does not call this");
+  return {
+    log: none,
+    logLevel: "info",
+    metrics: { define: none, typeOf: none, record: none, increment: none, get: none },
+    sharedData: new SharedDataStore().of({ name: "toy", vmId: "" }),
+    hasUpstream: () => true,
+    httpCall: () => gate,
+    grpcCall: none,
+    hasMethod: () => false,
+    property: () => undefined,
+  };
+}
+
+function send(pool: InstancePool, x: number): ToyRequest & { end(): void } {
+  const request = new ToyRequest(x);
+  const filter = request.send(pool);
+  return Object.assign(request, { end: () => filter.end() });
+}
+
+describe("a pool of one shared instance", () => {
+  it("serves every stream from the one, and keeps a started spare", async () => {
+    await using one = await open();
+    await one.starts(2);
+    const requests = [0, 0, 0].map((x) => send(one.pool, x));
+    assert.deepEqual(
+      requests.map(({ events }) => events),
+      [["continue"], ["continue"], ["continue"]],
+    );
+    assert.deepEqual({ ...one.pool.counters, fuel: 0 }, { instances: 2, streams: 3, calls: 5, fuel: 0 });
+    assert.equal(one.seen.starts, 2);
+  });
+
+  it("rejects when the guest refuses its configuration or crashes at its start", async () => {
+    await assert.rejects(open({ configuration: "refused" }), { fault: "configuration" });
+    await assert.rejects(open({ configuration: "crashing" }), { fault: "trap" });
+  });
+
+  it("costs a crash only the streams of the dead instance: the spare takes over in the same turn", async () => {
+    await using one = await open();
+    await one.starts(2);
+    const neighbour = send(one.pool, 1);
+    const poison = send(one.pool, 13);
+    assert.deepEqual(poison.events, ["failed trap", "pause"]);
+    assert.deepEqual(neighbour.events, ["pause", "failed trap"]);
+    assert.deepEqual(send(one.pool, 0).events, ["continue"]);
+    await one.starts(3);
+    assert.equal(one.pool.counters.instances, 2);
+    assert.deepEqual(one.crashes, ["trap: it is replaced"]);
+  });
+
+  it("ends a guest that runs for ever by its fuel", async () => {
+    await using one = await open();
+    await one.starts(2);
+    assert.deepEqual(send(one.pool, 99).events, ["failed fuel", "pause"]);
+    assert.deepEqual(send(one.pool, 0).events, ["continue"]);
+  });
+
+  it("lets a stream wait for the replacement when the spare is lost too", async () => {
+    await using one = await open();
+    await one.starts(2);
+    send(one.pool, 13);
+    send(one.pool, 13);
+    const waiting = send(one.pool, 0);
+    const poison = send(one.pool, 13);
+    const later = send(one.pool, 3);
+    assert.deepEqual(waiting.events, ["suspended"]);
+    await waiting.happened("settled continue");
+    await poison.happened("failed trap");
+    assert.deepEqual(poison.events, ["suspended", "failed trap"]);
+    await later.happened("responded 201");
+    assert.equal(later.events.at(-1), "settled pause");
+  });
+
+  it("forgets a waiting stream that its client left", async () => {
+    await using one = await open();
+    await one.starts(2);
+    send(one.pool, 13);
+    send(one.pool, 13);
+    const left = send(one.pool, 13);
+    left.end();
+    const waiting = send(one.pool, 0);
+    await waiting.happened("settled continue");
+    assert.deepEqual(left.events, ["suspended"]);
+  });
+
+  it("is taken out by the last crash of its budget, and says why", async () => {
+    await using one = await open({ crashLimits: { most: 5, backoffMs: 1 } });
+    for (let crash = 1; crash <= 5; crash++) {
+      const poison = send(one.pool, 13);
+      await poison.happened("failed trap");
+    }
+    assert.equal(one.pool.ready, false);
+    assert.match(one.pool.crashedBecause ?? "", /'toy' crashed too often and was taken out; it is tried again in 10 s/);
+    assert.throws(() => one.pool.open(new ToyRequest(0)), { fault: "budget" });
+    assert.deepEqual(
+      one.crashes.map((crash) => crash.replace(/ it is tried.*/, "")),
+      [
+        "trap: it is replaced",
+        "trap: it is replaced",
+        "trap: it is replaced",
+        "trap: it is replaced in 1 ms",
+        "trap: that was too often, it is taken out;",
+      ],
+    );
+  });
+
+  it("fails what waits when it is taken out, and serves again after the cool-down", async () => {
+    await using one = await open({ crashLimits: { most: 3, coolDownMs: 1 } });
+    await one.starts(2);
+    send(one.pool, 13);
+    send(one.pool, 13);
+    const poison = send(one.pool, 13);
+    const waiting = send(one.pool, 0);
+    await poison.happened("failed trap");
+    await waiting.happened("failed budget");
+    await one.starts(one.seen.starts + 1);
+    assert.equal(one.pool.crashedBecause, undefined);
+    const served = send(one.pool, 0);
+    await served.happened(/continue/);
+  });
+
+  it("replaces without any wait when its fail policy is reload", async () => {
+    await using one = await open({ replacesAtOnce: true, crashLimits: { immediate: 0, backoffMs: 100_000 } });
+    for (let crash = 1; crash <= 5; crash++) await send(one.pool, 13).happened("failed trap");
+    await send(one.pool, 0).happened(/continue/);
+    assert.deepEqual(new Set(one.crashes), new Set(["trap: it is replaced"]));
+  });
+
+  it("refuses streams at once while a restart is further away than they would wait", async () => {
+    await using one = await open({ crashLimits: { immediate: 0, backoffMs: 100_000 } });
+    await one.starts(2);
+    send(one.pool, 13);
+    assert.equal(one.pool.ready, true, "the spare is there");
+    send(one.pool, 13);
+    assert.equal(one.pool.ready, false);
+    assert.throws(() => one.pool.open(new ToyRequest(0)), { fault: "budget", message: /waits for its restart/ });
+  });
+
+  it("counts an instance once, while it is there or when it is gone", async () => {
+    await using one = await open();
+    await one.starts(2);
+    for (const x of [0, 0, 13]) send(one.pool, x);
+    await one.starts(3);
+    assert.equal(one.gone.calls + one.pool.counters.calls, 6);
+    assert.ok(one.gone.fuel > 0);
+    await one.pool[Symbol.asyncDispose]();
+    assert.equal(one.gone.calls, 6);
+    assert.deepEqual(one.pool.counters, { instances: 0, streams: 0, calls: 0, fuel: 0 });
+  });
+});
+
+describe("a pool of guests that wait for the host", () => {
+  it("gives each stream the least busy instance, and grows while all are busy", async () => {
+    await using one = await open({ size: suspending });
+    await one.starts(2);
+    const first = send(one.pool, 2);
+    const second = send(one.pool, 2);
+    await one.starts(3);
+    const third = send(one.pool, 2);
+    await one.starts(4);
+    assert.equal(one.pool.counters.instances, 4, "three at work, one spare");
+    const fourth = send(one.pool, 2);
+    assert.equal(one.pool.counters.instances, 4, "no more than that");
+    assert.deepEqual(
+      [first, second, third, fourth].map(({ events }) => events),
+      Array.from({ length: 4 }, () => ["suspended"]),
+    );
+    one.gate.resolve({ headers: [], body: new Uint8Array(), trailers: [] });
+    for (const request of [first, second, third, fourth]) await request.happened("settled continue");
+  });
+
+  it("starts nothing while one instance is enough", async () => {
+    await using one = await open({ size: suspending });
+    await one.starts(2);
+    for (let request = 0; request < 10; request++) send(one.pool, 0).end();
+    assert.equal(one.seen.starts, 2);
+  });
+});
+
+describe("a pool with an instance for each stream", () => {
+  it("shares nothing: a crash costs one stream, and an instance goes with its stream", async () => {
+    await using one = await open({ size: perStream });
+    await one.starts(1);
+    const first = send(one.pool, 1);
+    const second = send(one.pool, 13);
+    await second.happened("failed trap");
+    assert.deepEqual(first.events, ["pause"]);
+    first.end();
+    const third = send(one.pool, 0);
+    await third.happened(/continue/);
+    third.end();
+  });
+
+  it("lets a stream wait for one to end when there are as many as may be", async () => {
+    await using one = await open({ size: perStream });
+    const first = send(one.pool, 1);
+    const second = send(one.pool, 1);
+    await second.happened(/pause/);
+    const third = send(one.pool, 0);
+    assert.deepEqual(third.events, ["suspended"]);
+    first.end();
+    await third.happened("settled continue");
+  });
+
+  it("fails a stream that has waited for its deadline", async () => {
+    await using one = await open({ size: { ...perStream, most: 1 }, deadlineMs: 20 });
+    const first = send(one.pool, 1);
+    const second = send(one.pool, 0);
+    await second.happened("failed deadline");
+    assert.deepEqual(first.events, ["pause"]);
+  });
+});
+
+describe("a pool that is replaced", () => {
+  it("lets the streams that began on it end on it, and then its instances go", async () => {
+    await using old = await open();
+    await using next = await open();
+    const begun = send(old.pool, 1);
+    let isGone = false;
+    const retired = old.pool.retire(60_000, next.pool).then(() => {
+      isGone = true;
+    });
+    const later = send(old.pool, 1);
+    assert.equal(next.pool.counters.streams, 1, "a stream that begins now begins on its successor");
+    assert.equal(old.pool.counters.streams, 1);
+    assert.equal(isGone, false);
+    begun.end();
+    await retired;
+    assert.equal(old.pool.counters.instances, 0);
+    assert.deepEqual(begun.events, ["pause"]);
+    later.end();
+  });
+
+  it("hands on the streams that still wait for an instance", async () => {
+    await using old = await open({ size: { ...perStream, most: 1 } });
+    await using next = await open();
+    const begun = send(old.pool, 1);
+    const waiting = send(old.pool, 3);
+    assert.deepEqual(waiting.events, ["suspended"]);
+    const retired = old.pool.retire(60_000, next.pool);
+    await waiting.happened("settled pause");
+    assert.equal(next.pool.counters.streams, 1);
+    begun.end();
+    await retired;
+  });
+
+  it("fails what is left when its time is over", async () => {
+    await using old = await open();
+    const begun = send(old.pool, 1);
+    await old.pool.retire(1);
+    assert.deepEqual(begun.events, ["pause", "failed closed"]);
+    assert.throws(() => old.pool.open(new ToyRequest(0)), { fault: "closed" });
+  });
+});

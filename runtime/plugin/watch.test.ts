@@ -1,0 +1,272 @@
+import assert from "node:assert/strict";
+import { appendFile, cp, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { openRegistry } from "../../test/support/plugin-registry.ts";
+import { ToyRequest, toyModule } from "../../test/support/toy-engine.ts";
+import type { PluginUse } from "./contract.ts";
+import { packManifest } from "./packed-manifest.ts";
+import { PluginDirectory } from "./watch.ts";
+
+const first = await toyModule(201);
+const second = await toyModule(202);
+const third = await toyModule(203);
+const quick = { quietMs: 10, rescanMs: 60_000 };
+
+/** A registry, a directory `plugins` in an empty temporary one, and the watch on it once `prepare` has filled it. */
+async function watched(prepare: (plugins: string) => Promise<unknown>, options: { rescanMs?: number } = {}) {
+  const stack = new AsyncDisposableStack();
+  const root = await mkdtemp(join(tmpdir(), "outrigger-plugins-"));
+  stack.defer(() => rm(root, { recursive: true, force: true }));
+  const plugins = join(root, "plugins");
+  await mkdir(plugins);
+  await prepare(plugins);
+  const open = stack.use(openRegistry());
+  const directory = { directory: plugins, registry: open.registry, log: open.log, ...quick, ...options };
+  stack.use(await PluginDirectory.open(directory));
+  const deployedCount = (): number => open.messages.filter((message) => / is deployed$/.test(message)).length;
+  return {
+    ...open,
+    root,
+    plugins,
+    deployedCount,
+    put: (name: string, content: string | Uint8Array) => writeFile(join(plugins, name), content),
+    async use(name: string): Promise<PluginUse> {
+      return stack.use(await open.registry.use(name, {}));
+    },
+    /** Resolves to the statuses of the next time that they satisfy the condition. */
+    async until(condition: (names: readonly string[]) => boolean): Promise<void> {
+      while (!condition(open.registry.list().map(({ name, version, state }) => `${name} ${version} ${state}`))) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+function versionOf(use: PluginUse): string {
+  const request = new ToyRequest(3);
+  request.send(use).end();
+  return request.events[0] ?? "";
+}
+
+const manifest = (name: string, version: string): string => `name: ${name}\nversion: ${version}\n`;
+
+describe("the plugins directory", () => {
+  it("is deployed when it is opened: with a manifest beside, with one inside, and bare", async () => {
+    await using open = await watched(async (plugins) => {
+      await writeFile(join(plugins, "a.wasm"), first);
+      await writeFile(join(plugins, "a.yaml"), manifest("orders", "1.0.0"));
+      await writeFile(join(plugins, "b.wasm"), packManifest(first, manifest("packed", "2.0.0")));
+      await writeFile(join(plugins, "bare.wasm"), first);
+      await writeFile(join(plugins, "broken.wasm"), "this is not a module");
+    });
+    assert.deepEqual(
+      open.registry.list().map(({ name, version, state }) => `${name} ${version} ${state}`),
+      ["bare 0.0.0 serving", "broken 0.0.0 refused", "orders 1.0.0 serving", "packed 2.0.0 serving"],
+    );
+    await open.logged(/plugin 'broken' cannot be deployed from .*broken\.wasm: the file is not WebAssembly/);
+  });
+
+  it("deploys a file that is added, the new version when it is replaced, and nothing when it is removed", async () => {
+    await using open = await watched(async () => {});
+    const use = await open.use("orders");
+    await open.put("orders.wasm", first);
+    await open.until(() => use.ready);
+    assert.equal(versionOf(use), "responded 201");
+    await open.put("orders.wasm", second);
+    await open.until(() => versionOf(use) === "responded 202");
+    await writeFile(join(open.root, "new"), third);
+    await rename(join(open.root, "new"), join(open.plugins, "orders.wasm"));
+    await open.until(() => versionOf(use) === "responded 203");
+    await rm(join(open.plugins, "orders.wasm"));
+    await open.until(() => !use.ready);
+    await open.logged(/plugin 'orders' is removed/);
+    assert.deepEqual(open.registry.list(), []);
+  });
+
+  it("takes a changed, added or removed manifest for a change of the plugin", async () => {
+    await using open = await watched((plugins) => writeFile(join(plugins, "orders.wasm"), first));
+    await open.put("orders.yaml", manifest("orders", "1.0.0"));
+    await open.until((names) => names.includes("orders 1.0.0 serving"));
+    await open.put("orders.yaml", manifest("orders", "1.1.0"));
+    await open.until((names) => names.includes("orders 1.1.0 serving"));
+    await open.put("orders.yaml", manifest("billing", "1.1.0"));
+    await open.until((names) => names.length === 1 && names.includes("billing 1.1.0 serving"));
+    await rm(join(open.plugins, "orders.yaml"));
+    await open.until((names) => names.length === 1 && names.includes("orders 0.0.0 serving"));
+  });
+
+  it("leaves the running version alone when a file is broken, says why, and recovers", async () => {
+    await using open = await watched((plugins) => writeFile(join(plugins, "orders.wasm"), first));
+    const use = await open.use("orders");
+    await open.put("orders.wasm", "this is not a module");
+    await open.logged(/plugin 'orders' cannot be deployed.*not WebAssembly/);
+    assert.equal(versionOf(use), "responded 201");
+    assert.match(open.registry.list()[0]?.reason ?? "", /not WebAssembly/);
+    await open.put("orders.yaml", "name: orders\nkidn: filter\n");
+    await open.logged(/the manifest of plugin 'orders'.*did you mean 'kind'/);
+    assert.match(open.registry.list()[0]?.reason ?? "", /did you mean 'kind'/);
+    assert.equal(versionOf(use), "responded 201");
+    await rm(join(open.plugins, "orders.yaml"));
+    await open.put("orders.wasm", first);
+    await open.until(() => open.registry.list()[0]?.reason === undefined);
+    assert.equal(open.deployedCount(), 1, "it is the version that ran all the time");
+  });
+
+  it("waits for the rest of a file that is half written, and says so only when it does not come", async () => {
+    await using open = await watched((plugins) => writeFile(join(plugins, "orders.wasm"), first));
+    const use = await open.use("orders");
+    const half = second.length >> 1;
+    await open.put("orders.wasm", second.subarray(0, half));
+    await open.put("other.wasm", first);
+    await open.logged(/plugin 'other' .* is deployed/);
+    assert.equal(versionOf(use), "responded 201");
+    await appendFile(join(open.plugins, "orders.wasm"), second.subarray(half));
+    await open.until(() => versionOf(use) === "responded 202");
+    await open.put("orders.wasm", third.subarray(0, half));
+    await open.logged(/plugin 'orders' cannot be deployed.*needs \d+ bytes, the file has/);
+    assert.equal(versionOf(use), "responded 202");
+  });
+
+  it("follows a link that is swapped, as a Kubernetes ConfigMap swaps its own", async () => {
+    await using open = await watched(async (plugins) => {
+      for (const [folder, bytes] of [
+        ["..2026_01", first],
+        ["..2026_02", second],
+      ] as const) {
+        await mkdir(join(plugins, folder));
+        await writeFile(join(plugins, folder, "orders.wasm"), bytes);
+        await writeFile(join(plugins, folder, "orders.yaml"), manifest("orders", folder.slice(2)));
+      }
+      await symlink("..2026_01", join(plugins, "..data"));
+      for (const file of ["orders.wasm", "orders.yaml"]) await symlink(join("..data", file), join(plugins, file));
+    });
+    const use = await open.use("orders");
+    assert.equal(versionOf(use), "responded 201");
+    await symlink("..2026_02", join(open.plugins, "..data_tmp"));
+    await rename(join(open.plugins, "..data_tmp"), join(open.plugins, "..data"));
+    await open.until((names) => names.includes("orders 2026_02 serving"));
+    assert.equal(versionOf(use), "responded 202");
+    await rm(join(open.plugins, "..2026_01"), { recursive: true });
+    assert.equal(open.deployedCount(), 2, "the module and its manifest changed as one");
+  });
+
+  it("follows a directory that is a link itself, and files that are links to somewhere else", async () => {
+    await using open = await watched(async (plugins) => {
+      for (const [name, bytes] of [
+        ["one", first],
+        ["two", second],
+      ] as const) {
+        await mkdir(`${plugins}-${name}`);
+        await writeFile(`${plugins}-${name}/orders.wasm`, bytes);
+      }
+      await mkdir(`${plugins}-build`);
+      await writeFile(`${plugins}-build/billing.wasm`, first);
+      await symlink(`${plugins}-build/billing.wasm`, `${plugins}-one/billing.wasm`);
+      await symlink(`${plugins}-build/billing.wasm`, `${plugins}-two/billing.wasm`);
+      await rm(plugins, { recursive: true });
+      await symlink(`${plugins}-one`, plugins);
+    });
+    const [orders, billing] = [await open.use("orders"), await open.use("billing")];
+    assert.equal(versionOf(orders), "responded 201");
+    await symlink(`${open.plugins}-two`, `${open.plugins}-new`);
+    await rename(`${open.plugins}-new`, open.plugins);
+    await open.until(() => versionOf(orders) === "responded 202");
+    await writeFile(`${open.plugins}-build/billing.wasm`, third);
+    await open.until(() => versionOf(billing) === "responded 203");
+  });
+
+  it("leaves out the files of editors and of copies in progress", async () => {
+    await using open = await watched(async () => {});
+    for (const name of [".orders.wasm.swp", ".#orders.wasm", "#orders.wasm#", "orders.wasm~", "orders.wasm.part"]) {
+      await open.put(name, first);
+    }
+    await open.put(".orders.wasm", first);
+    await mkdir(join(open.plugins, "folder.wasm"));
+    await open.put("orders.wasm", first);
+    await open.logged(/is deployed/);
+    assert.deepEqual(
+      open.registry.list().map(({ name }) => name),
+      ["orders"],
+    );
+  });
+
+  it("does not deploy again what did not change", async () => {
+    await using open = await watched((plugins) => writeFile(join(plugins, "orders.wasm"), first));
+    await utimes(join(open.plugins, "orders.wasm"), new Date(0), new Date(0));
+    await cp(join(open.plugins, "orders.wasm"), join(open.root, "copy"));
+    await rename(join(open.root, "copy"), join(open.plugins, "orders.wasm"));
+    await open.put("other.wasm", first);
+    await open.logged(/plugin 'other' .* is deployed/);
+    assert.equal(open.deployedCount(), 2);
+  });
+
+  it("keeps a plugin when its file is renamed", async () => {
+    await using open = await watched((plugins) =>
+      writeFile(join(plugins, "a.wasm"), packManifest(first, manifest("orders", "1.0.0"))),
+    );
+    await rename(join(open.plugins, "a.wasm"), join(open.plugins, "b.wasm"));
+    await open.put("other.wasm", first);
+    await open.logged(/plugin 'other' .* is deployed/);
+    await rm(join(open.plugins, "other.wasm"));
+    await open.logged(/plugin 'other' is removed/);
+    assert.equal(open.deployedCount(), 2);
+    assert.deepEqual(
+      open.messages.filter((message) => /'orders' is removed/.test(message)),
+      [],
+    );
+  });
+
+  it("refuses a second file with the name of a first, by name, until the first is gone", async () => {
+    await using open = await watched(async (plugins) => {
+      await writeFile(join(plugins, "a.wasm"), packManifest(first, manifest("orders", "1.0.0")));
+      await writeFile(join(plugins, "b.wasm"), packManifest(second, manifest("orders", "2.0.0")));
+    });
+    await open.logged(
+      /b\.wasm is not deployed: plugin 'orders' comes from a\.wasm already; give one of them another name/,
+    );
+    const use = await open.use("orders");
+    assert.equal(versionOf(use), "responded 201");
+    await rm(join(open.plugins, "a.wasm"));
+    await open.until((names) => names.includes("orders 2.0.0 serving"));
+    assert.equal(versionOf(use), "responded 202");
+  });
+
+  it("may come later, vanish without harm, and come again", async () => {
+    await using open = await watched((plugins) => rm(plugins, { recursive: true }));
+    await open.logged(/does not exist; plugins are deployed when it does/);
+    const use = await open.use("orders");
+    await mkdir(join(open.root, "new"));
+    await writeFile(join(open.root, "new/orders.wasm"), first);
+    await writeFile(join(open.root, "new/billing.wasm"), first);
+    await rename(join(open.root, "new"), open.plugins);
+    await open.until((names) => names.length === 2);
+    await rename(open.plugins, join(open.root, "old"));
+    while (open.messages.filter((message) => /does not exist/.test(message)).length < 2) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    assert.ok(use.ready);
+    await mkdir(open.plugins);
+    await open.put("orders.wasm", second);
+    await open.until(() => use.ready && versionOf(use) === "responded 202");
+    await open.until((names) => names.length === 1);
+  });
+
+  it("is looked through now and then, for file systems that tell of no change", async () => {
+    await using open = await watched((plugins) => writeFile(join(plugins, "orders.wasm"), first), { rescanMs: 20 });
+    // A folder two links away is watched by nobody.
+    await mkdir(join(open.root, "x"));
+    await writeFile(join(open.root, "x/billing.wasm"), first);
+    await mkdir(join(open.root, "y"));
+    await writeFile(join(open.root, "y/billing.wasm"), second);
+    await symlink("x", join(open.root, "current"));
+    await symlink(join(open.root, "current/billing.wasm"), join(open.plugins, "billing.wasm"));
+    const use = await open.use("billing");
+    await open.until(() => use.ready);
+    await symlink("y", join(open.root, "next"));
+    await rename(join(open.root, "next"), join(open.root, "current"));
+    await open.until(() => versionOf(use) === "responded 202");
+  });
+});
