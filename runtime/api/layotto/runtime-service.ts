@@ -4,19 +4,20 @@ import type { ConfigBlock } from "../config.ts";
 import { sayHello } from "../hello.ts";
 import type { InvokeBlock } from "../invoke.ts";
 import type { LockBlock } from "../lock.ts";
-import type { PubSubBlock } from "../pubsub.ts";
+import type { PubSubBlock, PubSubBlock } from "../pubsub.ts";
 import type { SequencerBlock } from "../sequencer.ts";
 import type { StateBlock } from "../state.ts";
 import { configMethods } from "./config-methods.ts";
 import { invokeMethods } from "./invoke-methods.ts";
 import { lockMethods } from "./lock-methods.ts";
-import { pubsubMethods } from "./pubsub-methods.ts";
+import { pubsubMethods, pubsubMethods } from "./pubsub-methods.ts";
 import { sequencerMethods } from "./sequencer-methods.ts";
 import { stateMethods } from "./state-methods.ts";
 
 /** The building blocks that the service speaks for. */
 export interface Blocks {
   readonly state: StateBlock;
+  readonly pubsub: PubSubBlock;
   readonly config: ConfigBlock;
   readonly lock: LockBlock;
   readonly sequencer: SequencerBlock;
@@ -31,6 +32,7 @@ export function createRuntimeService(blocks: Blocks): GrpcService {
       return { hello: sayHello({ name }), data };
     },
     ...stateMethods(blocks.state),
+    ...pubsubMethods(blocks.pubsub),
     ...configMethods(blocks.config),
     ...lockMethods(blocks.lock),
     ...sequencerMethods(blocks.sequencer),
