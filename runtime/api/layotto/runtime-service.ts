@@ -4,13 +4,13 @@ import type { ConfigBlock } from "../config.ts";
 import { sayHello } from "../hello.ts";
 import type { InvokeBlock } from "../invoke.ts";
 import type { LockBlock } from "../lock.ts";
-import type { PubSubBlock, PubSubBlock } from "../pubsub.ts";
+import type { PubSubBlock } from "../pubsub.ts";
 import type { SequencerBlock } from "../sequencer.ts";
 import type { StateBlock } from "../state.ts";
 import { configMethods } from "./config-methods.ts";
 import { invokeMethods } from "./invoke-methods.ts";
 import { lockMethods } from "./lock-methods.ts";
-import { pubsubMethods, pubsubMethods } from "./pubsub-methods.ts";
+import { pubsubMethods } from "./pubsub-methods.ts";
 import { sequencerMethods } from "./sequencer-methods.ts";
 import { stateMethods } from "./state-methods.ts";
 
@@ -22,7 +22,6 @@ export interface Blocks {
   readonly lock: LockBlock;
   readonly sequencer: SequencerBlock;
   readonly invoke: InvokeBlock;
-  readonly pubsub: PubSubBlock;
 }
 
 /** `spec.proto.runtime.v1.Runtime`: Layotto's names for the building blocks. What has no handler is UNIMPLEMENTED. */
@@ -37,6 +36,5 @@ export function createRuntimeService(blocks: Blocks): GrpcService {
     ...lockMethods(blocks.lock),
     ...sequencerMethods(blocks.sequencer),
     ...invokeMethods(blocks.invoke),
-    ...pubsubMethods(blocks.pubsub),
   });
 }
