@@ -5,6 +5,8 @@ import { HeaderList, statusOf } from "../proxy/headers.ts";
 import { isHopByHop } from "../proxy/hop-by-hop.ts";
 import type { Http1Head } from "./http1-request.ts";
 
+/** Longest request that is read to its end, and dropped, when its answer came before that end. */
+const droppedBytes = 64 * 1024;
 /** How long a connection stays readable after an answer that came before the end of its request. */
 const lingerMs = 1_000;
 
@@ -54,10 +56,11 @@ export class Http1Exchange implements ResponseSink {
     this.#answered = true;
     const response = this.#response;
     const status = statusOf(headers) ?? 500;
-    if (!this.#requestEnded) {
-      response.shouldKeepAlive = false;
-      lingerAfterEnd(this.#request.socket);
-    } else if (this.#draining()) response.shouldKeepAlive = false;
+    // A short rest of a request is read and dropped; a long one is not worth the connection.
+    const rest = this.#requestEnded ? 0 : (this.#head.declared ?? Number.POSITIVE_INFINITY);
+    const unwanted = rest > droppedBytes || (rest > 0 && status === 408);
+    if (unwanted) lingerAfterEnd(this.#request.socket);
+    if (unwanted || this.#draining()) response.shouldKeepAlive = false;
     const bodiless = this.#request.method === "HEAD" || status === 204 || status === 304;
     response.writeHead(status, http.STATUS_CODES[status] ?? "", fieldsOf(headers, status, endOfStream && !bodiless));
     if (endOfStream) this.#end();
