@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { RuntimeError } from "../error.ts";
 import type { SqliteOutcome, SqliteWorkerData } from "./sqlite.ts";
 
-/** What a module of statements exports: makes its tables, and the function that runs one of its operations. */
+/** What a module of statements exports: makes its tables, and the function that runs one of its operations whole or not at all. */
 export type Prepare = (database: DatabaseSync) => (operation: never) => unknown;
 
 const port = parentPort;
@@ -64,16 +64,12 @@ function runBatch(
   }
 }
 
-/** A refused operation leaves nothing behind, and its neighbours in the batch as they are. */
+/** An operation that is refused leaves its neighbours in the batch as they are; its own statements see to it that nothing of it stays. */
 function runOne(database: DatabaseSync, run: (operation: unknown) => unknown, operation: unknown): SqliteOutcome {
-  database.exec("SAVEPOINT operation");
   try {
-    const value = run(operation);
-    database.exec("RELEASE operation");
-    return { value };
+    return { value: run(operation) };
   } catch (error) {
     if (!database.isTransaction) throw error;
-    database.exec("ROLLBACK TO operation; RELEASE operation");
     return { failure: failureOf(error) };
   }
 }

@@ -72,7 +72,7 @@ export class SqliteFile implements AsyncDisposable {
     this.#name = name;
     worker.unref();
     worker.on("message", (outcomes: readonly SqliteOutcome[]) => this.#answered(outcomes));
-    worker.on("error", (error) => this.#fail(error));
+    worker.on("error", (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
     worker.on("exit", () => this.#fail(new Error("the worker ended")));
   }
 

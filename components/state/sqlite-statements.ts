@@ -67,7 +67,19 @@ export function prepare(database: DatabaseSync): (task: StateTask) => unknown {
   };
   return (task) => {
     if (task.task === "get") return get(task.key);
-    for (const operation of task.operations) write(task.store, operation);
+    if (task.operations.length === 1) for (const operation of task.operations) write(task.store, operation);
+    else allOrNone(database, () => task.operations.forEach((operation) => write(task.store, operation)));
     return undefined;
   };
+}
+
+function allOrNone(database: DatabaseSync, work: () => void): void {
+  database.exec("SAVEPOINT operations");
+  try {
+    work();
+  } catch (error) {
+    if (database.isTransaction) database.exec("ROLLBACK TO operations; RELEASE operations");
+    throw error;
+  }
+  database.exec("RELEASE operations");
 }
