@@ -67,10 +67,8 @@ export class ConfigClient {
 
   /** Resolves once changes from now on will be told. Leaving the loop or disposing ends the subscription. */
   async subscribe(selection: ConfigSelection, options?: CallOptions): Promise<ConfigSubscription> {
-    const stream = new Stream(this.#channel, RuntimeService.subscribeConfiguration, options);
-    const inEffect = stream.inEffect();
-    stream.send(selectionOf(selection));
-    await inEffect;
+    const stream = new Stream(this.#channel, RuntimeService.subscribeConfiguration, selectionOf(selection), options);
+    await stream.inEffect();
     return new ConfigSubscription(stream);
   }
 }

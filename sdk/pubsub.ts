@@ -27,7 +27,7 @@ export interface SubscribeTopic {
   readonly deadLetterTopic?: string;
 }
 
-/** An event of a subscription, which waits for exactly one of `ack`, `retry` and `drop`. */
+/** An event of a subscription, which waits for exactly one of `ack`, `retry` and `drop`; they resolve when it is sent. */
 export interface ReceivedEvent extends TopicEvent {
   /** It is done. */
   ack(): Promise<void>;
@@ -60,8 +60,10 @@ export class PubSubClient {
 
   /** Resolves once events published from now on will be received. */
   async subscribe(request: SubscribeTopic, options?: CallOptions): Promise<TopicSubscription> {
-    const stream = new Stream(this.#channel, RuntimeService.subscribeTopicEvents, options);
-    stream.send({ subscribeTopicEventsRequestType: { $case: "initialRequest", value: initialRequest(request) } });
+    const initial: SubscribeTopicEventsRequest = {
+      subscribeTopicEventsRequestType: { $case: "initialRequest", value: initialRequest(request) },
+    };
+    const stream = new Stream(this.#channel, RuntimeService.subscribeTopicEvents, initial, options);
     const first = await stream.receive();
     if (first?.subscribeTopicEventsResponseType?.$case === "initialResponse") return new TopicSubscription(stream);
     await stream[Symbol.asyncDispose]();
@@ -89,7 +91,7 @@ export class TopicSubscription implements AsyncIterable<ReceivedEvent>, AsyncDis
   }
 
   #received(event: TopicEvent): ReceivedEvent {
-    const settle = async (status: (typeof Status)[keyof typeof Status]): Promise<void> =>
+    const settle = (status: (typeof Status)[keyof typeof Status]): Promise<void> =>
       this.#stream.send({
         subscribeTopicEventsRequestType: { $case: "eventProcessed", value: { id: event.id, status: { status } } },
       });

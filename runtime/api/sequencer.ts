@@ -1,8 +1,9 @@
 import type { CallContext } from "../../components/component.ts";
-import type { Sequencer } from "../../components/sequencer/sequencer.ts";
+import { RuntimeError } from "../../components/error.ts";
+import type { ReserveIds, Sequencer } from "../../components/sequencer/sequencer.ts";
 import { IdSegments } from "./id-segments.ts";
 import { storedKey } from "./key-prefix.ts";
-import type { StoreSet } from "./stores.ts";
+import type { OpenedStore, StoreSet } from "./stores.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /**
@@ -25,10 +26,10 @@ export function createSequencer(stores: StoreSet<Sequencer>): SequencerBlock {
   // By the open store: one that is opened anew under the same name begins with segments of its own.
   const segments = new WeakMap<Sequencer, Map<string, IdSegments>>();
 
-  const segmentsOf = (store: Sequencer, key: string, call: CallContext): IdSegments => {
-    const known = segments.get(store) ?? new Map<string, IdSegments>();
-    segments.set(store, known);
-    const found = known.get(key) ?? new IdSegments((count) => store.reserve({ key, count }, shared(call)));
+  const segmentsOf = (opened: OpenedStore<Sequencer>, key: string, call: CallContext): IdSegments => {
+    const known = segments.get(opened.store) ?? new Map<string, IdSegments>();
+    segments.set(opened.store, known);
+    const found = known.get(key) ?? new IdSegments((count) => reserve(opened, { key, count }, call));
     known.delete(key);
     known.set(key, found);
     const [oldest] = known.keys();
@@ -41,12 +42,23 @@ export function createSequencer(stores: StoreSet<Sequencer>): SequencerBlock {
       const opened = stores.find(store);
       const key = storedKey("sequencer", opened, name, { appId: call.appId, what: "key" });
       if (increment === "strong") return opened.store.reserve({ key, count: 1 }, call);
-      return unlessAborted(segmentsOf(opened.store, key, call).next(), call.signal);
+      return unlessAborted(segmentsOf(opened, key, call).next(), call.signal);
     },
   };
 }
 
-/** The context of a reservation, which serves many callers: none of them can cancel it. */
-function shared({ appId, log }: CallContext): CallContext {
-  return { appId, log, peer: { address: "runtime" }, signal: AbortSignal.timeout(reserveTimeoutMs) };
+/** A reservation serves many callers, so none of them can cancel it; it has a time of its own. */
+async function reserve(
+  { name, store }: OpenedStore<Sequencer>,
+  request: ReserveIds,
+  { appId, log }: CallContext,
+): Promise<bigint> {
+  const signal = AbortSignal.timeout(reserveTimeoutMs);
+  try {
+    return await store.reserve(request, { appId, log, peer: { address: "runtime" }, signal });
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    const message = `sequencer '${name}' did not answer within ${reserveTimeoutMs} ms`;
+    throw new RuntimeError("UNAVAILABLE", "SEQUENCER_SLOW", message, { cause });
+  }
 }

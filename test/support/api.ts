@@ -1,0 +1,105 @@
+/** The API with real components in memory, alone and behind real gRPC. */
+import type { CallContext, ComponentDefinition } from "../../components/component.ts";
+import { memoryConfigStore } from "../../components/config/memory.ts";
+import { memoryLockStore } from "../../components/lock/memory.ts";
+import { memoryPubSub } from "../../components/pubsub/memory.ts";
+import { memorySequencer } from "../../components/sequencer/memory.ts";
+import { memoryStateStore } from "../../components/state/memory.ts";
+import { createConfig } from "../../runtime/api/config.ts";
+import { createInvoke } from "../../runtime/api/invoke.ts";
+import { type Blocks, createRuntimeService } from "../../runtime/api/layotto/runtime-service.ts";
+import { createLock } from "../../runtime/api/lock.ts";
+import { PubSubBlock } from "../../runtime/api/pubsub.ts";
+import { createSequencer } from "../../runtime/api/sequencer.ts";
+import { createState } from "../../runtime/api/state.ts";
+import { type OpenedStore, storeSet } from "../../runtime/api/stores.ts";
+import { configurationSchema } from "../../runtime/config/schema.ts";
+import { Upstreams } from "../../runtime/egress/upstreams.ts";
+import { GrpcChannels } from "../../runtime/grpc/client.ts";
+import { grpcJsTransport } from "../../runtime/grpc/grpc-js-transport.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { Metrics } from "../../runtime/telemetry/metrics.ts";
+
+export const silentLog = createLog({ level: "silent" });
+
+/** A call as the transport would describe it. */
+export const callContext = (changes: Partial<CallContext> = {}): CallContext => ({
+  signal: new AbortController().signal,
+  peer: { address: "test" },
+  appId: "app",
+  log: silentLog,
+  ...changes,
+});
+
+/** Opens a component with its default settings. */
+export function openComponent<Component extends AsyncDisposable>(
+  definition: ComponentDefinition<Component>,
+  name = "store",
+): Promise<Component> {
+  return definition.open(definition.config.parse({}), { name, dataDirectory: "unused", log: silentLog });
+}
+
+/** A map with one opened store, as `storeSet` takes it. */
+export const oneStore = <S>(name: string, store: S, keyPrefix = ""): Map<string, OpenedStore<S>> =>
+  new Map([[name, { name, store, keyPrefix }]]);
+
+/** Every block over memory components named as in outrigger.yaml, with upstreams of the caller's. */
+export interface ApiParts extends AsyncDisposable {
+  readonly blocks: Blocks;
+}
+
+export async function openApiParts(upstreams: Readonly<Record<string, object>> = {}): Promise<ApiParts> {
+  const open = new AsyncDisposableStack();
+  const metrics = new Metrics();
+  const state = open.use(await openComponent(memoryStateStore, "inventory"));
+  const pubsub = open.use(await openComponent(memoryPubSub, "events"));
+  const config = open.use(await openComponent(memoryConfigStore, "settings"));
+  const lock = open.use(await openComponent(memoryLockStore, "jobs"));
+  const sequencer = open.use(await openComponent(memorySequencer, "ids"));
+  const configured = configurationSchema.parse({ upstreams }).upstreams;
+  const http = open.use(new Upstreams({ upstreams: configured, log: silentLog }));
+  const grpc = open.use(new GrpcChannels(4 * 1024 ** 2));
+  return {
+    blocks: {
+      state: createState(storeSet("state", oneStore("inventory", state))),
+      pubsub: new PubSubBlock({
+        stores: storeSet("pubsub", oneStore("events", pubsub)),
+        appId: "app",
+        log: silentLog,
+        metrics,
+      }),
+      config: createConfig(storeSet("config", oneStore("settings", config))),
+      lock: createLock(storeSet("lock", oneStore("jobs", lock))),
+      sequencer: createSequencer(storeSet("sequencer", oneStore("ids", sequencer))),
+      invoke: createInvoke({
+        names: () => http.names,
+        http: (upstream, request, signal) => http.httpCall(upstream, request, signal),
+        grpc: (upstream, request, signal) => grpc.call(http.address(upstream) ?? "", request, { signal }),
+      }),
+    },
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+/** The API as applications meet it: gRPC on a free port. */
+export interface ServedApi extends ApiParts {
+  /** `host:port`. */
+  readonly address: string;
+}
+
+export async function serveApi(upstreams: Readonly<Record<string, object>> = {}): Promise<ServedApi> {
+  const open = new AsyncDisposableStack();
+  const { blocks } = open.use(await openApiParts(upstreams));
+  const listener = open.use(
+    await grpcJsTransport.serve({
+      addresses: ["127.0.0.1:0"],
+      services: [createRuntimeService(blocks)],
+      maxMessageBytes: 4 * 1024 ** 2,
+      appId: "app",
+      log: silentLog,
+      metrics: new Metrics(),
+    }),
+  );
+  const [address = ""] = listener.addresses;
+  return { blocks, address, [Symbol.asyncDispose]: () => open.disposeAsync() };
+}
