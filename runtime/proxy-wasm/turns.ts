@@ -27,6 +27,7 @@ export class Turns {
   #running: Entry | undefined;
   #runningSince = 0;
   #timer: NodeJS.Timeout | undefined;
+  #watchAt = Infinity;
   #closed = false;
 
   constructor(limitMs: number, overrun: () => void) {
@@ -36,15 +37,16 @@ export class Turns {
 
   /** Turns that run or wait. */
   get pending(): number {
-    return this.#waiting.length + (this.#running === undefined ? 0 : 1);
+    return this.#waiting.length + (this.#running === undefined || this.#closed ? 0 : 1);
   }
 
   /** Begins the turn at once when the guest is free. */
   take(turn: Turn, options: TurnOptions = {}): void {
     if (this.#closed) return;
     const limitMs = options.limitMs ?? this.#limitMs;
-    this.#waiting.push({ turn, since: performance.now(), limitMs, late: options.late, dropped: false });
-    this.#timer ??= setTimeout(this.#watch, limitMs);
+    const since = performance.now();
+    this.#waiting.push({ turn, since, limitMs, late: options.late, dropped: false });
+    this.#watchFrom(since, since + limitMs);
     if (this.#running === undefined) this.#next();
   }
 
@@ -53,7 +55,6 @@ export class Turns {
     this.#closed = true;
     this.#waiting = [];
     clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   #next(): void {
@@ -71,30 +72,41 @@ export class Turns {
     }
   }
 
-  /** One timer watches over all turns: it looks again when the next of them could be late. */
+  /** One timer watches over all turns: at `at`, unless it comes earlier anyway. */
+  #watchFrom(now: number, at: number): void {
+    if (at >= this.#watchAt || this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#watchAt = at;
+    this.#timer = setTimeout(this.#watch, Math.max(1, Math.ceil(at - now)));
+  }
+
   readonly #watch = (): void => {
-    this.#timer = undefined;
+    this.#watchAt = Infinity;
     const now = performance.now();
     const running = this.#running;
-    if (running !== undefined && now >= this.#runningSince + running.limitMs) {
-      this.#overrun();
-      return;
+    if (running !== undefined) {
+      if (now >= this.#runningSince + running.limitMs) {
+        this.#overrun();
+        return;
+      }
+      tellWhenLate(running, now);
     }
-    if (running !== undefined) tellWhenLate(running, now);
     for (const entry of this.#waiting) entry.dropped = tellWhenLate(entry, now);
     this.#waiting = this.#waiting.filter((entry) => !entry.dropped);
-    this.#watchAgain(now);
+    this.#watchFrom(now, this.#nextDue());
   };
 
-  #watchAgain(now: number): void {
-    if (this.#closed || this.#timer !== undefined) return;
-    let next = this.#running === undefined ? Infinity : this.#runningSince + this.#running.limitMs;
-    for (const { late, since, limitMs } of this.#running === undefined
-      ? this.#waiting
-      : [this.#running, ...this.#waiting])
-      if (late !== undefined) next = Math.min(next, since + limitMs);
-    if (next !== Infinity) this.#timer = setTimeout(this.#watch, Math.max(1, Math.ceil(next - now)));
+  #nextDue(): number {
+    const dues = this.#waiting.map(dueOf);
+    const running = this.#running;
+    if (running !== undefined) dues.push(dueOf(running), this.#runningSince + running.limitMs);
+    return Math.min(...dues);
   }
+}
+
+/** When the entry is late, if it was not told and would be. */
+function dueOf({ late, since, limitMs }: Entry): number {
+  return late === undefined ? Infinity : since + limitMs;
 }
 
 /** Whether the entry was told now that it is late. */

@@ -141,9 +141,9 @@ export class TestStream implements StreamHost {
     this.properties.set(path.join("."), value);
   }
 
-  /** Resolves when the event has happened. */
+  /** Resolves when an event that begins so has happened. */
   async saw(event: string): Promise<void> {
-    while (!this.events.includes(event)) await once(this.#told, "event");
+    while (!this.events.some((one) => one.startsWith(event))) await once(this.#told, "event");
   }
 
   #tell(event: string): void {
