@@ -13,6 +13,7 @@ import type {
 } from "../plugin/contract.ts";
 import type { Log } from "../telemetry/log.ts";
 import { httpStatusOf } from "./http-status.ts";
+import type { InvokeTargets } from "./invoke.ts";
 
 /** The upstream name that means the runtime itself, in process. It cannot be configured or routed to. */
 export const runtimeUpstream = "outrigger";
@@ -25,13 +26,6 @@ export interface GuestMethods {
   call(method: string, message: Uint8Array, call: CallContext): Promise<Uint8Array>;
 }
 
-/** Calls to configured upstreams. */
-export interface UpstreamCalls {
-  names(): readonly string[];
-  http(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
-  grpc(upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply>;
-}
-
 /** One plugin, and all that its grants let it reach. */
 export interface GuestAccess {
   readonly plugin: string;
@@ -40,7 +34,7 @@ export interface GuestAccess {
   /** Names of upstreams that were granted. */
   readonly upstreams: readonly string[];
   readonly methods: GuestMethods;
-  readonly calls: UpstreamCalls;
+  readonly calls: InvokeTargets;
   readonly metrics: PluginMetrics;
   readonly sharedData: SharedData;
   readonly log: Log;

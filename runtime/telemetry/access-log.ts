@@ -1,3 +1,5 @@
+import type { Log } from "./log.ts";
+
 /** One finished exchange, as the data plane tells of it. */
 export interface AccessRecord {
   /** Milliseconds since the epoch. */
@@ -28,4 +30,10 @@ export interface AccessRecord {
   readonly peer: string;
   readonly requestId: string;
   readonly userAgent?: string;
+}
+
+/** Writes one line at level `info` for each finished exchange. */
+export function accessLog(log: Log): (record: AccessRecord) => void {
+  const access = log.child({ log: "access" });
+  return ({ startedAtMs: _, ...record }) => access.info(record, "access");
 }

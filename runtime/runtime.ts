@@ -1,0 +1,267 @@
+/**
+ * The sidecar, put together: components, the API over them, upstreams, plugins, ingress, gRPC and admin open in that order
+ * and close in reverse. This file alone knows all the parts.
+ */
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { catalog } from "../components/catalog.ts";
+import { type Admin, openAdmin } from "./admin/admin.ts";
+import { type HealthReport, healthOf } from "./admin/health.ts";
+import { createConfig } from "./api/config.ts";
+import { hostServices } from "./api/host-services.ts";
+import { createInvoke, type InvokeTargets } from "./api/invoke.ts";
+import { createRuntimeService } from "./api/layotto/runtime-service.ts";
+import { createLock } from "./api/lock.ts";
+import { checkGrants } from "./api/method-grants.ts";
+import { PubSubBlock } from "./api/pubsub.ts";
+import { createSequencer } from "./api/sequencer.ts";
+import { createState } from "./api/state.ts";
+import { storeSet } from "./api/stores.ts";
+import { AppChannel } from "./app/app-channel.ts";
+import { type LoadedConfiguration, type LoadOptions, loadConfiguration } from "./config/load.ts";
+import { fileSource } from "./config/source.ts";
+import { Upstreams } from "./egress/upstreams.ts";
+import { GrpcChannels } from "./grpc/client.ts";
+import { grpcJsTransport } from "./grpc/grpc-js-transport.ts";
+import { openHealth } from "./grpc/health.ts";
+import { inProcessCaller } from "./grpc/in-process.ts";
+import { reflectionServices } from "./grpc/reflection.ts";
+import type { GrpcListener } from "./grpc/transport.ts";
+import { Ingress } from "./ingress/ingress.ts";
+import { openComponents } from "./open-components.ts";
+import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
+import { PluginRegistry } from "./plugin/registry.ts";
+import { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
+import { SharedDataStore } from "./plugin/shared-data.ts";
+import { PluginDirectory } from "./plugin/watch.ts";
+import { proxyWasmEngine } from "./proxy-wasm/engine.ts";
+import { accessLog } from "./telemetry/access-log.ts";
+import { createLog, type Log } from "./telemetry/log.ts";
+import { Metrics } from "./telemetry/metrics.ts";
+import { version } from "./version.ts";
+
+const defaultFile = "outrigger.yaml";
+/** Shorter than the 30 seconds that Kubernetes waits before it kills. */
+const drainMs = 25_000;
+
+const loadOptions: LoadOptions = { known: catalog, environment: process.env };
+
+/** Reads and checks a configuration file; throws ConfigurationError. */
+export const load = (file: string): Promise<LoadedConfiguration> => loadConfiguration(file, loadOptions);
+
+/** Runs the sidecar until SIGTERM or SIGINT, drains it and resolves; a second signal ends it at once. */
+export async function run(file: string | undefined, say: (line: string) => void): Promise<void> {
+  const found = file ?? (existsSync(defaultFile) ? defaultFile : undefined);
+  const loaded = await loadConfiguration(found, loadOptions);
+  const log = createLog({ level: loaded.configuration.log.level });
+  const stopping = new AbortController();
+  const stop = (signal: NodeJS.Signals): void => {
+    if (stopping.signal.aborted) process.exit(1);
+    log.info({ signal }, "draining");
+    stopping.abort();
+  };
+  process.on("SIGTERM", stop).on("SIGINT", stop);
+  await using runtime = await openRuntime(loaded, log);
+  say(runtime.banner);
+  const reloading = runtime.follow(stopping.signal);
+  await new Promise((resolve) => {
+    if (stopping.signal.aborted) resolve(undefined);
+    stopping.signal.addEventListener("abort", resolve, { once: true });
+  });
+  await reloading;
+  await runtime.drain(drainMs);
+}
+
+/** The sidecar while it serves. */
+export interface Runtime extends AsyncDisposable {
+  /** One line: what listens where. */
+  readonly banner: string;
+  /** Applies each change of the configuration file until the signal aborts. */
+  follow(signal: AbortSignal): Promise<void>;
+  /** Takes nothing new and lets what is in flight end. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+/** Opens every part; rejects with a sentence when one cannot be, with nothing left open. */
+export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promise<Runtime> {
+  const { configuration } = loaded;
+  const { app, api, admin, plugins, ingress: ingressConfiguration } = configuration;
+  await using opening = new AsyncDisposableStack();
+  await mkdir(configuration.data.directory, { recursive: true });
+
+  const metrics = new Metrics();
+  const life = { isDraining: false };
+  const components = opening.use(await openComponents(loaded, catalog, log));
+  const upstreams = opening.use(new Upstreams({ upstreams: configuration.upstreams, application: app.http, log }));
+  const channels = opening.use(new GrpcChannels(api.maxMessageBytes));
+  const targets = invokeTargets(upstreams, channels);
+
+  const pubsub = new PubSubBlock({ stores: storeSet("pubsub", components.pubsub), appId: app.id, log, metrics });
+  const service = createRuntimeService({
+    state: createState(storeSet("state", components.state)),
+    config: createConfig(storeSet("config", components.config)),
+    lock: createLock(storeSet("lock", components.lock)),
+    sequencer: createSequencer(storeSet("sequencer", components.sequencer)),
+    invoke: createInvoke(targets),
+    pubsub,
+  });
+
+  const methods = inProcessCaller([service]);
+  const sharedData = new SharedDataStore();
+  const pluginMetrics = new PluginMetricsStore(metrics);
+  const compiler = opening.use(new SandboxCompiler());
+  const registry = opening.use(
+    new PluginRegistry({
+      engines: [proxyWasmEngine],
+      compiler,
+      grants: plugins.grants,
+      log,
+      metrics,
+      services: (plugin) =>
+        hostServices({
+          plugin: plugin.name,
+          version: plugin.version,
+          appId: app.id,
+          upstreams: plugin.capabilities.upstreams,
+          methods: {
+            has: methods.has,
+            call: (method, message, call) =>
+              methods.call(method, message, call, (name, request) =>
+                checkGrants(plugin.name, plugin.capabilities, name, request),
+              ),
+          },
+          calls: targets,
+          metrics: pluginMetrics.of(plugin.name),
+          sharedData: sharedData.of(plugin),
+          log,
+        }),
+    }),
+  );
+  if (plugins.directory !== undefined) {
+    opening.use(await PluginDirectory.open({ directory: plugins.directory, registry, log }));
+  }
+
+  const names = ["spec.proto.runtime.v1.Runtime", "grpc.health.v1.Health"];
+  const health = openHealth(names);
+  const grpc = opening.use(
+    await grpcJsTransport.serve({
+      addresses: api.grpc,
+      services: [service, health.service, ...reflectionServices(names)],
+      maxMessageBytes: api.maxMessageBytes,
+      appId: app.id,
+      log,
+      metrics,
+    }),
+  );
+  const ingress = opening.use(
+    await Ingress.open({
+      config: ingressConfiguration,
+      plugins: registry,
+      upstreams,
+      log,
+      metrics,
+      onComplete: accessLog(log),
+    }),
+  );
+  const readiness = (): HealthReport => readinessOf(ingress.readiness(), life.isDraining);
+  const opened = opening.use(
+    await openAdmin({
+      http: admin.http,
+      probes: admin.probes,
+      token: admin.token,
+      version,
+      liveness: () => healthOf({ process: { status: "UP" } }),
+      readiness,
+      plugins: () => registry.list(),
+      setLogLevel: (level) => {
+        log.level = level;
+      },
+      metrics,
+      log,
+    }),
+  );
+  const channel =
+    app.grpc === undefined
+      ? undefined
+      : opening.use(new AppChannel({ address: app.grpc, pubsub, maxMessageBytes: api.maxMessageBytes, log }));
+  health.set(true);
+
+  const owned = opening.move();
+  return {
+    banner: bannerOf(grpc, ingress, opened),
+    async follow(signal) {
+      let current = loaded;
+      for await (const next of fileSource(loaded, loadOptions, log).snapshots(signal)) {
+        if (await reload(current, next, { upstreams, registry, ingress, log })) current = next;
+      }
+    },
+    async drain(deadlineMs) {
+      life.isDraining = true;
+      health.set(false);
+      await channel?.[Symbol.asyncDispose]();
+      // Requests of the ingress may call the API, so it goes on until they have ended.
+      await ingress.drain(deadlineMs);
+      await grpc.drain(deadlineMs);
+      log.info("drained");
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): InvokeTargets {
+  return {
+    names: () => upstreams.names,
+    http: (upstream, request, signal) => upstreams.httpCall(upstream, request, signal),
+    grpc: async (upstream, request, signal) => {
+      const address = upstreams.address(upstream);
+      if (address !== undefined) return channels.call(address, request, { signal });
+      const details = `there is no upstream '${upstream}'; there are ${upstreams.names.join(", ")}`;
+      return { code: 14, details, initialMetadata: [], trailingMetadata: [] };
+    },
+  };
+}
+
+function readinessOf(missing: readonly string[], isDraining: boolean): HealthReport {
+  const plugins = missing.map((name) => `plugin '${name}' cannot serve`).join("; ");
+  return healthOf({
+    runtime_startup: isDraining ? { status: "DOWN", details: { reason: "the sidecar is draining" } } : { status: "UP" },
+    plugins: plugins === "" ? { status: "UP" } : { status: "DOWN", details: { reason: plugins } },
+  });
+}
+
+function bannerOf(grpc: GrpcListener, ingress: Ingress, { address, probesAddress }: Admin): string {
+  const probes = probesAddress === undefined ? "" : `, probes http://${probesAddress}`;
+  return `outrigger ${version} serves: gRPC ${grpc.addresses.join(" and ")}, ingress http://${ingress.address}, admin http://${address}${probes}`;
+}
+
+interface Reloadable {
+  readonly upstreams: Upstreams;
+  readonly registry: PluginRegistry;
+  readonly ingress: Ingress;
+  readonly log: Log;
+}
+
+/** Applies what can change while the sidecar serves; false when the routes were refused and all is as before. */
+async function reload(before: LoadedConfiguration, next: LoadedConfiguration, parts: Reloadable): Promise<boolean> {
+  const { upstreams, registry, ingress, log } = parts;
+  const [old, wanted] = [before.configuration, next.configuration];
+  // Old routes and new ones are both in use until the switch.
+  upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app.http);
+  try {
+    await registry.updateGrants(wanted.plugins.grants);
+    await ingress.update(wanted.ingress);
+  } catch (error) {
+    upstreams.update(old.upstreams, old.app.http);
+    await registry.updateGrants(old.plugins.grants);
+    log.error({ err: error }, "the changed configuration is refused; the one before stays in force");
+    return false;
+  }
+  upstreams.update(wanted.upstreams, wanted.app.http);
+  if (old.log.level !== wanted.log.level) log.level = wanted.log.level;
+  const fixed = ["api", "admin", "data", "components"] as const;
+  const restart = fixed.filter((part) => JSON.stringify(old[part]) !== JSON.stringify(wanted[part]));
+  if (restart.length > 0)
+    log.warn({ parts: restart }, "the changed configuration takes effect in these parts at the next start");
+  log.info("the changed configuration is in force");
+  return true;
+}
