@@ -14,8 +14,9 @@ export interface Listener extends AsyncDisposable {
 export function parseHostPort(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(":");
   const host = address.slice(0, at).replace(/^\[|\]$/g, "");
-  const port = Number(address.slice(at + 1));
-  if (at < 1 || !Number.isInteger(port) || port < 0 || port > 65535) {
+  const digits = address.slice(at + 1);
+  const port = Number(digits);
+  if (at < 1 || !/^\d{1,5}$/.test(digits) || port > 65535) {
     throw new RangeError(`'${address}' is not an address; expected host:port`);
   }
   return { host, port };

@@ -38,7 +38,7 @@ export class Http1Exchange implements ResponseSink {
 
   begin(serve: Serve, connection: ConnectionFacts): void {
     const { headers, endOfStream } = this.#head;
-    const gone = () => this.#gone();
+    const gone = () => this.disconnected();
     this.#response.on("close", gone);
     this.#response.on("error", gone);
     this.#request.on("error", gone);
@@ -131,7 +131,8 @@ export class Http1Exchange implements ResponseSink {
     if (!this.#requestEnded) this.#request.resume();
   }
 
-  #gone(): void {
+  /** The connection is gone; what could not be sent is not wanted any more. */
+  disconnected(): void {
     if (this.#over) return;
     this.#over = true;
     this.#sink?.reset();

@@ -1,5 +1,6 @@
 import http from "node:http";
-import type net from "node:net";
+import net from "node:net";
+import type { Duplex } from "node:stream";
 import type { ConnectionFacts, Serve } from "../proxy/exchange.ts";
 import { Http1Exchange, lingerAfterEnd } from "./http1-exchange.ts";
 import { requestHead } from "./http1-request.ts";
@@ -18,7 +19,7 @@ export interface Http1ServerOptions {
   readonly headTimeoutMs: number;
   /** Connections without a request are closed after this. */
   readonly idleConnectionMs: number;
-  readonly refused: (refusal: Refusal) => void;
+  readonly refused: (refusal: Refusal, connection: ConnectionFacts | undefined, request?: http.IncomingMessage) => void;
 }
 
 /** Speaks HTTP/1.1 on the sockets it is given and makes an exchange of every request. */
@@ -55,8 +56,11 @@ export class Http1Server {
   /** Takes over a connection. */
   accept(socket: net.Socket): void {
     const facts = factsOf(socket, this.#nextConnection++);
-    this.#connections.set(socket, { facts, exchanges: new Set() });
+    const connection: Connection = { facts, exchanges: new Set() };
+    this.#connections.set(socket, connection);
     socket.once("close", () => {
+      // Responses that wait behind another one on the connection learn of its end in no other way.
+      for (const exchange of connection.exchanges) exchange.disconnected();
       this.#connections.delete(socket);
       if (this.#draining && this.#connections.size === 0) this.#empty.resolve();
     });
@@ -84,6 +88,7 @@ export class Http1Server {
     if (connection === undefined) return;
     const head = requestHead(request, connection.facts);
     if ("status" in head) {
+      this.#options.refused(head, connection.facts, request);
       this.#refuse(request, response, head);
       return;
     }
@@ -99,8 +104,11 @@ export class Http1Server {
     if (expectsContinue && !response.headersSent && !response.writableEnded) response.writeContinue();
   }
 
+  #connectionOf(socket: Duplex): Connection | undefined {
+    return socket instanceof net.Socket ? this.#connections.get(socket) : undefined;
+  }
+
   #refuse(request: http.IncomingMessage, response: http.ServerResponse, refusal: Refusal): void {
-    this.#options.refused(refusal);
     lingerAfterEnd(request.socket);
     request.resume();
     response.shouldKeepAlive = false;
@@ -109,8 +117,8 @@ export class Http1Server {
   }
 
   /** What came cannot be read as HTTP, or not in time. */
-  #unreadable(error: Error & { code?: string }, socket: NodeJS.WritableStream & { destroy(): void }): void {
-    const open = [...this.#connections].find(([candidate]) => candidate === socket)?.[1];
+  #unreadable(error: Error & { code?: string }, socket: Duplex): void {
+    const open = this.#connectionOf(socket);
     const answering = open !== undefined && [...open.exchanges].some((exchange) => exchange.answered);
     if (!socket.writable || error.code === "ECONNRESET" || answering) {
       socket.destroy();
@@ -119,8 +127,8 @@ export class Http1Server {
     this.#refuseRaw(socket, refusalOf(error));
   }
 
-  #refuseRaw(socket: NodeJS.WritableStream & { destroy(): void }, refusal: Refusal): void {
-    this.#options.refused(refusal);
+  #refuseRaw(socket: Duplex, refusal: Refusal): void {
+    this.#options.refused(refusal, this.#connectionOf(socket)?.facts);
     const body = `${refusal.message}\n`;
     const head = `HTTP/1.1 ${refusal.status} ${http.STATUS_CODES[refusal.status] ?? ""}`;
     socket.end(

@@ -13,6 +13,7 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { addForwarded } from "./forwarded.ts";
 import { Http1Server } from "./http1.ts";
 import { IngressMetrics } from "./ingress-metrics.ts";
+import { refusalRecord } from "./refusal-record.ts";
 import { type Route, RoutingTable } from "./routing-table.ts";
 
 export interface IngressOptions {
@@ -66,9 +67,9 @@ export class Ingress implements AsyncDisposable {
       maxHeaderBytes: options.config.maxHeaderBytes,
       headTimeoutMs: options.headTimeoutMs ?? 10_000,
       idleConnectionMs: options.idleConnectionMs ?? 60_000,
-      refused: (refusal) => {
+      refused: (refusal, connection, request) => {
         this.#metrics.refused(refusal.status);
-        options.log.debug({ status: refusal.status, details: refusal.details }, "a request was refused");
+        this.#tell(refusalRecord(refusal, connection, request));
       },
     });
     this.#sweeper = setInterval(() => this.#sweep(), (options.idleStreamMs ?? 300_000) / sweepsPerIdle);
@@ -177,6 +178,10 @@ export class Ingress implements AsyncDisposable {
     table.end();
     const record = chain.stream.record();
     this.#metrics.ended(record);
+    this.#tell(record);
+  }
+
+  #tell(record: AccessRecord): void {
     try {
       this.#options.onComplete(record);
     } catch (error) {

@@ -76,7 +76,7 @@ export class Stream {
       path: this.path,
       authority: this.authority,
       ...(this.route === undefined ? {} : { route: this.route }),
-      status: this.status === 0 ? 499 : this.status,
+      status: this.status === 0 && this.flags.has("DC") ? 499 : this.status,
       details: this.details,
       flags: [...this.flags],
       bytesReceived: this.bytesReceived,

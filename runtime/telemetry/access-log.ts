@@ -12,7 +12,7 @@ export interface AccessRecord {
   readonly authority: string;
   /** Name of the route; absent when none matched. */
   readonly route?: string;
-  /** As sent to the client; 499 when it was gone before the head of a response was sent. */
+  /** As sent to the client; 499 when it was gone, 0 when the stream was reset, before the head of a response was sent. */
   readonly status: number;
   /** Where the response came from or what went wrong, in a word or two: `via_upstream`, `route_not_found`. */
   readonly details: string;
