@@ -6,8 +6,13 @@ export class Bucket {
   filledAt: u64 = 0;
   older: Bucket | null = null;
   newer: Bucket | null = null;
+  /** The next one of the same slot. */
+  next: Bucket | null = null;
 
-  constructor(readonly key: string) {}
+  constructor(
+    readonly key: string,
+    readonly slot: i32,
+  ) {}
 
   /** Takes a token if there is one. */
   take(): bool {
@@ -22,9 +27,15 @@ export class Bucket {
   }
 }
 
-/** A bucket for each key, at most `maxKeys` of them: the one that was idle longest makes room. */
+/**
+ * A bucket for each key, at most `maxKeys` of them: the one that was idle longest makes room. The table has its size from
+ * the start, since one that grew would do so at the cost of a single request.
+ */
 export class Buckets {
-  private readonly byKey: Map<string, Bucket> = new Map();
+  private readonly slots: StaticArray<Bucket | null>;
+  /** Nobody outside can choose keys that fall into one slot. */
+  private readonly seed: u32 = <u32>(Math.random() * 4294967296);
+  private size: i32 = 0;
   private oldest: Bucket | null = null;
   private newest: Bucket | null = null;
 
@@ -34,12 +45,15 @@ export class Buckets {
     /** Most tokens of a bucket. */
     private readonly burst: i32,
     private readonly maxKeys: i32,
-  ) {}
+  ) {
+    this.slots = new StaticArray<Bucket | null>(1 << (32 - clz(maxKeys)));
+  }
 
   /** The bucket of the key, filled up to now; a new one is full. */
   of(key: string, now: u64): Bucket {
-    if (!this.byKey.has(key)) return this.create(key, now);
-    const bucket = this.byKey.get(key);
+    const slot = this.slotOf(key);
+    const bucket = this.find(slot, key);
+    if (bucket === null) return this.create(slot, key, now);
     this.unlink(bucket);
     this.append(bucket);
     if (now > bucket.filledAt) {
@@ -60,18 +74,41 @@ export class Buckets {
     return <i64>Math.ceil((<f64>this.burst - bucket.tokens) / this.rate);
   }
 
-  private create(key: string, now: u64): Bucket {
+  private slotOf(key: string): i32 {
+    let hash = this.seed;
+    for (let i = 0; i < key.length; i++) hash = (hash ^ key.charCodeAt(i)) * 0x01000193; // FNV-1a
+    return (hash ^ (hash >>> 15)) & (this.slots.length - 1);
+  }
+
+  private find(slot: i32, key: string): Bucket | null {
+    let bucket = this.slots[slot];
+    while (bucket !== null && bucket.key != key) bucket = bucket.next;
+    return bucket;
+  }
+
+  private create(slot: i32, key: string, now: u64): Bucket {
     const oldest = this.oldest;
-    if (oldest !== null && this.byKey.size >= this.maxKeys) {
-      this.unlink(oldest);
-      this.byKey.delete(oldest.key);
-    }
-    const bucket = new Bucket(key);
+    if (oldest !== null && this.size >= this.maxKeys) this.evict(oldest);
+    const bucket = new Bucket(key, slot);
     bucket.tokens = this.burst;
     bucket.filledAt = now;
-    this.byKey.set(key, bucket);
+    bucket.next = this.slots[slot];
+    this.slots[slot] = bucket;
+    this.size++;
     this.append(bucket);
     return bucket;
+  }
+
+  private evict(bucket: Bucket): void {
+    this.unlink(bucket);
+    this.size--;
+    let before = this.slots[bucket.slot];
+    if (before === bucket) {
+      this.slots[bucket.slot] = bucket.next;
+      return;
+    }
+    while (before !== null && before.next !== bucket) before = before.next;
+    if (before !== null) before.next = bucket.next;
   }
 
   private append(bucket: Bucket): void {

@@ -57,6 +57,7 @@ export class TourPlugin extends Plugin {
 /** Does what the request header `x-tour` says. */
 export class Tour extends FilterOf<TourPlugin> {
   private tour: string = "";
+  private waiting: u32 = 0;
 
   onRequestHeaders(endOfStream: bool): Action {
     this.tour = this.request.headers.getOr("x-tour", "");
@@ -188,7 +189,7 @@ export class Tour extends FilterOf<TourPlugin> {
     const sent = grpc.call("backend", "shop.Stock", "Wait", encodeText(""), this, (self, answer) => {
       log.error("a cancelled call was answered");
     });
-    grpc.cancel(sent.value);
+    this.waiting = sent.value;
     return Action.Continue;
   }
 
@@ -219,6 +220,7 @@ export class Tour extends FilterOf<TourPlugin> {
   }
 
   onResponseHeaders(endOfStream: bool): Action {
+    if (this.tour == "cancel") grpc.cancel(this.waiting);
     if (this.tour == "body") this.response.headers.remove("content-length");
     this.response.headers.set("x-tour", this.plugin.greeting);
     return Action.Continue;
