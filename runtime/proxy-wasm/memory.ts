@@ -2,6 +2,9 @@ import { Status } from "./abi.ts";
 import type { Meter } from "./meter.ts";
 import { type Pairs, pairsSize, readPairs, writePairs } from "./pairs.ts";
 
+/** Fuel for reading or writing a pair, beyond its bytes. */
+const pairCost = 200;
+
 /**
  * A guest's linear memory as hostcalls use it. Pointers and sizes come as the guest's i32 and are checked: reading outside
  * gives undefined, writing outside an error status. Every byte is charged. Growth detaches views, so none outlives a call
@@ -61,7 +64,9 @@ export class GuestMemory {
   pairs(pointer: number, size: number): [string, string][] | undefined {
     if (!this.holds(pointer, size)) return undefined;
     this.#meter.bytes(size >>> 0);
-    return readPairs(this.buffer, pointer >>> 0, size >>> 0);
+    const pairs = readPairs(this.buffer, pointer >>> 0, size >>> 0);
+    this.#meter.work((pairs?.length ?? 0) * pairCost);
+    return pairs;
   }
 
   readU32(pointer: number): number | undefined {
@@ -107,6 +112,7 @@ export class GuestMemory {
   }
 
   givePairs(pairs: Pairs, returnData: number, returnSize: number): Status {
+    this.#meter.work(pairs.length * pairCost);
     const pointer = this.#place(pairsSize(pairs), returnData, returnSize);
     if (pointer === undefined) return Status.INVALID_MEMORY_ACCESS;
     writePairs(pairs, this.buffer, pointer);

@@ -45,6 +45,11 @@ export class Meter {
     this.#spend(count * fuelCosts.hostcallByte);
   }
 
+  /** Charges what the host does per item beyond the bytes: fields, vectors, lines. In units of fuel, about nanoseconds. */
+  work(fuel: number): void {
+    this.#spend(fuel);
+  }
+
   /** Stops the guest for good, from inside a hostcall. */
   stop(reason: string): never {
     this.stopped ??= reason;

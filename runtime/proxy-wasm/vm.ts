@@ -23,7 +23,7 @@ const maxContextId = 0x7fffffff;
 
 /**
  * One guest: its memory, its contexts, what it waits for, and the way in. Hostcalls read and change it; they exist before
- * the instance does, hence `attach`. Performance: test/bench/proxy-wasm.ts.
+ * the instance does, hence `attach`. Callbacks and hostcalls are the hot path: no closures, no promises unless it suspends.
  */
 export class Vm {
   readonly program: PluginProgram;

@@ -11,6 +11,8 @@ const stderr = 2;
 const characterDevice = 2;
 const rightToWrite = 64n;
 const maxRandomBytes = 65_536;
+/** Fuel for each part that `fd_write` gathers, beyond its bytes. */
+const vectorCost = 100;
 
 /** What preview 1 knows beyond what is answered below; runtimes import it and hardly ever call it. */
 const unsupported =
@@ -55,6 +57,7 @@ export function wasiFunctions(vm: Vm): HostFunctions {
       if (fd !== stdout && fd !== stderr) return Errno.BADF;
       const table = memory.borrow(vectors, Math.min((count >>> 0) * 8, 0xffff_ffff));
       if (table === undefined) return Errno.FAULT;
+      meter.work((count >>> 0) * vectorCost);
       const view = new DataView(table.buffer, table.byteOffset, table.byteLength);
       const parts: Uint8Array[] = [];
       for (let at = 0; at < table.byteLength; at += 8) {

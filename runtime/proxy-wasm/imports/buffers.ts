@@ -3,6 +3,8 @@ import { BufferType, Status } from "../abi.ts";
 import type { HostFunctions } from "../link.ts";
 import type { Vm } from "../vm.ts";
 
+/** Fuel for each byte of a body that a change may move. */
+const moveCost = 1 / 8;
 const nothing = new Uint8Array(0);
 
 /** Buffers: bodies of the stream, which may be changed, and answers and configurations, which may be read. */
@@ -44,6 +46,7 @@ export function bufferFunctions(vm: Vm): HostFunctions {
       const body = bodyOf(vm, buffer);
       if (body === undefined) return fixedBytes(vm, buffer) === undefined ? Status.NOT_FOUND : Status.BAD_ARGUMENT;
       const bytes = memory.borrow(data, dataSize) ?? nothing;
+      meter.work(body.length * moveCost);
       body.splice(Math.min(start >>> 0, body.length), size >>> 0, bytes);
       return Status.OK;
     },

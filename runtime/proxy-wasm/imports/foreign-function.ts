@@ -51,7 +51,9 @@ function waiting(vm: Vm): WaitingFunction {
     if (vm.depth >= maxCallDepth) return tooDeep(vm);
     const metadata = [[depthHeader, String(vm.depth + 1)]] as const;
     const request = { service: serviceName, method: shortName, metadata, message };
-    const reply = await vm.suspend((signal) => answerOf(services.grpcCall("outrigger", request, signal)));
+    const reply = await vm.suspend((signal) =>
+      answerOf(Promise.try(() => services.grpcCall("outrigger", request, signal))),
+    );
     vm.status = { code: reply.code, message: reply.details };
     if (reply.code !== GrpcCode.OK) return statusOf(reply.code);
     if (returnData === 0 && returnSize === 0) return Status.OK;

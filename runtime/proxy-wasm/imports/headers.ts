@@ -12,6 +12,9 @@ const streamMaps: readonly StreamMap[] = [
   "response-headers",
   "response-trailers",
 ];
+/** Maps that a guest made longer than this cost fuel for each field to look through. */
+const manyFields = 64;
+const fieldCost = 10;
 const lastMap = MapType.HTTP_CALL_RESPONSE_TRAILERS;
 
 /** Header maps: of the stream, which may be changed, and of answers, which may be read while they are delivered. */
@@ -20,7 +23,9 @@ export function headerFunctions(vm: Vm): HostFunctions {
 
   const writable = (map: number): HeaderMap | undefined => {
     const name = streamMaps[map];
-    return name === undefined ? undefined : vm.stream?.host?.headers(name);
+    const fields = name === undefined ? undefined : vm.stream?.host?.headers(name);
+    if (fields !== undefined && fields.size > manyFields) meter.work(fields.size * fieldCost);
+    return fields;
   };
 
   return {

@@ -27,6 +27,8 @@ export function loggingFunctions(vm: Vm): HostFunctions {
 
 /** Characters of a message that are kept. */
 const longestMessage = 16_384;
+/** Fuel for a line that is written: far more than a hostcall costs otherwise. */
+const lineCost = 4_000;
 
 /** Logs for the guest. The text is read only when somebody wants the level. */
 export function writeLog(vm: Vm, level: GuestLogLevel, read: () => string): void {
@@ -36,5 +38,7 @@ export function writeLog(vm: Vm, level: GuestLogLevel, read: () => string): void
   const text = read();
   const message = text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text;
   if (worrying) vm.complaint = message;
-  if (wanted) vm.services.log(level, message);
+  if (!wanted) return;
+  vm.meter.work(lineCost);
+  vm.services.log(level, message);
 }

@@ -4,7 +4,7 @@ import type { HostFunctions } from "../link.ts";
 import { encodePairs } from "../pairs.ts";
 import type { Vm } from "../vm.ts";
 
-const longestPath = 4096;
+const longestPath = 1024;
 
 /** Properties: of the plugin, of the stream, of the process. */
 export function propertyFunctions(vm: Vm): HostFunctions {
