@@ -1,7 +1,7 @@
-import { readFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { parse } from "yaml";
+import { parse, stringify } from "yaml";
 import { buildPlugin } from "../../scripts/build-plugins.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -12,8 +12,11 @@ export async function demoConfiguration(): Promise<Record<string, unknown>> {
   return { ...demo, plugins: { ...demo.plugins, directory: "./plugins" } };
 }
 
-/** Deploys a plugin of wasm-plugins/ by building it into the watched directory, as another version when one is given. */
+/** Deploys a plugin of wasm-plugins/ as its users do: the manifest, then the module by a rename; as another version when one is given. */
 export async function deploy(directory: string, plugin: string, version?: string): Promise<void> {
-  const out = join(directory, "plugins");
-  await buildPlugin(join(root, "wasm-plugins", plugin), version === undefined ? { out } : { out, version });
+  const target = join(directory, "plugins", plugin);
+  await buildPlugin(plugin, version === undefined ? { out: `${target}.new` } : { out: `${target}.new`, version });
+  const manifest = parse(await readFile(join(root, "wasm-plugins", plugin, `${plugin}.yaml`), "utf8"));
+  await writeFile(`${target}.yaml`, stringify(version === undefined ? manifest : { ...manifest, version }));
+  await rename(`${target}.new`, `${target}.wasm`);
 }
