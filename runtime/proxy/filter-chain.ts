@@ -3,8 +3,19 @@ import type { PluginError } from "../plugin/plugin-error.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ChunkedBody } from "./body-buffer.ts";
 import type { Failure, Handler, RequestSink, ResponseFlag, ResponseSink } from "./exchange.ts";
+import {
+  brokenHead,
+  bufferExceeded,
+  lengthChanged,
+  pluginFailed,
+  pluginNotFound,
+  pluginReset,
+  responseTimeout,
+  tooLarge,
+} from "./failures.ts";
 import { FilterSlot, type LateUse, type ServiceAnswer, type SlotChain } from "./filter-slot.ts";
 import { faultOfFields, faultOfRequest, HeaderList, statusOf } from "./headers.ts";
+import { Hold } from "./hold.ts";
 import { cleanTrailers } from "./hop-by-hop.ts";
 import { formLocalReply, replyTo } from "./local-reply.ts";
 import { Outlet } from "./outlet.ts";
@@ -55,8 +66,8 @@ export class FilterChain implements SlotChain {
   #response: "awaited" | "entered" | "sent" = "awaited";
   #responseFromTarget = true;
   #over = false;
-  #requestHolds = 0;
-  #responseHolds = 0;
+  readonly #requestHold: Hold;
+  readonly #responseHold: Hold;
   #targetHolds = false;
   #clientHolds = false;
   #timer: NodeJS.Timeout | undefined;
@@ -77,6 +88,14 @@ export class FilterChain implements SlotChain {
     const filtered = slots.length > 0;
     this.#toTarget = new Outlet(this.#targetOutlet(), filtered);
     this.#toClient = new Outlet(this.#clientOutlet(), filtered);
+    this.#requestHold = new Hold(
+      () => options.client.pause(),
+      () => options.client.resume(),
+    );
+    this.#responseHold = new Hold(
+      () => this.#target?.pause(),
+      () => this.#target?.resume(),
+    );
     this.request = this.#requestSink();
   }
 
@@ -119,21 +138,15 @@ export class FilterChain implements SlotChain {
   }
 
   hold(direction: Direction): void {
-    if (direction === "request") this.#holdRequest();
-    else this.#holdResponse();
+    (direction === "request" ? this.#requestHold : this.#responseHold).add();
   }
 
   release(direction: Direction): void {
-    if (direction === "request") this.#releaseRequest();
-    else this.#releaseResponse();
+    (direction === "request" ? this.#requestHold : this.#responseHold).remove();
   }
 
   overflowed(slot: FilterSlot, direction: Direction): void {
-    const limit = `${this.maxBufferBytes} bytes that a filter may hold back`;
-    const failure =
-      direction === "request"
-        ? { status: 413, details: "request_payload_too_large", message: `the request body exceeds the ${limit}` }
-        : { status: 500, details: "response_payload_too_large", message: `the response body exceeds the ${limit}` };
+    const failure = bufferExceeded(direction, this.maxBufferBytes);
     if (!this.#reply(slot.index, replyTo(failure))) this.#abort(failure);
   }
 
@@ -146,8 +159,8 @@ export class FilterChain implements SlotChain {
   resetBy(slot: FilterSlot): void {
     if (this.#over) return;
     this.stream.plugin = slot.plugin;
-    this.#flag("LR");
-    this.#abort({ status: 503, details: "plugin_reset", message: "a plugin reset the stream" });
+    this.#flag(pluginReset.flag);
+    this.#abort(pluginReset);
   }
 
   failedClosed(slot: FilterSlot, error: PluginError): void {
@@ -155,9 +168,7 @@ export class FilterChain implements SlotChain {
     this.#tell(slot, error);
     this.stream.plugin = slot.plugin || error.plugin;
     const unknown = error.fault === "missing" && slot.answer !== undefined && slot.plugin === "";
-    const failure = unknown
-      ? { status: 404, details: "plugin_not_found", message: "there is no such plugin" }
-      : { status: 503, details: `plugin_${error.fault}`, message: `plugin '${this.stream.plugin}' cannot serve now` };
+    const failure = unknown ? pluginNotFound : pluginFailed(this.stream.plugin, error);
     if (!this.#reply(slot.index, replyTo(failure))) this.#abort(failure);
   }
 
@@ -195,13 +206,13 @@ export class FilterChain implements SlotChain {
       pause: () => {
         if (this.#clientHolds || this.#over) return;
         this.#clientHolds = true;
-        this.#holdResponse();
+        this.#responseHold.add();
       },
       resume: () => {
         if (!this.#clientHolds) return;
         this.#quietSweeps = 0;
         this.#clientHolds = false;
-        this.#releaseResponse();
+        this.#responseHold.remove();
       },
     };
   }
@@ -240,13 +251,13 @@ export class FilterChain implements SlotChain {
       pause: () => {
         if (this.#targetHolds || ignores()) return;
         this.#targetHolds = true;
-        this.#holdRequest();
+        this.#requestHold.add();
       },
       resume: () => {
         if (!this.#targetHolds) return;
         this.#quietSweeps = 0;
         this.#targetHolds = false;
-        this.#releaseRequest();
+        this.#requestHold.remove();
       },
     };
   }
@@ -291,26 +302,21 @@ export class FilterChain implements SlotChain {
         if (trailers.changed && faultOfFields(trailers) !== undefined) this.#target?.data(new Uint8Array(0), true);
         else this.#target?.trailers(trailers);
       },
-      mismatched: () =>
-        this.fail({ status: 500, details: "request_length_changed", message: "a filter changed the request's length" }),
+      mismatched: () => this.fail(lengthChanged("request")),
     };
   }
 
   #openTarget(headers: HeaderList, endOfStream: boolean): void {
     const fault = headers.changed ? faultOfRequest(headers) : undefined;
     if (fault !== undefined) {
-      this.fail({
-        status: 500,
-        details: "invalid_request_from_filter",
-        message: `a filter broke the request: ${fault}`,
-      });
+      this.fail(brokenHead("request", fault));
       return;
     }
     const target = this.#handler(headers, endOfStream, this.#responseSink());
     this.#target = target;
     this.stream.upstream = target.facts;
     if (this.#over || !this.#responseFromTarget) target.reset();
-    else if (this.#responseHolds > 0) target.pause();
+    else if (this.#responseHold.held) target.pause();
   }
 
   #clientOutlet() {
@@ -319,8 +325,7 @@ export class FilterChain implements SlotChain {
       head: (headers: HeaderList, endOfStream: boolean) => {
         const fault = headers.changed ? faultOfResponse(headers) : undefined;
         if (fault !== undefined) {
-          const message = `a filter broke the response: ${fault}`;
-          this.fail({ status: 500, details: "invalid_response_from_filter", message });
+          this.fail(brokenHead("response", fault));
           return;
         }
         this.#response = "sent";
@@ -392,8 +397,7 @@ export class FilterChain implements SlotChain {
     this.#requestClosed = true;
     this.#responseFromTarget = false;
     this.#target?.reset();
-    if (this.#requestHolds > 0) this.#options.client.resume();
-    this.#requestHolds = 0;
+    this.#requestHold.end();
     this.#targetHolds = false;
   }
 
@@ -410,7 +414,7 @@ export class FilterChain implements SlotChain {
     if (this.#timer !== undefined) clearTimeout(this.#timer);
     // A no-op for a target that has sent all of its response and taken all of the request.
     this.#target?.reset();
-    if (this.#requestHolds > 0) this.#options.client.resume();
+    this.#requestHold.end();
     for (const slot of this.#slots) slot.end();
     this.#options.finished(this);
   }
@@ -420,35 +424,13 @@ export class FilterChain implements SlotChain {
     const { timeoutMs } = this.#options;
     if (timeoutMs <= 0 || this.#over) return;
     this.#timer = setTimeout(() => {
-      this.fail({ status: 504, details: "response_timeout", message: "upstream request timeout", flag: "UT" });
+      this.fail(responseTimeout);
     }, timeoutMs);
   }
 
   /** Whether the client has sent all of its request. */
   get requestArrived(): boolean {
     return this.#requestArrived;
-  }
-
-  #holdRequest(): void {
-    this.#requestHolds += 1;
-    if (this.#requestHolds === 1 && !this.closed("request")) this.#options.client.pause();
-  }
-
-  #releaseRequest(): void {
-    if (this.#requestHolds === 0) return;
-    this.#requestHolds -= 1;
-    if (this.#requestHolds === 0) this.#options.client.resume();
-  }
-
-  #holdResponse(): void {
-    this.#responseHolds += 1;
-    if (this.#responseHolds === 1) this.#target?.pause();
-  }
-
-  #releaseResponse(): void {
-    if (this.#responseHolds === 0) return;
-    this.#responseHolds -= 1;
-    if (this.#responseHolds === 0) this.#target?.resume();
   }
 
   #flag(flag: ResponseFlag | undefined): void {
@@ -461,12 +443,6 @@ export class FilterChain implements SlotChain {
     if (error.fault === "missing" || error.fault === "budget") this.#options.log.debug(fields, error.message);
     else this.#options.log.warn({ ...fields, requestId: this.stream.requestId }, error.message);
   }
-}
-
-/** What to tell a client whose body is larger than the listener takes. */
-export function tooLarge(maxBytes: number | undefined): Failure {
-  const message = `the request body exceeds the limit of ${maxBytes} bytes`;
-  return { status: 413, details: "request_payload_too_large", message };
 }
 
 function faultOfResponse(headers: HeaderList): string | undefined {

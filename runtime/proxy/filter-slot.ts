@@ -12,8 +12,9 @@ import type {
 } from "../plugin/contract.ts";
 import { PluginError } from "../plugin/plugin-error.ts";
 import { attributeOf } from "./attributes.ts";
-import { ChunkedBody } from "./body-buffer.ts";
+import type { ChunkedBody } from "./body-buffer.ts";
 import { noBytes } from "./exchange.ts";
+import { type Half, newHalf, nextStep, type Step, showBody, showHead } from "./half.ts";
 import type { HeaderList } from "./headers.ts";
 import type { Stream } from "./stream.ts";
 
@@ -44,24 +45,6 @@ export type LateUse = () => PluginUse | Promise<PluginUse>;
 export interface ServiceAnswer {
   readonly headers: HeaderList;
   readonly body: ChunkedBody;
-}
-
-type Step = "headers" | "body" | "trailers";
-
-/** One direction at one filter. `hold` is the callback whose `pause` has not been resumed. */
-interface Half {
-  readonly direction: Direction;
-  head: "awaited" | "arrived" | "shown" | "passed";
-  /** The head is the whole message. */
-  headOnly: boolean;
-  hold: Step | undefined;
-  /** Shown to the filter, not passed on. */
-  readonly body: ChunkedBody;
-  /** Arrived, not shown. */
-  readonly incoming: ChunkedBody;
-  end: "awaited" | "arrived" | "shown" | "passed";
-  trailers: "awaited" | "arrived" | "shown" | "passed";
-  throttled: boolean;
 }
 
 /** While a filter cannot be shown a body, this much of it is taken before its source is held back. */
@@ -290,13 +273,15 @@ export class FilterSlot implements StreamHost {
   #showRequest(filter: StreamFilter, step: Step): FilterAction {
     const half = this.#request;
     if (step === "headers") return filter.requestHeaders(showHead(half));
-    return step === "body" ? filter.requestBody(showBody(half)) : showTrailers(half, () => filter.requestTrailers());
+    if (step === "trailers") half.trailers = "shown";
+    return step === "body" ? filter.requestBody(showBody(half)) : filter.requestTrailers();
   }
 
   #showResponse(filter: StreamFilter, step: Step): FilterAction {
     const half = this.#response;
     if (step === "headers") return filter.responseHeaders(showHead(half));
-    return step === "body" ? filter.responseBody(showBody(half)) : showTrailers(half, () => filter.responseTrailers());
+    if (step === "trailers") half.trailers = "shown";
+    return step === "body" ? filter.responseBody(showBody(half)) : filter.responseTrailers();
   }
 
   /** A callback ended. */
@@ -408,44 +393,6 @@ export class FilterSlot implements StreamHost {
     this.#pump(this.#request);
     this.#pump(this.#response);
   }
-}
-
-function newHalf(direction: Direction): Half {
-  return {
-    direction,
-    head: "awaited",
-    headOnly: false,
-    hold: undefined,
-    body: new ChunkedBody(),
-    incoming: new ChunkedBody(),
-    end: "awaited",
-    trailers: "awaited",
-    throttled: false,
-  };
-}
-
-function nextStep(half: Half): Step | undefined {
-  if (half.head === "arrived") return "headers";
-  if (half.head !== "passed" || half.hold === "trailers") return undefined;
-  if (half.incoming.length > 0 || half.end === "arrived") return "body";
-  return half.trailers === "arrived" ? "trailers" : undefined;
-}
-
-function showHead(half: Half): boolean {
-  half.head = "shown";
-  if (half.headOnly) half.end = "shown";
-  return half.headOnly;
-}
-
-function showBody(half: Half): boolean {
-  half.body.appendAll(half.incoming);
-  if (half.end === "arrived") half.end = "shown";
-  return half.end === "shown";
-}
-
-function showTrailers(half: Half, show: () => FilterAction): FilterAction {
-  half.trailers = "shown";
-  return show();
 }
 
 function asPluginError(error: unknown, plugin: string, what: string): PluginError {
