@@ -34,6 +34,11 @@ export class BinaryReader {
   /** An unsigned 32-bit LEB128 number. */
   u32(): number {
     const start = this.position;
+    const first = this.bytes[start] ?? 0x80;
+    if (first < 0x80 && start < this.end) {
+      this.position = start + 1;
+      return first;
+    }
     let result = 0;
     for (let shift = 0; shift < 28; shift += 7) {
       const byte = this.u8();
@@ -56,11 +61,15 @@ export class BinaryReader {
       this.fail(`a number is longer than ${bits} bits`, start);
   }
 
+  skip(count: number): void {
+    if (count > this.end - this.position) this.fail("the module ends in the middle of something");
+    this.position += count;
+  }
+
   /** Passes `count` bytes and returns a view of them. */
   take(count: number): Uint8Array {
     const start = this.position;
-    if (count > this.end - start) this.fail("the module ends in the middle of something");
-    this.position += count;
+    this.skip(count);
     return this.bytes.subarray(start, this.position);
   }
 

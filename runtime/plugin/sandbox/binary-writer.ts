@@ -26,14 +26,15 @@ export class BinaryWriter {
     this.u8(rest);
   }
 
-  /** A signed LEB128 number of up to 64 bits. */
-  s64(value: number | bigint): void {
-    let rest = BigInt(value);
-    while (rest < -64n || rest > 63n) {
-      this.u8(Number(rest & 0x7fn) | 0x80);
-      rest >>= 7n;
+  /** A signed LEB128 number; an integer that a number holds exactly. */
+  signed(value: number): void {
+    let rest = value;
+    while (rest < -64 || rest > 63) {
+      const next = Math.floor(rest / 128);
+      this.u8(rest - next * 128 + 128);
+      rest = next;
     }
-    this.u8(Number(rest & 0x7fn));
+    this.u8(rest & 0x7f);
   }
 
   bytes(source: Uint8Array): void {
@@ -46,8 +47,10 @@ export class BinaryWriter {
   range(source: Uint8Array, start: number, end: number): void {
     const count = end - start;
     this.#reserve(count);
-    if (count > 32) this.#bytes.set(source.subarray(start, end), this.#length);
-    else for (let index = 0; index < count; index++) this.#bytes[this.#length + index] = source[start + index] ?? 0;
+    const target = this.#bytes;
+    const offset = this.#length - start;
+    if (count > 48) target.set(source.subarray(start, end), this.#length);
+    else for (let index = start; index < end; index++) target[offset + index] = source[index] ?? 0;
     this.#length += count;
   }
 

@@ -1,19 +1,14 @@
-/** Instructions that run together or not at all; paid where it begins. */
-export interface Segment {
-  cost: number;
-  /** The guest is stopped here when fuel is used up: at the entry of functions, heads of loops and exception handlers. */
-  readonly checked: boolean;
-}
-
 /** A construct that `end` closes. */
 export interface Frame {
+  /** Its index in the plan. */
+  readonly index: number;
   readonly kind: "function" | "block" | "loop" | "if" | "try";
   /** Its place on the stack of frames; the function itself is 0. */
   readonly depth: number;
   /** Values that a branch to it takes along. */
   readonly arity: number;
   /** The segment that it began in. */
-  readonly opening: Segment;
+  readonly opening: number;
   hasElse: boolean;
   /** Some branch goes to its label. */
   targeted: boolean;
@@ -21,47 +16,148 @@ export interface Frame {
   caught: boolean;
   /** An arm that is closed already (`then`, or a `try` before its handlers) reaches the end. */
   armFalls: boolean;
-  /** The outermost frame that is left for, from inside; its own depth or more when control always comes out at the end. */
+  /** The outermost frame that control goes to from inside; at least `depth` when it always comes out at the end. */
   outermostTarget: number;
 }
 
-/** What is paid for by its length, through a function that the rewriter adds. */
-export type LengthCharge = "bytes" | "entries" | "pages" | "tableGrowth";
+/** What the emitter has to do at a place in a function's code; behind each what its detail is. */
+export const point = {
+  /** Pay for a segment: its index. */
+  charge: 0,
+  /** Control leaves for a while; the host or another function may look at the fuel and change it. */
+  call: 1,
+  /** A length lies on the stack and is charged for: an index of `lengthCharges`. */
+  length: 2,
+  /** Control leaves the function for good. */
+  leave: 3,
+  /** Control may go to a label: flags of `branch`. */
+  branch: 4,
+  /** A frame begins: its index. */
+  open: 5,
+  /** `else` or a handler: 1 when the code before it reaches the end of the frame. */
+  arm: 6,
+  /** A frame ends: twice its index, and 1 when the code before it reaches the end. */
+  end: 7,
+} as const;
 
-/** A place in a function's code where the emitter has to do something before it goes on copying. */
-export type Point =
-  | { readonly kind: "charge"; readonly at: number; readonly segment: Segment }
-  /** Control leaves for a while: the host or another function may look at the fuel. */
-  | { readonly kind: "call"; readonly at: number }
-  /** The length is on the stack and is charged before the instruction. */
-  | { readonly kind: "length"; readonly at: number; readonly charge: LengthCharge }
-  /** Control leaves for good. */
-  | { readonly kind: "leave"; readonly at: number }
-  | {
-      readonly kind: "branch";
-      readonly at: number;
-      readonly conditional: boolean;
-      readonly leavesFunction: boolean;
-      readonly staysInside: boolean;
-    }
-  | { readonly kind: "trap"; readonly at: number }
-  | { readonly kind: "open"; readonly at: number; readonly frame: Frame }
-  /** `else`, `catch`, `catch_all`. */
-  | { readonly kind: "arm"; readonly at: number; readonly frame: Frame; readonly falls: boolean }
-  | { readonly kind: "end"; readonly at: number; readonly frame: Frame; readonly falls: boolean };
+/** Where a branch may go. */
+export const branch = { leavesFunction: 1, staysInside: 2 } as const;
 
-/** How a function is metered. */
-export interface BodyPlan {
-  /** Where its code begins, behind the declarations of locals. */
-  readonly codeStart: number;
-  readonly end: number;
+/** What is paid for by its length, through functions that the rewriter adds. */
+export const lengthCharges = ["bytes", "entries", "pages", "tableGrowth"] as const;
+export type LengthCharge = (typeof lengthCharges)[number];
+
+/** What a segment that no other always runs before has in its place. */
+export const noSegment = -1;
+
+/**
+ * How a function is metered: the scan writes it, the emitter reads it, and the next function uses it again. It is made of
+ * columns of numbers, since a module of some megabytes has a million points.
+ */
+export class BodyPlan {
+  /** How many groups of locals the function declares, and where the first lies. */
+  declarations = 0;
+  declarationsStart = 0;
+  /** Where its code begins, behind the declarations. */
+  codeStart = 0;
+  end = 0;
   /** Parameters and declared locals. */
-  readonly locals: number;
-  /** Where the vector of local declarations begins, and how many there are. */
-  readonly declarationsStart: number;
-  readonly declarationsEnd: number;
-  readonly declarations: number;
+  locals = 0;
   /** Whether it throws or catches. */
-  readonly exceptions: boolean;
-  readonly points: readonly Point[];
+  exceptions = false;
+  readonly frames: Frame[] = [];
+  readonly #points = new Column();
+  /** Of each segment, the cost; then twice the segment that always runs before it, and 1 when it is checked. */
+  readonly #costs = new Column();
+  readonly #origins = new Column();
+
+  clear(): void {
+    this.exceptions = false;
+    this.frames.length = 0;
+    this.#points.length = 0;
+    this.#costs.length = 0;
+    this.#origins.length = 0;
+  }
+
+  get points(): number {
+    return this.#points.length / 3;
+  }
+
+  addPoint(kind: number, at: number, detail: number): void {
+    this.#points.push(kind);
+    this.#points.push(at);
+    this.#points.push(detail);
+  }
+
+  kindOf(index: number): number {
+    return this.#points.get(index * 3);
+  }
+
+  /** The offset in the module before which the point lies. */
+  offsetOf(index: number): number {
+    return this.#points.get(index * 3 + 1);
+  }
+
+  detailOf(index: number): number {
+    return this.#points.get(index * 3 + 2);
+  }
+
+  get segments(): number {
+    return this.#costs.length;
+  }
+
+  /** Adds instructions that run together or not at all. `before` always runs when they do, once for each time, earlier. */
+  addSegment(checked: boolean, before: number): number {
+    // Being checked costs one, so that no loop and no recursion is free.
+    this.#costs.push(checked ? 1 : 0);
+    this.#origins.push(before * 2 + (checked ? 1 : 0));
+    return this.#costs.length - 1;
+  }
+
+  spend(segment: number, cost: number): void {
+    this.#costs.add(segment, cost);
+  }
+
+  costOf(segment: number): number {
+    return this.#costs.get(segment);
+  }
+
+  /** The guest is stopped where such a segment begins when its fuel is used up. */
+  isChecked(segment: number): boolean {
+    return (this.#origins.get(segment) & 1) === 1;
+  }
+
+  /** Pays for unchecked segments that cost less than so much where the segment before them is paid for. */
+  foldSegmentsBelow(cost: number): void {
+    for (let segment = this.segments - 1; segment >= 0; segment--) {
+      const origin = this.#origins.get(segment);
+      const own = this.#costs.get(segment);
+      if (own === 0 || own >= cost || origin < 0 || (origin & 1) === 1) continue;
+      this.#costs.add(origin >> 1, own);
+      this.#costs.add(segment, -own);
+    }
+  }
+}
+
+/** Numbers that are appended and changed. */
+class Column {
+  length = 0;
+  #values = new Int32Array(1_024);
+
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const larger = new Int32Array(this.length * 2);
+      larger.set(this.#values);
+      this.#values = larger;
+    }
+    this.#values[this.length++] = value;
+  }
+
+  get(index: number): number {
+    return this.#values[index] ?? 0;
+  }
+
+  add(index: number, value: number): void {
+    this.#values[index] = this.get(index) + value;
+  }
 }

@@ -1,6 +1,6 @@
 /** What is emitted here runs in every guest; test/bench/sandbox.ts keeps it honest. */
 import type { BinaryWriter } from "./binary-writer.ts";
-import type { BodyPlan, Frame, LengthCharge, Point, Segment } from "./body-plan.ts";
+import { type BodyPlan, branch, type Frame, type LengthCharge, lengthCharges, point } from "./body-plan.ts";
 import { op } from "./opcodes.ts";
 
 /** What the rewriter added to the module, as the emitted code names it. */
@@ -23,12 +23,12 @@ export function emitBody(source: Uint8Array, plan: BodyPlan, targets: MeteringTa
   out.sized(() => {
     if (plan.exceptions) {
       out.u32(plan.declarations);
-      out.range(source, plan.declarationsStart, plan.declarationsEnd);
+      out.range(source, plan.declarationsStart, plan.codeStart);
       new GlobalEmitter(source, plan, targets, out).emit();
       return;
     }
     out.u32(plan.declarations + 1);
-    out.range(source, plan.declarationsStart, plan.declarationsEnd);
+    out.range(source, plan.declarationsStart, plan.codeStart);
     out.u32(1);
     out.u8(i64Type);
     new LocalEmitter(source, plan, targets, out).emit();
@@ -50,35 +50,35 @@ class GlobalEmitter {
 
   emit(): void {
     let copied = this.#plan.codeStart;
-    for (const point of this.#plan.points) {
-      if (point.kind !== "charge" && point.kind !== "length") continue;
-      this.#out.range(this.#source, copied, point.at);
-      copied = point.at;
-      if (point.kind === "charge") this.#charge(point.segment);
-      else {
-        this.#out.u8(op.call);
-        this.#out.u32(this.#targets.lengthFunction(point.charge));
-      }
+    const plan = this.#plan;
+    for (let index = 0; index < plan.points; index++) {
+      const kind = plan.kindOf(index);
+      if (kind !== point.charge && kind !== point.length) continue;
+      this.#out.range(this.#source, copied, plan.offsetOf(index));
+      copied = plan.offsetOf(index);
+      if (kind === point.charge) this.#charge(plan.detailOf(index));
+      else chargeLength(plan.detailOf(index), this.#targets, this.#out);
     }
     this.#out.range(this.#source, copied, this.#plan.end);
   }
 
-  #charge({ cost, checked }: Segment): void {
+  #charge(segment: number): void {
+    const cost = this.#plan.costOf(segment);
     if (cost === 0) return;
     const out = this.#out;
     const global = this.#targets.fuelGlobal;
     out.u8(op.globalGet);
     out.u32(global);
     out.u8(op.i64Const);
-    out.s64(cost);
+    out.signed(cost);
     out.u8(op.i64Sub);
     out.u8(op.globalSet);
     out.u32(global);
-    if (!checked) return;
+    if (!this.#plan.isChecked(segment)) return;
     out.u8(op.globalGet);
     out.u32(global);
     out.u8(op.i64Const);
-    out.s64(0);
+    out.signed(0);
     out.u8(op.i64LtS);
     out.u8(op.if);
     out.u8(emptyBlock);
@@ -105,6 +105,8 @@ class LocalEmitter {
   /** The state at each open frame's beginning. */
   readonly #opened: FuelState[] = [];
   #state: FuelState = inGlobal;
+  /** Where we are in the source, and up to where it was copied: nothing is copied before something has to be written. */
+  #at: number;
   #copied: number;
 
   constructor(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter) {
@@ -112,54 +114,56 @@ class LocalEmitter {
     this.#plan = plan;
     this.#targets = targets;
     this.#out = out;
+    this.#at = plan.codeStart;
     this.#copied = plan.codeStart;
   }
 
   emit(): void {
-    for (const point of this.#plan.points) {
-      this.#copyTo(point.at);
-      this.#point(point);
+    const plan = this.#plan;
+    for (let index = 0; index < plan.points; index++) {
+      this.#at = plan.offsetOf(index);
+      this.#point(plan.kindOf(index), plan.detailOf(index));
     }
-    this.#copyTo(this.#plan.end);
+    this.#at = plan.end;
+    this.#copy();
   }
 
-  #point(point: Point): void {
-    switch (point.kind) {
-      case "charge":
-        this.#charge(point.segment);
+  #point(kind: number, detail: number): void {
+    switch (kind) {
+      case point.charge:
+        this.#charge(detail);
         return;
-      case "call":
+      case point.call:
         this.#store();
         this.#state = inGlobal;
         return;
-      case "length":
+      case point.length:
         this.#store();
-        this.#out.u8(op.call);
-        this.#out.u32(this.#targets.lengthFunction(point.charge));
+        this.#copy();
+        chargeLength(detail, this.#targets, this.#out);
         this.#state = inGlobal;
         return;
-      case "leave":
+      case point.leave:
         this.#store();
         return;
-      case "branch":
-        if (point.leavesFunction) this.#store();
-        if (point.staysInside) this.#load();
+      case point.branch:
+        if ((detail & branch.leavesFunction) !== 0) this.#store();
+        if ((detail & branch.staysInside) !== 0) this.#load();
         return;
-      case "trap":
+      case point.open:
+        this.#open(this.#plan.frames[detail]);
         return;
-      case "open":
-        this.#open(point.frame);
+      case point.arm:
+        this.#arm(detail === 1);
         return;
-      case "arm":
-        this.#arm(point.falls);
-        return;
-      case "end":
-        this.#end(point.frame, point.falls);
+      case point.end:
+        this.#end(this.#plan.frames[detail >> 1], (detail & 1) === 1);
         return;
     }
   }
 
-  #open(frame: Frame): void {
+  #open(frame: Frame | undefined): void {
+    if (frame === undefined) return;
     if (frame.kind === "loop" && frame.targeted) {
       this.#load();
       this.#state = inLocal;
@@ -173,12 +177,13 @@ class LocalEmitter {
   }
 
   /** Leaves the fuel in the local where paths meet, so that whatever path was taken, it is found there. */
-  #end(frame: Frame, falls: boolean): void {
-    const opened = this.#opened.pop() ?? inGlobal;
+  #end(frame: Frame | undefined, falls: boolean): void {
+    if (frame === undefined) return;
     if (frame.kind === "function") {
       if (falls) this.#store();
       return;
     }
+    const opened = this.#opened.pop() ?? inGlobal;
     if (frame.kind === "loop") return;
     const implicitElse = frame.kind === "if" && !frame.hasElse;
     const meets = frame.targeted || frame.armFalls || implicitElse;
@@ -191,22 +196,24 @@ class LocalEmitter {
     this.#state = inLocal;
   }
 
-  #charge({ cost, checked }: Segment): void {
+  #charge(segment: number): void {
+    const cost = this.#plan.costOf(segment);
     if (cost === 0) return;
+    this.#copy();
     const out = this.#out;
     const local = this.#plan.locals;
     const global = this.#targets.fuelGlobal;
     out.u8(this.#state.inLocal ? op.localGet : op.globalGet);
     out.u32(this.#state.inLocal ? local : global);
     out.u8(op.i64Const);
-    out.s64(cost);
+    out.signed(cost);
     out.u8(op.i64Sub);
-    out.u8(checked ? op.localTee : op.localSet);
+    out.u8(this.#plan.isChecked(segment) ? op.localTee : op.localSet);
     out.u32(local);
     this.#state = inLocal;
-    if (!checked) return;
+    if (!this.#plan.isChecked(segment)) return;
     out.u8(op.i64Const);
-    out.s64(0);
+    out.signed(0);
     out.u8(op.i64LtS);
     out.u8(op.if);
     out.u8(emptyBlock);
@@ -220,6 +227,7 @@ class LocalEmitter {
 
   #store(): void {
     if (this.#state.inGlobal) return;
+    this.#copy();
     this.#out.u8(op.localGet);
     this.#out.u32(this.#plan.locals);
     this.#out.u8(op.globalSet);
@@ -229,6 +237,7 @@ class LocalEmitter {
 
   #load(): void {
     if (this.#state.inLocal) return;
+    this.#copy();
     this.#out.u8(op.globalGet);
     this.#out.u32(this.#targets.fuelGlobal);
     this.#out.u8(op.localSet);
@@ -236,8 +245,14 @@ class LocalEmitter {
     this.#state = inBoth;
   }
 
-  #copyTo(position: number): void {
-    this.#out.range(this.#source, this.#copied, position);
-    this.#copied = position;
+  #copy(): void {
+    this.#out.range(this.#source, this.#copied, this.#at);
+    this.#copied = this.#at;
   }
+}
+
+/** Passes the length on the stack through the function that charges for it. */
+function chargeLength(charge: number, targets: MeteringTargets, out: BinaryWriter): void {
+  out.u8(op.call);
+  out.u32(targets.lengthFunction(lengthCharges[charge] ?? "bytes"));
 }

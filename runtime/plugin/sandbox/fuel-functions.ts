@@ -77,7 +77,7 @@ export class FuelFunctions {
         out.u8(i64Type);
         out.u8(1);
         out.u8(op.i64Const);
-        out.s64(Math.trunc(Math.min(Math.max(this.#limits.startFuel, -mostFuel), mostFuel)));
+        out.signed(Math.trunc(Math.min(Math.max(this.#limits.startFuel, -mostFuel), mostFuel)));
         out.u8(op.end);
         return;
       case sectionId.export:
@@ -150,7 +150,7 @@ export class FuelFunctions {
       out.u8(op.localGet);
       out.u32(1);
       out.u8(op.i64Const);
-      out.s64(0);
+      out.signed(0);
       out.u8(op.i64LtS);
       out.u8(op.if);
       out.u8(0x40);
@@ -166,10 +166,10 @@ export class FuelFunctions {
   #writeRoom(charge: "pages" | "tableGrowth", out: BinaryWriter): void {
     out.u8(op.i32Const);
     if (charge === "tableGrowth") {
-      out.s64(this.#limits.tableEntries | 0);
+      out.signed(this.#limits.tableEntries | 0);
       return;
     }
-    out.s64(this.#layout.memory?.maximum ?? 0);
+    out.signed(this.#layout.memory?.maximum ?? 0);
     out.u8(op.memorySize);
     out.u8(0);
     out.u8(i32Sub);
@@ -179,11 +179,11 @@ export class FuelFunctions {
 function writeUnitCost(charge: LengthCharge, out: BinaryWriter): void {
   out.u8(op.i64Const);
   if (charge === "bytes") {
-    out.s64(Math.log2(lengthCosts.bytesPerFuel));
+    out.signed(Math.log2(lengthCosts.bytesPerFuel));
     out.u8(i64ShrU);
     return;
   }
-  out.s64(charge === "pages" ? lengthCosts.page : lengthCosts.tableEntry);
+  out.signed(charge === "pages" ? lengthCosts.page : lengthCosts.tableEntry);
   out.u8(i64Mul);
 }
 

@@ -38,9 +38,13 @@ export const localsPerFuel = 4;
 
 const divisions = new Set([0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91, 0x95, 0x9f, 0xa3]);
 
-/** The cost of each one-byte opcode that is not control, a call or a bulk instruction. */
+/** The cost of each opcode that neither branches nor calls nor works on a range. */
 export const opcodeCosts: Uint8Array = Uint8Array.from({ length: 256 }, (_, opcode) => {
   if (divisions.has(opcode)) return instructionCosts.division;
+  if (opcode === 0xfd) return instructionCosts.vector;
   if (opcode === 0x25 || opcode === 0x26 || opcode === 0xd2) return instructionCosts.table;
   return instructionCosts.simple;
 });
+
+/** Segments that cost less are paid with the segment before them. */
+export const smallestSegment = 6;

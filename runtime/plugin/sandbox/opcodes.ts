@@ -1,20 +1,24 @@
-/** What follows a one-byte opcode. Control instructions are decoded where the control flow is read. */
+/** What follows a one-byte opcode, in the order in which `straightLine` looks at it. */
 export const immediate = {
   none: 0,
-  control: 1,
-  memory: 2,
-  local: 3,
-  global: 4,
-  i32: 5,
-  i64: 6,
+  /** An index that the rewriter does not look at. */
+  table: 1,
+  local: 2,
+  global: 3,
+  i32: 4,
+  i64: 5,
+  memory: 6,
   f32: 7,
   f64: 8,
-  table: 9,
-  function: 10,
-  heapType: 11,
-  memoryIndex: 12,
-  prefix: 13,
-  refused: 14,
+  function: 9,
+  heapType: 10,
+  memorySize: 11,
+  vector: 12,
+  /** From here on the flow of control, or what is charged by length. */
+  control: 13,
+  memoryGrow: 14,
+  bulk: 15,
+  refused: 16,
 } as const;
 
 /** The kind of immediate of each opcode. */
@@ -27,17 +31,22 @@ function kindOf(opcode: number): number {
   if (opcode >= 0x20 && opcode <= 0x22) return immediate.local;
   if (opcode === 0x23 || opcode === 0x24) return immediate.global;
   if (opcode === 0x25 || opcode === 0x26) return immediate.table;
-  if (opcode === 0x3f || opcode === 0x40) return immediate.memoryIndex;
-  if (opcode >= 0x41 && opcode <= 0x44) return immediate.i32 + opcode - 0x41;
+  if (opcode === 0x3f) return immediate.memorySize;
+  if (opcode === 0x40) return immediate.memoryGrow;
+  if (opcode === 0x41) return immediate.i32;
+  if (opcode === 0x42) return immediate.i64;
+  if (opcode === 0x43) return immediate.f32;
+  if (opcode === 0x44) return immediate.f64;
   if (opcode === 0xd0) return immediate.heapType;
   if (opcode === 0xd2) return immediate.function;
-  if (opcode === 0xfc || opcode === 0xfd) return immediate.prefix;
+  if (opcode === 0xfc) return immediate.bulk;
+  if (opcode === 0xfd) return immediate.vector;
   if (opcode <= 0x13 || opcode === 0x18 || opcode === 0x19 || opcode === 0x1c || opcode === 0x1f)
     return immediate.control;
   return immediate.refused;
 }
 
-/** Opcodes that the sandbox refuses although engines know them. */
+/** Names an opcode that the sandbox refuses, or that does not exist. */
 export function refusedOpcode(opcode: number): string {
   if (opcode === 0xfe) return "atomic instructions (threads)";
   if (opcode === 0xfb) return "garbage collection";
@@ -47,7 +56,7 @@ export function refusedOpcode(opcode: number): string {
   return `the unknown instruction 0x${opcode.toString(16)}`;
 }
 
-/** The one-byte opcodes that the sandbox treats on their own. */
+/** The one-byte opcodes that the sandbox treats on their own or emits. */
 export const op = {
   unreachable: 0x00,
   block: 0x02,
@@ -78,11 +87,9 @@ export const op = {
   globalGet: 0x23,
   globalSet: 0x24,
   memorySize: 0x3f,
-  memoryGrow: 0x40,
   i32Const: 0x41,
   i64Const: 0x42,
   i64LtS: 0x53,
   i64Sub: 0x7d,
-  bulkPrefix: 0xfc,
   vectorPrefix: 0xfd,
 } as const;

@@ -1,5 +1,6 @@
 import { BinaryReader } from "./binary-reader.ts";
 import { BinaryWriter } from "./binary-writer.ts";
+import { BodyPlan, point } from "./body-plan.ts";
 import { emitBody } from "./emit-body.ts";
 import { FuelFunctions } from "./fuel-functions.ts";
 import { instructionCosts } from "./instruction-costs.ts";
@@ -112,11 +113,15 @@ function writeTables({ tables }: ModuleLayout, out: BinaryWriter): void {
 function writeCode(section: Section, layout: ModuleLayout, fuel: FuelFunctions, out: BinaryWriter): void {
   const bodies = readBodies(section, layout);
   out.u32(bodies.length + fuel.added(section.id));
-  const leafCosts = costsOfLeaves(bodies, layout);
+  const plan = new BodyPlan();
+  const leafCosts = costsOfLeaves(bodies, layout, plan);
   bodies.forEach((body, index) => {
     const functionIndex = layout.importedFunctions + index;
     if ((leafCosts[functionIndex] ?? 0) > 0) out.sized(() => out.range(layout.bytes, body.position, body.end));
-    else emitBody(layout.bytes, scanBody(body, layout, functionIndex, leafCosts), fuel, out);
+    else {
+      scanBody(body, layout, functionIndex, leafCosts, plan);
+      emitBody(layout.bytes, plan, fuel, out);
+    }
   });
   fuel.write(section.id, out);
 }
@@ -142,20 +147,24 @@ function checkBodyCount(count: number, layout: ModuleLayout, reader: BinaryReade
 }
 
 /** The cost of each function that is short, calls nothing and has one way through; 0 for all others. */
-function costsOfLeaves(bodies: readonly BinaryReader[], layout: ModuleLayout): Uint8Array {
+function costsOfLeaves(bodies: readonly BinaryReader[], layout: ModuleLayout, plan: BodyPlan): Uint8Array {
   const costs = new Uint8Array(layout.functionTypes.length);
   const none = new Uint8Array(0);
   bodies.forEach((body, index) => {
     if (body.end - body.position > longestLeafBody) return;
     const functionIndex = layout.importedFunctions + index;
-    const again = new BinaryReader(layout.bytes, body.place, body.position, body.end);
-    const { points } = scanBody(again, layout, functionIndex, none);
-    const [entry, ...others] = points;
-    const straight = others.every(
-      ({ kind }) => kind === "leave" || kind === "open" || kind === "end" || kind === "trap",
-    );
-    if (entry?.kind === "charge" && straight && entry.segment.cost <= instructionCosts.indirectCall)
-      costs[functionIndex] = entry.segment.cost;
+    scanBody(new BinaryReader(layout.bytes, body.place, body.position, body.end), layout, functionIndex, none, plan);
+    const cost = straightCost(plan);
+    if (cost <= instructionCosts.indirectCall) costs[functionIndex] = cost;
   });
   return costs;
+}
+
+/** What a function costs that is charged at its entry and nowhere else, and never leaves for another; else infinity. */
+function straightCost(plan: BodyPlan): number {
+  for (let index = 1; index < plan.points; index++) {
+    const kind = plan.kindOf(index);
+    if (kind !== point.leave && kind !== point.open && kind !== point.end) return Number.POSITIVE_INFINITY;
+  }
+  return plan.exceptions ? Number.POSITIVE_INFINITY : plan.costOf(plan.detailOf(0));
 }

@@ -1,9 +1,11 @@
 import type { BinaryReader } from "./binary-reader.ts";
-import type { BodyPlan, Frame, LengthCharge, Point, Segment } from "./body-plan.ts";
-import { instructionCosts, localsPerFuel, opcodeCosts } from "./instruction-costs.ts";
+import { type BodyPlan, branch, type Frame, type LengthCharge, lengthCharges, noSegment, point } from "./body-plan.ts";
+import { bulkInstruction } from "./bulk-instruction.ts";
+import { instructionCosts, localsPerFuel, smallestSegment } from "./instruction-costs.ts";
 import type { ModuleLayout } from "./module-layout.ts";
 import { immediate, immediates, op, refusedOpcode } from "./opcodes.ts";
-import { type Arity, blockType, referenceType, valueType } from "./types.ts";
+import { type IndexSpaces, memoryIndex, straightLine } from "./straight-line.ts";
+import { type Arity, blockType, valueType } from "./types.ts";
 
 /** More locals than any compiler makes; engines take time for each of them at each branch. */
 const mostLocals = 10_000;
@@ -19,8 +21,9 @@ export function scanBody(
   layout: ModuleLayout,
   functionIndex: number,
   leafCosts: Uint8Array,
-): BodyPlan {
-  return new BodyScan(reader, layout, functionIndex, leafCosts).scan();
+  plan: BodyPlan,
+): void {
+  new BodyScan(reader, layout, functionIndex, leafCosts, plan).scan();
 }
 
 class BodyScan {
@@ -28,127 +31,107 @@ class BodyScan {
   readonly #layout: ModuleLayout;
   readonly #leafCosts: Uint8Array;
   readonly #type: Arity;
-  readonly #points: Point[] = [];
+  readonly #plan: BodyPlan;
+  /** Those that are open, of the plan's. */
   readonly #frames: Frame[] = [];
-  #segment: Segment = { cost: 0, checked: true };
-  #locals = 0;
-  #exceptions = false;
+  /** What the cost of code that cannot be reached is added to; it is charged nowhere. */
+  readonly #deadSegment: number;
+  #segment: number;
+  #spaces: IndexSpaces = { locals: 0, globals: 0, functions: 0 };
   /** Frames that were opened in code that cannot be reached, when that is where we are. */
   #deadFrames = 0;
   #reachable = true;
 
-  constructor(reader: BinaryReader, layout: ModuleLayout, functionIndex: number, leafCosts: Uint8Array) {
+  constructor(
+    reader: BinaryReader,
+    layout: ModuleLayout,
+    functionIndex: number,
+    leafCosts: Uint8Array,
+    plan: BodyPlan,
+  ) {
+    plan.clear();
     this.#reader = reader;
     this.#layout = layout;
     this.#leafCosts = leafCosts;
     this.#type = this.#functionType(functionIndex);
+    this.#plan = plan;
+    this.#deadSegment = plan.addSegment(false, noSegment);
+    this.#segment = this.#deadSegment;
   }
 
-  scan(): BodyPlan {
+  scan(): void {
     const reader = this.#reader;
-    const declarationsAt = reader.position;
-    const declarations = reader.u32();
-    const declarationsStart = reader.position;
-    this.#locals = this.#type.parameters;
-    for (let index = 0; index < declarations; index++) {
-      this.#locals += reader.u32();
-      if (this.#locals > mostLocals) reader.fail(`a function has more than ${mostLocals} locals`, declarationsAt);
-      valueType(reader);
-    }
-    const codeStart = reader.position;
-    this.#charge(true);
-    this.#segment.cost += Math.floor((this.#locals - this.#type.parameters) / localsPerFuel);
-    this.#frames.push(this.#frame("function", this.#type.results));
+    const plan = this.#plan;
+    this.#charge(true, noSegment, this.#declarations());
+    this.#open("function", this.#type.results);
     while (this.#frames.length > 0) this.#instruction();
     if (!reader.done) reader.fail("a function goes on behind its end");
-    return {
-      codeStart,
-      end: reader.end,
-      locals: this.#locals,
-      declarationsStart,
-      declarationsEnd: codeStart,
-      declarations,
-      exceptions: this.#exceptions,
-      points: this.#points,
+    plan.end = reader.end;
+    plan.foldSegmentsBelow(smallestSegment);
+  }
+
+  /** Reads the declarations of locals and returns where the code begins. */
+  #declarations(): number {
+    const reader = this.#reader;
+    const plan = this.#plan;
+    const at = reader.position;
+    plan.declarations = reader.u32();
+    plan.declarationsStart = reader.position;
+    let declared = 0;
+    for (let index = 0; index < plan.declarations; index++) {
+      declared += reader.u32();
+      if (declared > mostLocals) reader.fail(`a function has more than ${mostLocals} locals`, at);
+      valueType(reader);
+    }
+    plan.locals = this.#type.parameters + declared;
+    plan.codeStart = reader.position;
+    this.#spaces = {
+      locals: plan.locals,
+      globals: this.#layout.globals,
+      functions: this.#layout.functionTypes.length,
     };
+    return Math.floor(declared / localsPerFuel);
   }
 
   #instruction(): void {
     const reader = this.#reader;
+    this.#spend(straightLine(reader, this.#spaces));
     const at = reader.position;
     const opcode = reader.u8();
     switch (immediates[opcode]) {
-      case immediate.none:
-        break;
       case immediate.control:
         this.#control(opcode, at);
         return;
-      case immediate.memory:
-        this.#memoryArgument();
-        break;
-      case immediate.local:
-        if (reader.u32() >= this.#locals) reader.fail("a local does not exist", at);
-        break;
-      case immediate.global:
-        if (reader.u32() >= this.#layout.globals) reader.fail("a global does not exist", at);
-        break;
-      case immediate.i32:
-        reader.skipSigned(32);
-        break;
-      case immediate.i64:
-        reader.skipSigned(64);
-        break;
-      case immediate.f32:
-        reader.take(4);
-        break;
-      case immediate.f64:
-        reader.take(8);
-        break;
-      case immediate.table:
-        reader.u32();
-        break;
-      case immediate.function:
-        this.#functionType(reader.u32());
-        break;
-      case immediate.heapType:
-        referenceType(reader);
-        break;
-      case immediate.memoryIndex:
-        this.#memoryIndex(at);
-        if (opcode === op.memoryGrow) {
-          this.#lengthCharged(at, "pages", instructionCosts.grow);
-          return;
-        }
-        break;
-      case immediate.prefix:
-        if (opcode === op.bulkPrefix) this.#bulk(at);
-        else this.#vector(at);
+      case immediate.memoryGrow:
+        memoryIndex(reader);
+        this.#lengthCharged(at, "pages", instructionCosts.grow);
+        return;
+      case immediate.bulk:
+        this.#bulk(at);
         return;
       default:
-        reader.fail(`the module uses ${refusedOpcode(opcode)}, which the sandbox refuses`, at);
+        this.#refuse(opcode, at);
     }
-    this.#segment.cost += opcodeCosts[opcode] ?? 1;
   }
 
   #control(opcode: number, at: number): void {
     const reader = this.#reader;
     switch (opcode) {
       case op.unreachable:
-        this.#segment.cost++;
-        this.#point({ kind: "trap", at });
-        this.#reachable = false;
+        this.#spend(1);
+        this.#die();
         return;
       case op.block:
-        this.#open("block", at);
+        this.#openTyped("block", at);
         return;
       case op.loop:
-        this.#open("loop", at);
+        this.#openTyped("loop", at);
         return;
       case op.if:
-        this.#open("if", at);
+        this.#openTyped("if", at);
         return;
       case op.try:
-        this.#open("try", at);
+        this.#openTyped("try", at);
         return;
       case op.tryTable:
         this.#openTryTable(at);
@@ -171,47 +154,43 @@ class BodyScan {
         this.#end(at);
         return;
       case op.br:
-        this.#branch(at, [this.#label()], false);
+        this.#jump(at, this.#label());
         return;
       case op.brIf:
-        this.#branch(at, [this.#label()], true);
+        this.#branchIf(at);
         return;
       case op.brTable:
-        this.#branch(at, this.#labels(), false);
+        this.#branchTable(at);
         return;
       case op.return:
-        this.#segment.cost += 1 + this.#type.results;
+        this.#spend(1 + this.#type.results);
         this.#leave(at);
         return;
       case op.throw:
-        this.#segment.cost += instructionCosts.throw + this.#tag().parameters;
+        this.#spend(instructionCosts.throw + this.#tag().parameters);
         this.#raise(at);
         return;
       case op.rethrow:
         this.#label();
-        this.#segment.cost += instructionCosts.throw;
+        this.#spend(instructionCosts.throw);
         this.#raise(at);
         return;
       case op.throwRef:
-        this.#segment.cost += instructionCosts.throw;
+        this.#spend(instructionCosts.throw);
         this.#raise(at);
         return;
       case op.call:
         this.#directCall();
-        {
-          this.#point({ kind: "call", at });
-          return;
-        }
+        this.#point(point.call, at);
+        return;
       case op.returnCall:
         this.#directCall();
         this.#leave(at);
         return;
       case op.callIndirect:
         this.#indirectCall();
-        {
-          this.#point({ kind: "call", at });
-          return;
-        }
+        this.#point(point.call, at);
+        return;
       case op.returnCallIndirect:
         this.#indirectCall();
         this.#leave(at);
@@ -219,25 +198,29 @@ class BodyScan {
       case op.selectTyped: {
         const count = reader.u32();
         for (let index = 0; index < count; index++) valueType(reader);
-        this.#segment.cost++;
+        this.#spend(1);
         return;
       }
       default:
-        reader.fail(`the module uses ${refusedOpcode(opcode)}, which the sandbox refuses`, at);
+        this.#refuse(opcode, at);
     }
+  }
+
+  #refuse(opcode: number, at: number): never {
+    return this.#reader.fail(`the module uses ${refusedOpcode(opcode)}, which the sandbox refuses`, at);
   }
 
   #directCall(): void {
     const index = this.#reader.u32();
     const { parameters, results } = this.#functionType(index);
-    this.#segment.cost += instructionCosts.call + parameters + results + (this.#leafCosts[index] ?? 0);
+    this.#spend(instructionCosts.call + parameters + results + (this.#leafCosts[index] ?? 0));
   }
 
   #indirectCall(): void {
     const index = this.#reader.u32();
     const type = this.#layout.types[index] ?? this.#reader.fail(`type ${index} does not exist`);
     this.#reader.u32();
-    this.#segment.cost += instructionCosts.indirectCall + type.parameters + type.results;
+    this.#spend(instructionCosts.indirectCall + type.parameters + type.results);
   }
 
   #functionType(index: number): Arity {
@@ -258,37 +241,49 @@ class BodyScan {
     return this.#reachable ? this.#frames[this.#frames.length - 1 - depth] : undefined;
   }
 
-  #labels(): (Frame | undefined)[] {
-    const labels: (Frame | undefined)[] = [];
-    for (let rest = this.#reader.u32(); rest >= 0; rest--) labels.push(this.#label());
-    return labels;
+  /** Notes that control may go to a label and returns the flags of a branch. */
+  #target(frame: Frame | undefined): number {
+    if (frame === undefined) return 0;
+    frame.targeted = true;
+    this.#escapeTo(frame.depth);
+    return frame.kind === "function" ? branch.leavesFunction : branch.staysInside;
   }
 
-  #branch(at: number, targets: readonly (Frame | undefined)[], conditional: boolean): void {
-    if (!this.#reachable) return;
-    let leavesFunction = false;
-    let staysInside = false;
-    this.#segment.cost += 1 + (targets[0]?.arity ?? 0);
-    for (const target of targets) {
-      if (target === undefined) continue;
-      target.targeted = true;
-      this.#escapeTo(target.depth);
-      if (target.kind === "function") leavesFunction = true;
-      else staysInside = true;
-    }
-    this.#point({ kind: "branch", at, conditional, leavesFunction, staysInside });
-    if (conditional) this.#charge(false);
-    else this.#reachable = false;
+  #branchIf(at: number): void {
+    const target = this.#label();
+    if (target === undefined) return;
+    this.#spend(1 + target.arity);
+    this.#point(point.branch, at, this.#target(target));
+    this.#charge(false, this.#segment);
+  }
+
+  #branchTable(at: number): void {
+    let flags = 0;
+    for (let rest = this.#reader.u32(); rest > 0; rest--) flags |= this.#target(this.#label());
+    this.#jump(at, this.#label(), flags);
+  }
+
+  #jump(at: number, target: Frame | undefined, otherFlags = 0): void {
+    if (target === undefined) return;
+    this.#spend(1 + target.arity);
+    this.#point(point.branch, at, this.#target(target) | otherFlags);
+    this.#die();
   }
 
   #leave(at: number): void {
     this.#escapeTo(0);
-    this.#point({ kind: "leave", at });
+    this.#point(point.leave, at);
+    this.#die();
+  }
+
+  /** What follows cannot be reached. */
+  #die(): void {
     this.#reachable = false;
+    this.#segment = this.#deadSegment;
   }
 
   #raise(at: number): void {
-    this.#exceptions = true;
+    this.#plan.exceptions = true;
     this.#leave(at);
   }
 
@@ -297,46 +292,39 @@ class BodyScan {
     if (this.#reachable && top !== undefined && depth < top.outermostTarget) top.outermostTarget = depth;
   }
 
-  #open(kind: "block" | "loop" | "if" | "try", at: number): void {
+  #openTyped(kind: "block" | "loop" | "if" | "try", at: number): void {
     const type = blockType(this.#reader, this.#layout.types);
-    if (kind === "try") this.#exceptions = true;
+    if (kind === "try") this.#plan.exceptions = true;
     if (!this.#reachable) {
       this.#deadFrames++;
       return;
     }
-    this.#segment.cost += 1 + type.parameters + type.results;
-    const frame = this.#frame(kind, kind === "loop" ? type.parameters : type.results);
-    this.#frames.push(frame);
-    this.#point({ kind: "open", at, frame });
-    if (kind === "loop") this.#charge(true);
-    else if (kind === "if") this.#charge(false);
+    this.#spend(1 + type.parameters + type.results);
+    this.#point(point.open, at, this.#plan.frames.length);
+    this.#open(kind, kind === "loop" ? type.parameters : type.results);
+    if (kind === "loop") this.#charge(true, this.#segment);
+    else if (kind === "if") this.#charge(false, this.#segment);
   }
 
   #openTryTable(at: number): void {
     const reader = this.#reader;
-    this.#exceptions = true;
+    this.#plan.exceptions = true;
     const type = blockType(reader, this.#layout.types);
-    const targets: (Frame | undefined)[] = [];
     for (let rest = reader.u32(); rest > 0; rest--) {
       const kind = reader.u8();
       if (kind > 3) reader.fail(`a handler is of the unknown kind ${kind}`, reader.position - 1);
       if (kind < 2) this.#tag();
-      targets.push(this.#label());
+      const target = this.#label();
+      this.#target(target);
+      if (target !== undefined) target.caught = true;
     }
     if (!this.#reachable) {
       this.#deadFrames++;
       return;
     }
-    this.#segment.cost += 1 + type.parameters + type.results;
-    for (const target of targets) {
-      if (target === undefined) continue;
-      target.targeted = true;
-      target.caught = true;
-      this.#escapeTo(target.depth);
-    }
-    const frame = this.#frame("block", type.results);
-    this.#frames.push(frame);
-    this.#point({ kind: "open", at, frame });
+    this.#spend(1 + type.parameters + type.results);
+    this.#point(point.open, at, this.#plan.frames.length);
+    this.#open("block", type.results);
   }
 
   #else(at: number): void {
@@ -345,21 +333,21 @@ class BodyScan {
     if (frame.kind !== "if" || frame.hasElse) this.#reader.fail("an else stands outside of an if", at);
     frame.hasElse = true;
     frame.armFalls = this.#reachable;
-    this.#point({ kind: "arm", at, frame, falls: this.#reachable });
+    this.#plan.addPoint(point.arm, at, this.#reachable ? 1 : 0);
     this.#reachable = true;
-    this.#charge(false);
+    this.#charge(false, frame.opening);
   }
 
   #handler(at: number): void {
-    this.#exceptions = true;
+    this.#plan.exceptions = true;
     if (this.#deadFrames > 0) return;
     const frame = this.#top(at);
     if (frame.kind !== "try") this.#reader.fail("a catch stands outside of a try", at);
     frame.armFalls ||= this.#reachable;
     frame.hasElse = true;
-    this.#point({ kind: "arm", at, frame, falls: this.#reachable });
+    this.#plan.addPoint(point.arm, at, this.#reachable ? 1 : 0);
     this.#reachable = true;
-    this.#charge(true);
+    this.#charge(true, frame.opening);
   }
 
   #end(at: number): void {
@@ -370,7 +358,7 @@ class BodyScan {
     const frame = this.#top(at);
     const falls = this.#reachable;
     this.#frames.pop();
-    this.#points.push({ kind: "end", at, frame, falls });
+    this.#plan.addPoint(point.end, at, frame.index * 2 + (falls ? 1 : 0));
     const outer = this.#frames[this.#frames.length - 1];
     if (outer === undefined) return;
     outer.outermostTarget = Math.min(outer.outermostTarget, frame.outermostTarget);
@@ -382,104 +370,41 @@ class BodyScan {
     const implicitElse = frame.kind === "if" && !frame.hasElse;
     const jumpedTo = frame.kind !== "loop" && frame.targeted;
     this.#reachable = falls || frame.armFalls || implicitElse || jumpedTo;
-    if (!this.#reachable) return;
-    if (frame.caught) this.#charge(true);
-    else if (frame.outermostTarget >= frame.depth) this.#segment = frame.opening;
-    else if (!falls || frame.armFalls || implicitElse || jumpedTo) this.#charge(false);
-  }
-
-  #bulk(at: number): void {
-    const reader = this.#reader;
-    const subOpcode = reader.u32();
-    if (subOpcode <= 7) {
-      this.#segment.cost++;
+    if (!this.#reachable) {
+      this.#die();
       return;
     }
-    const { bulk, grow, table } = instructionCosts;
-    switch (subOpcode) {
-      case 8:
-        reader.u32();
-        this.#memoryIndex(at);
-        this.#lengthCharged(at, "bytes", bulk);
-        return;
-      case 9:
-      case 13:
-      case 16:
-        reader.u32();
-        this.#segment.cost += table;
-        return;
-      case 10:
-        this.#memoryIndex(at);
-        this.#memoryIndex(at);
-        this.#lengthCharged(at, "bytes", bulk);
-        return;
-      case 11:
-        this.#memoryIndex(at);
-        this.#lengthCharged(at, "bytes", bulk);
-        return;
-      case 12:
-      case 14:
-        reader.u32();
-        reader.u32();
-        this.#lengthCharged(at, "entries", bulk);
-        return;
-      case 15:
-        reader.u32();
-        this.#lengthCharged(at, "tableGrowth", grow);
-        return;
-      case 17:
-        reader.u32();
-        this.#lengthCharged(at, "entries", bulk);
-        return;
-      default:
-        reader.fail(`the module uses the unknown instruction 0xfc ${subOpcode}`, at);
-    }
-  }
-
-  #vector(at: number): void {
-    const reader = this.#reader;
-    const subOpcode = reader.u32();
-    if (subOpcode <= 11 || subOpcode === 92 || subOpcode === 93) this.#memoryArgument();
-    else if (subOpcode === 12 || subOpcode === 13) reader.take(16);
-    else if (subOpcode >= 21 && subOpcode <= 34) reader.u8();
-    else if (subOpcode >= 84 && subOpcode <= 91) {
-      this.#memoryArgument();
-      reader.u8();
-    } else if (subOpcode > 0xff)
-      reader.fail("the module uses relaxed SIMD, whose results differ between machines; the sandbox refuses it", at);
-    this.#segment.cost += instructionCosts.vector;
+    if (frame.caught) this.#charge(true, frame.opening);
+    else if (frame.outermostTarget >= frame.depth) this.#segment = frame.opening;
+    else if (!falls || frame.armFalls || implicitElse || jumpedTo) this.#charge(false, frame.opening);
   }
 
   #lengthCharged(at: number, charge: LengthCharge, cost: number): void {
-    this.#segment.cost += cost;
-    this.#point({ kind: "length", at, charge });
+    this.#spend(cost);
+    this.#point(point.length, at, lengthCharges.indexOf(charge));
   }
 
-  #memoryArgument(): void {
-    const at = this.#reader.position;
-    const alignment = this.#reader.u32();
-    if (alignment >= 0x40) this.#reader.fail("the module names a memory (multi-memory), which the sandbox refuses", at);
-    this.#reader.u32();
+  #bulk(at: number): void {
+    const { cost, charge } = bulkInstruction(this.#reader);
+    if (charge !== undefined) this.#lengthCharged(at, charge, cost);
+    else this.#spend(cost);
   }
 
-  #memoryIndex(at: number): void {
-    if (this.#reader.u32() !== 0)
-      this.#reader.fail("the module names a second memory (multi-memory), which the sandbox refuses", at);
-  }
-
-  #frame(kind: Frame["kind"], arity: number): Frame {
-    const depth = this.#frames.length;
-    return {
+  #open(kind: Frame["kind"], arity: number): void {
+    const frame: Frame = {
+      index: this.#plan.frames.length,
       kind,
-      depth,
+      depth: this.#frames.length,
       arity,
       opening: this.#segment,
       hasElse: false,
       targeted: false,
       caught: false,
       armFalls: false,
-      outermostTarget: Number.POSITIVE_INFINITY,
+      outermostTarget: Number.MAX_SAFE_INTEGER,
     };
+    this.#plan.frames.push(frame);
+    this.#frames.push(frame);
   }
 
   #top(at: number): Frame {
@@ -487,14 +412,17 @@ class BodyScan {
   }
 
   /** Begins a segment here. */
-  #charge(checked: boolean): void {
-    if (!this.#reachable) return;
-    // Being checked costs one, so that no loop and no recursion is free.
-    this.#segment = { cost: checked ? 1 : 0, checked };
-    this.#points.push({ kind: "charge", at: this.#reader.position, segment: this.#segment });
+  #charge(checked: boolean, before: number, cost = 0): void {
+    this.#segment = this.#plan.addSegment(checked, before);
+    this.#spend(cost);
+    this.#plan.addPoint(point.charge, this.#reader.position, this.#segment);
   }
 
-  #point(point: Point): void {
-    if (this.#reachable) this.#points.push(point);
+  #spend(cost: number): void {
+    this.#plan.spend(this.#segment, cost);
+  }
+
+  #point(kind: number, at: number, detail = 0): void {
+    if (this.#reachable) this.#plan.addPoint(kind, at, detail);
   }
 }

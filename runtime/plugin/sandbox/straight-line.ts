@@ -1,0 +1,107 @@
+/** Every instruction of a module passes through here; test/bench/sandbox.ts keeps it honest. */
+import type { BinaryReader } from "./binary-reader.ts";
+import { instructionCosts, opcodeCosts } from "./instruction-costs.ts";
+import { immediate, immediates } from "./opcodes.ts";
+import { referenceType } from "./types.ts";
+
+/** The index spaces that code must stay inside of, so that it cannot name what the rewriter adds. */
+export interface IndexSpaces {
+  readonly locals: number;
+  readonly globals: number;
+  readonly functions: number;
+}
+
+/**
+ * Passes instructions up to the first that branches, calls, works on a range or is refused, and gives what they cost
+ * together. Throws SandboxError.
+ */
+export function straightLine(reader: BinaryReader, spaces: IndexSpaces): number {
+  const { bytes, end } = reader;
+  let cost = 0;
+  let at = reader.position;
+  while (at < end) {
+    const opcode = bytes[at] ?? 0;
+    const kind = immediates[opcode] ?? immediate.refused;
+    if (kind === immediate.none) at++;
+    else if (kind >= immediate.control) break;
+    else {
+      const next = bytes[at + 1] ?? 0x80;
+      if (kind <= immediate.i64 && next < 0x80) {
+        if (next >= spaces.locals || next >= spaces.globals) checkIndex(reader, kind, next, spaces);
+        at += 2;
+      } else if (kind === immediate.memory && next < 0x40 && (bytes[at + 2] ?? 0x80) < 0x80) at += 3;
+      else {
+        reader.position = at + 1;
+        passImmediate(reader, kind, spaces);
+        at = reader.position;
+      }
+    }
+    cost += opcodeCosts[opcode] ?? instructionCosts.simple;
+  }
+  reader.position = at;
+  return cost;
+}
+
+function checkIndex(reader: BinaryReader, kind: number, index: number, spaces: IndexSpaces): void {
+  if (kind === immediate.local && index >= spaces.locals) reader.fail(`local ${index} does not exist`);
+  if (kind === immediate.global && index >= spaces.globals) reader.fail(`global ${index} does not exist`);
+  if (kind === immediate.function && index >= spaces.functions) reader.fail(`function ${index} does not exist`);
+}
+
+function passImmediate(reader: BinaryReader, kind: number, spaces: IndexSpaces): void {
+  switch (kind) {
+    case immediate.memory:
+      memoryArgument(reader);
+      return;
+    case immediate.i32:
+      reader.skipSigned(32);
+      return;
+    case immediate.i64:
+      reader.skipSigned(64);
+      return;
+    case immediate.f32:
+      reader.skip(4);
+      return;
+    case immediate.f64:
+      reader.skip(8);
+      return;
+    case immediate.heapType:
+      referenceType(reader);
+      return;
+    case immediate.memorySize:
+      memoryIndex(reader);
+      return;
+    case immediate.vector:
+      vectorImmediate(reader);
+      return;
+    default:
+      checkIndex(reader, kind, reader.u32(), spaces);
+  }
+}
+
+/** Passes the alignment and the offset of a load or a store. */
+function memoryArgument(reader: BinaryReader): void {
+  const at = reader.position;
+  if (reader.u32() >= 0x40) reader.fail("the module names a memory (multi-memory), which the sandbox refuses", at);
+  reader.u32();
+}
+
+/** Passes the index of the one memory. */
+export function memoryIndex(reader: BinaryReader): void {
+  const at = reader.position;
+  if (reader.u32() !== 0) reader.fail("the module names a second memory (multi-memory), which the sandbox refuses", at);
+}
+
+function vectorImmediate(reader: BinaryReader): void {
+  const at = reader.position;
+  const opcode = reader.u32();
+  if (opcode > 0xff)
+    reader.fail("the module uses relaxed SIMD, whose results differ between machines; the sandbox refuses it", at);
+  else if (opcode <= 11 || opcode === 92 || opcode === 93) memoryArgument(reader);
+  else if (opcode === 12 || opcode === 13) reader.skip(16);
+  else if (opcode >= 21 && opcode <= 34) reader.skip(1);
+  else if (opcode >= 84 && opcode <= 91) {
+    memoryArgument(reader);
+    reader.skip(1);
+  }
+}
