@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { before, test } from "node:test";
 import { type Guest, grpcReply, TestServices } from "../support/proxy-wasm-host.ts";
-import { ask, compilePlugin, startPlugin } from "./plugin-sdk-guest.ts";
+import { ask, builtPlugin, compilePlugin, startPlugin } from "./plugin-sdk-guest.ts";
 import { SmallRuntime } from "./plugin-sdk-runtime.ts";
 
 let wasm: Uint8Array<ArrayBuffer>;
 before(async () => {
-  wasm = await compilePlugin("inventory");
+  wasm = await builtPlugin("inventory");
 });
 
 const start = (services: TestServices, configuration = ""): Promise<Guest> =>

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { type Guest, TestFields, TestServices, TestStream } from "../support/proxy-wasm-host.ts";
-import { compilePlugin, fieldsOf, startPlugin } from "./plugin-sdk-guest.ts";
+import { builtPlugin, fieldsOf, startPlugin } from "./plugin-sdk-guest.ts";
 
 let wasm: Uint8Array<ArrayBuffer>;
 before(async () => {
-  wasm = await compilePlugin("rate-limit");
+  wasm = await builtPlugin("rate-limit");
 });
 
 const start = (configuration: object | string, services = new TestServices()): Promise<Guest> =>
@@ -49,8 +49,8 @@ test("lets a burst pass and answers 429 to what is too much, with what the clien
   });
   assert.equal(request(guest)["x-ratelimit-remaining"], "0");
   const refused = request(guest);
-  assert.ok(Number(refused["retry-after"]) > 900 && Number(refused["retry-after"]) <= 1000, refused["retry-after"]);
-  assert.ok(Number(refused["x-ratelimit-reset"]) > 1900 && Number(refused["x-ratelimit-reset"]) <= 2000);
+  assert.match(refused["retry-after"] ?? "", /^(1000|9\d\d)$/);
+  assert.match(refused["x-ratelimit-reset"] ?? "", /^(2000|19\d\d)$/);
   delete refused["retry-after"];
   delete refused["x-ratelimit-reset"];
   assert.deepEqual(refused, {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { FilterAction } from "../../runtime/plugin/contract.ts";
 import { fuelPerMillisecond } from "../../runtime/plugin/sandbox/fuel.ts";
-import { buildPlugin } from "../../scripts/build-plugins.ts";
+import { buildPlugin, buildPlugins } from "../../scripts/build-plugins.ts";
 import { type Guest, startGuest, TestBody, type TestServices, TestStream } from "../support/proxy-wasm-host.ts";
 
 type Fields = readonly (readonly [name: string, value: string])[];
@@ -20,6 +20,12 @@ export async function compilePlugin(plugin: string, version?: string): Promise<U
   const out = join(directory.path, "plugin.wasm");
   await buildPlugin(plugin, { out, ...(version === undefined ? {} : { version }) });
   return new Uint8Array(await readFile(out));
+}
+
+/** The module of a plugin as `npm start` serves it. */
+export async function builtPlugin(plugin: string): Promise<Uint8Array<ArrayBuffer>> {
+  await buildPlugins();
+  return new Uint8Array(await readFile(new URL(`../../wasm-plugins/build/${plugin}.wasm`, import.meta.url)));
 }
 
 /** Starts a plugin of wasm-plugins/ with the budget that its kind has. */
