@@ -9,6 +9,8 @@ export interface PluginFile {
   readonly path: string;
   /** Changes when the module or its manifest is written, replaced, added or removed, or a link to them is swapped. */
   readonly signature: string;
+  /** When either was last changed, in milliseconds since the epoch. */
+  readonly changedMs: number;
 }
 
 export interface DirectoryScan {
@@ -36,31 +38,34 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan | 
     if (module === undefined) continue;
     const stem = basename(name, ".wasm");
     const manifests = manifestExtensions.map((extension) => look(join(directory, stem + extension), interests));
-    const signature = [module, ...(await Promise.all(manifests))].join("|");
-    files.set(stem, { stem, path, signature });
+    const states = [module, ...(await Promise.all(manifests))];
+    files.set(stem, {
+      stem,
+      path,
+      signature: states.map((state) => state?.signature ?? "").join("|"),
+      changedMs: Math.max(...states.map((state) => state?.changedMs ?? 0)),
+    });
   }
   return { files, interests };
 }
 
 /** What tells one state of a file from another, through links; adds the folder of what it really is to the interests. */
-async function look(path: string, interests: Map<string, Set<string> | undefined>): Promise<string | undefined> {
+async function look(
+  path: string,
+  interests: Map<string, Set<string> | undefined>,
+): Promise<{ readonly signature: string; readonly changedMs: number } | undefined> {
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs, isFile } = await statOf(path);
-    if (!isFile) return undefined;
+    const found = await stat(path, { bigint: true });
+    if (!found.isFile()) return undefined;
     const real = await realpath(path);
     if (!interests.has(dirname(real))) interests.set(dirname(real), new Set());
     interests.get(dirname(real))?.add(basename(real));
-    return [real, dev, ino, size, mtimeNs, ctimeNs].join(":");
+    const { dev, ino, size, mtimeNs, ctimeNs } = found;
+    return { signature: [real, dev, ino, size, mtimeNs, ctimeNs].join(":"), changedMs: Number(found.ctimeMs) };
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;
   }
-}
-
-async function statOf(path: string) {
-  const found = await stat(path, { bigint: true });
-  const { dev, ino, size, mtimeNs, ctimeNs } = found;
-  return { dev, ino, size, mtimeNs, ctimeNs, isFile: found.isFile() };
 }
 
 /** Links that lead nowhere count as absent: a swap may be under way. */

@@ -160,22 +160,21 @@ export class PluginSlot {
       .some(({ users }) => [...users].some(({ fail }) => fail === "reload"));
   }
 
-  /** Ends everything, at the latest after `closeMs`. */
+  /** Ends everything, at the latest after `closeMs`; a deploy that takes longer fails when it is through. */
   async close(): Promise<void> {
-    this.#isClosed = true;
-    await this.#turn;
-    this.#leaveService();
     const { closeMs } = this.#options;
+    this.#isClosed = true;
+    await within(closeMs, this.#turn);
+    this.#leaveService();
     for (const release of this.#retiring.keys()) release.retire(closeMs, () => undefined).catch(this.#options.refused);
     await Promise.all(this.#retiring.values());
   }
 
   #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
-    const { name } = this.#options;
     this.#turns++;
     const result = this.#turn
       .then(() => {
-        if (this.#isClosed) throw new PluginError(name, "", "closed", `plugin '${name}': the sidecar shuts down`);
+        if (this.#isClosed) throw this.#closed();
         return task();
       })
       .finally(() => this.#turns--);
@@ -200,6 +199,7 @@ export class PluginSlot {
     const next = this.#options.release(prepared);
     try {
       await this.#start(next);
+      if (this.#isClosed) throw this.#closed();
     } catch (error) {
       this.#retire(next, new Map(), 0);
       throw error;
@@ -293,6 +293,11 @@ export class PluginSlot {
     };
   }
 
+  #closed(): PluginError {
+    const { name } = this.#options;
+    return new PluginError(name, "", "closed", `plugin '${name}' is not deployed: the sidecar shuts down`);
+  }
+
   #missing(): PluginError {
     const { name } = this.#options;
     const why = this.#refusal === undefined ? "" : `: ${this.#refusal.error.message}`;
@@ -333,4 +338,12 @@ function ungranted(manifest: Manifest, grants: Grants): PluginError | undefined 
     if (error instanceof PluginError) return error;
     throw error;
   }
+}
+
+/** Resolves when the work has ended, or the time is over. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const timer = setTimeout(over.resolve, ms);
+  await Promise.race([work, over.promise]);
+  clearTimeout(timer);
 }

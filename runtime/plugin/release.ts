@@ -67,6 +67,7 @@ export class Release {
     });
     this.#pools.set(configuration, pool);
     tally.join(pool);
+    if (this.#retired !== undefined) this.#retirePool(configuration, pool, 0, undefined);
     return pool;
   }
 

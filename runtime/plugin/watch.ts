@@ -22,6 +22,8 @@ interface KnownFile {
   signature: string;
   /** As it was when it was deployed or refused. */
   handled: string | undefined;
+  /** What was last said to be wrong with it, and as what. */
+  told: string;
   /** Looks in a row at which it was not there. */
   gone: number;
   /** Looks at which it was cut off. */
@@ -30,12 +32,12 @@ interface KnownFile {
   readonly names: Set<string>;
   /** The name it wants that another file has. */
   wants: string | undefined;
-  /** What went wrong outside the plugin when it was last tried. */
-  trouble: string;
 }
 
 /** A cut off file is said to be broken when nothing came of it for so many looks. */
 const patience = 10;
+/** Longer than a tick of the clock that stamps files. */
+const youngMs = 1_000;
 
 /**
  * Keeps the registry as the directory is: a `.wasm` (or its manifest) that is added, replaced or removed is deployed or removed
@@ -73,8 +75,8 @@ export class PluginDirectory implements AsyncDisposable {
   /** Watches no more; what was deployed stays. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
-    this.#watchers[Symbol.dispose]();
     await this.#loop;
+    this.#watchers[Symbol.dispose]();
   }
 
   async #follow(isUnsettledAtFirst: boolean): Promise<void> {
@@ -117,8 +119,9 @@ export class PluginDirectory implements AsyncDisposable {
       const { settled, isUnsettled } = this.#compare(scan.files, isFirst);
       const isPending = await this.#deploySettled(settled);
       const isFreed = await this.#removeGone();
+      const isYoung = isFirst && this.#doubtYoung(settled);
       this.#lastTrouble = "";
-      return isUnsettled || isPending || isFreed;
+      return isUnsettled || isPending || isFreed || isYoung;
     } catch (error) {
       this.#trouble(`the plugins directory ${this.#directory} cannot be read: ${messageOf(error)}`);
       return false;
@@ -149,6 +152,19 @@ export class PluginDirectory implements AsyncDisposable {
     return { settled, isUnsettled };
   }
 
+  /**
+   * The first look does not wait for quiet. A file written within the same tick of the file system's clock as it was read would
+   * look unchanged for ever, so young ones are read once more.
+   */
+  #doubtYoung(files: readonly PluginFile[]): boolean {
+    const young = files.filter(({ changedMs }) => Date.now() - changedMs < youngMs);
+    for (const { stem } of young) {
+      const known = this.#files.get(stem);
+      if (known !== undefined) known.handled = undefined;
+    }
+    return young.length > 0;
+  }
+
   /** Deploys side by side; true when a file must be looked at again soon. */
   async #deploySettled(files: readonly PluginFile[]): Promise<boolean> {
     const deploys: Promise<boolean>[] = [];
@@ -170,7 +186,7 @@ export class PluginDirectory implements AsyncDisposable {
       return await readArtifact(file.path);
     } catch (error) {
       if (error instanceof PluginError) this.#refuse([...known.names][0] ?? error.plugin, error, file, known);
-      else this.#failed(error, file, known);
+      else if (!isGone(error)) this.#failed(error, file, known);
       return undefined;
     }
   }
@@ -180,28 +196,25 @@ export class PluginDirectory implements AsyncDisposable {
     const holder = [...this.#files].find(([, other]) => other !== known && other.gone === 0 && other.names.has(name));
     if (holder === undefined) {
       known.names.add(name);
+      known.wants = undefined;
       return true;
     }
-    known.handled = file.signature;
     known.wants = name;
     const why = `plugin '${name}' comes from ${holder[0]}.wasm already; give one of them another name, or remove it`;
-    this.#options.log.error({ plugin: name, file: file.path }, `${file.path} is not deployed: ${why}`);
+    this.#handled(file, known, name, `${file.path} is not deployed: ${why}`);
     return false;
   }
 
   async #deploy(artifact: PluginArtifact, file: PluginFile, known: KnownFile): Promise<boolean> {
-    const { name, version } = artifact.manifest;
-    const { registry, log } = this.#options;
+    const { name } = artifact.manifest;
     try {
-      await registry.deploy(artifact);
+      await this.#options.registry.deploy(artifact);
     } catch (error) {
-      if (!(error instanceof PluginError)) return this.#failed(error, file, known);
-      known.handled = file.signature;
-      log.error({ plugin: name, version, file: file.path, fault: error.fault }, error.message);
+      if (error instanceof PluginError) this.#handled(file, known, name, error.message);
+      else this.#failed(error, file, known);
       return false;
     }
     known.handled = file.signature;
-    known.trouble = "";
     const former = [...known.names].filter((one) => one !== name);
     for (const one of former) known.names.delete(one);
     return this.#free(former);
@@ -232,18 +245,27 @@ export class PluginDirectory implements AsyncDisposable {
   }
 
   #refuse(name: string, error: PluginError, file: PluginFile, known: KnownFile): void {
-    known.handled = file.signature;
     known.names.add(name);
     this.#options.registry.refuse(name, error);
-    this.#options.log.error({ plugin: name, file: file.path, fault: error.fault }, error.message);
+    this.#handled(file, known, name, error.message);
   }
 
-  /** Something outside the plugin went wrong: said once, and tried again at every look. */
-  #failed(error: unknown, file: PluginFile, known: KnownFile): false {
-    const message = `${file.path} could not be deployed: ${messageOf(error)}`;
-    if (message !== known.trouble) this.#options.log.error({ err: error, file: file.path }, message);
-    known.trouble = message;
-    return false;
+  /** The file was refused; it is left alone until it changes. */
+  #handled(file: PluginFile, known: KnownFile, plugin: string, why: string): void {
+    known.handled = file.signature;
+    this.#tell(file, known, { plugin }, why);
+  }
+
+  /** Something outside the plugin went wrong: it is tried again at every look. */
+  #failed(error: unknown, file: PluginFile, known: KnownFile): void {
+    this.#tell(file, known, { err: error }, `${file.path} could not be deployed: ${messageOf(error)}`);
+  }
+
+  /** Says what is wrong with a file, once for each state of it. */
+  #tell({ path, signature }: PluginFile, known: KnownFile, fields: object, message: string): void {
+    const what = `${signature} ${message}`;
+    if (what !== known.told) this.#options.log.error({ file: path, ...fields }, message);
+    known.told = what;
   }
 
   #trouble(message: string): void {
@@ -259,7 +281,10 @@ const newFile = (): KnownFile => ({
   brokenLooks: 0,
   names: new Set(),
   wants: undefined,
-  trouble: "",
+  told: "",
 });
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The file went away between the look and the read; the next look sees it. */
+const isGone = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
