@@ -117,11 +117,6 @@ const badInValue = /[^\t\x20-\x7e\x80-\xff]/;
 const target = /^(\/[\x21\x22\x24-\x7e\x80-\xff]*|\*)$/;
 const authority = /^[\x21-\x2e\x30-\x3e\x41-\x7e]*$/;
 
-/** Whether the text may stand as a method, a field name, or another token of HTTP. */
-export function isToken(text: string): boolean {
-  return token.test(text);
-}
-
 /** Whether the text may stand as `:path`: from the root, no fragment, no blanks (or `*`, for OPTIONS). */
 export function isRequestTarget(text: string): boolean {
   return target.test(text);

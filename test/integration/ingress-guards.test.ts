@@ -59,6 +59,17 @@ describe("what the ingress refuses", () => {
     });
   }
 
+  it("is told to the access log too", async () => {
+    await using rig = await openRig({ ingress: { routes: [] } });
+    await raw(rig.port, "GET /x HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    await raw(rig.port, "nonsense\r\n\r\n");
+    const told = rig.records.map(({ method, path, status, flags }) => [method, path, status, ...flags]);
+    assert.deepEqual(told, [
+      ["GET", "/x", 400, "DPE"],
+      ["", "", 400, "DPE"],
+    ]);
+  });
+
   it("takes no second request from a connection whose first could be read in two ways", async () => {
     let reached = 0;
     await using backend = await serve((_request, response) => {
