@@ -47,9 +47,6 @@ export const branch = { leavesFunction: 1, staysInside: 2 } as const;
 export const lengthCharges = ["bytes", "entries", "pages", "tableGrowth"] as const;
 export type LengthCharge = (typeof lengthCharges)[number];
 
-/** What a segment that no other always runs before has in its place. */
-export const noSegment = -1;
-
 /**
  * How a function is metered: the scan writes it, the emitter reads it, and the next function uses it again. It is made of
  * columns of numbers, since a module of some megabytes has a million points.
@@ -67,16 +64,16 @@ export class BodyPlan {
   exceptions = false;
   readonly frames: Frame[] = [];
   readonly #points = new Column();
-  /** Of each segment, the cost; then twice the segment that always runs before it, and 1 when it is checked. */
+  /** Of each segment the cost, and 1 when it is checked. */
   readonly #costs = new Column();
-  readonly #origins = new Column();
+  readonly #checked = new Column();
 
   clear(): void {
     this.exceptions = false;
     this.frames.length = 0;
     this.#points.length = 0;
     this.#costs.length = 0;
-    this.#origins.length = 0;
+    this.#checked.length = 0;
   }
 
   get points(): number {
@@ -102,15 +99,11 @@ export class BodyPlan {
     return this.#points.get(index * 3 + 2);
   }
 
-  get segments(): number {
-    return this.#costs.length;
-  }
-
-  /** Adds instructions that run together or not at all. `before` always runs when they do, once for each time, earlier. */
-  addSegment(checked: boolean, before: number): number {
+  /** Adds instructions that run together or not at all and returns their index. */
+  addSegment(checked: boolean): number {
     // Being checked costs one, so that no loop and no recursion is free.
     this.#costs.push(checked ? 1 : 0);
-    this.#origins.push(before * 2 + (checked ? 1 : 0));
+    this.#checked.push(checked ? 1 : 0);
     return this.#costs.length - 1;
   }
 
@@ -124,18 +117,7 @@ export class BodyPlan {
 
   /** The guest is stopped where such a segment begins when its fuel is used up. */
   isChecked(segment: number): boolean {
-    return (this.#origins.get(segment) & 1) === 1;
-  }
-
-  /** Pays for unchecked segments that cost less than so much where the segment before them is paid for. */
-  foldSegmentsBelow(cost: number): void {
-    for (let segment = this.segments - 1; segment >= 0; segment--) {
-      const origin = this.#origins.get(segment);
-      const own = this.#costs.get(segment);
-      if (own === 0 || own >= cost || origin < 0 || (origin & 1) === 1) continue;
-      this.#costs.add(origin >> 1, own);
-      this.#costs.add(segment, -own);
-    }
+    return this.#checked.get(segment) === 1;
   }
 }
 

@@ -45,6 +45,3 @@ export const opcodeCosts: Uint8Array = Uint8Array.from({ length: 256 }, (_, opco
   if (opcode === 0x25 || opcode === 0x26 || opcode === 0xd2) return instructionCosts.table;
   return instructionCosts.simple;
 });
-
-/** Segments that cost less are paid with the segment before them. */
-export const smallestSegment = 6;

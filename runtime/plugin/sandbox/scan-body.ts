@@ -1,7 +1,7 @@
 import type { BinaryReader } from "./binary-reader.ts";
-import { type BodyPlan, branch, type Frame, type LengthCharge, lengthCharges, noSegment, point } from "./body-plan.ts";
+import { type BodyPlan, branch, type Frame, type LengthCharge, lengthCharges, point } from "./body-plan.ts";
 import { bulkInstruction } from "./bulk-instruction.ts";
-import { instructionCosts, localsPerFuel, smallestSegment } from "./instruction-costs.ts";
+import { instructionCosts, localsPerFuel } from "./instruction-costs.ts";
 import type { ModuleLayout } from "./module-layout.ts";
 import { immediate, immediates, op, refusedOpcode } from "./opcodes.ts";
 import { type IndexSpaces, memoryIndex, straightLine } from "./straight-line.ts";
@@ -55,19 +55,18 @@ class BodyScan {
     this.#leafCosts = leafCosts;
     this.#type = this.#functionType(functionIndex);
     this.#plan = plan;
-    this.#deadSegment = plan.addSegment(false, noSegment);
+    this.#deadSegment = plan.addSegment(false);
     this.#segment = this.#deadSegment;
   }
 
   scan(): void {
     const reader = this.#reader;
     const plan = this.#plan;
-    this.#charge(true, noSegment, this.#declarations());
+    this.#charge(true, this.#declarations());
     this.#open("function", this.#type.results);
     while (this.#frames.length > 0) this.#instruction();
     if (!reader.done) reader.fail("a function goes on behind its end");
     plan.end = reader.end;
-    plan.foldSegmentsBelow(smallestSegment);
   }
 
   /** Reads the declarations of locals and returns where the code begins. */
@@ -254,7 +253,7 @@ class BodyScan {
     if (target === undefined) return;
     this.#spend(1 + target.arity);
     this.#point(point.branch, at, this.#target(target));
-    this.#charge(false, this.#segment);
+    this.#charge(false);
   }
 
   #branchTable(at: number): void {
@@ -302,8 +301,8 @@ class BodyScan {
     this.#spend(1 + type.parameters + type.results);
     this.#point(point.open, at, this.#plan.frames.length);
     this.#open(kind, kind === "loop" ? type.parameters : type.results);
-    if (kind === "loop") this.#charge(true, this.#segment);
-    else if (kind === "if") this.#charge(false, this.#segment);
+    if (kind === "loop") this.#charge(true);
+    else if (kind === "if") this.#charge(false);
   }
 
   #openTryTable(at: number): void {
@@ -335,7 +334,7 @@ class BodyScan {
     frame.armFalls = this.#reachable;
     this.#plan.addPoint(point.arm, at, this.#reachable ? 1 : 0);
     this.#reachable = true;
-    this.#charge(false, frame.opening);
+    this.#charge(false);
   }
 
   #handler(at: number): void {
@@ -347,7 +346,7 @@ class BodyScan {
     frame.hasElse = true;
     this.#plan.addPoint(point.arm, at, this.#reachable ? 1 : 0);
     this.#reachable = true;
-    this.#charge(true, frame.opening);
+    this.#charge(true);
   }
 
   #end(at: number): void {
@@ -374,9 +373,9 @@ class BodyScan {
       this.#die();
       return;
     }
-    if (frame.caught) this.#charge(true, frame.opening);
+    if (frame.caught) this.#charge(true);
     else if (frame.outermostTarget >= frame.depth) this.#segment = frame.opening;
-    else if (!falls || frame.armFalls || implicitElse || jumpedTo) this.#charge(false, frame.opening);
+    else if (!falls || frame.armFalls || implicitElse || jumpedTo) this.#charge(false);
   }
 
   #lengthCharged(at: number, charge: LengthCharge, cost: number): void {
@@ -412,8 +411,8 @@ class BodyScan {
   }
 
   /** Begins a segment here. */
-  #charge(checked: boolean, before: number, cost = 0): void {
-    this.#segment = this.#plan.addSegment(checked, before);
+  #charge(checked: boolean, cost = 0): void {
+    this.#segment = this.#plan.addSegment(checked);
     this.#spend(cost);
     this.#plan.addPoint(point.charge, this.#reader.position, this.#segment);
   }
