@@ -7,6 +7,7 @@ import { capabilities } from "../config/scalars.ts";
 import { makeArtifact, type PluginArtifact } from "./artifact.ts";
 import type { PluginUse } from "./contract.ts";
 import { defaultCrashLimits } from "./crash-budget.ts";
+import { PluginError } from "./plugin-error.ts";
 
 const first = await toyModule(201);
 const second = await toyModule(202);
@@ -289,5 +290,17 @@ describe("a registry that is closed", () => {
     assert.deepEqual(begun.events, ["pause", "failed closed"]);
     await assert.rejects(open.registry.deploy(artifact(second)), { fault: "closed" });
     await assert.rejects(open.registry.use("toy", {}), { fault: "closed" });
+  });
+
+  it("does not wait for a deploy that is under way, and leaves nothing of it behind", async () => {
+    const open = openRegistry({ closeMs: 1 });
+    const deploy = open.registry.deploy(artifact(first));
+    const outcome = deploy.then(
+      () => "deployed",
+      (error: unknown) => (error instanceof PluginError ? error.fault : String(error)),
+    );
+    await open[Symbol.asyncDispose]();
+    assert.notEqual(await outcome, "deployed");
+    assert.ok(open.registry.list().every(({ instances }) => instances === 0));
   });
 });
