@@ -1,150 +1,221 @@
-import { mkdir } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
-import { Worker } from "node:worker_threads";
-import type { OpenContext } from "../component.ts";
-import { type ErrorCode, RuntimeError } from "../error.ts";
+import type { ComponentLog } from "../component.ts";
+import { RuntimeError } from "../error.ts";
+import { CallPacker } from "./sqlite-codec.ts";
+import type {
+  SqliteFailure,
+  SqliteFile,
+  SqliteOutcome,
+  SqliteResult,
+  SqliteStep,
+  SqliteValue,
+} from "./sqlite-messages.ts";
+import { SqliteThread } from "./sqlite-thread.ts";
 
-/** What the worker is started with. */
-export interface SqliteWorkerData {
-  readonly file: string;
-  /** URL of the module whose `prepare` makes the operations. */
-  readonly statements: string;
-}
-
-/** What came of one operation in the worker. */
-export type SqliteOutcome =
-  | { readonly value: unknown }
-  | { readonly failure: { readonly code: ErrorCode; readonly reason: string; readonly message: string } };
-
-export interface SqliteOptions {
-  /** The file; relative to the data directory. */
+export interface SqliteOptions<Statement extends string> {
+  /** Absolute; its directory is made when it is missing. */
   readonly path: string;
-  /** The backend's own URL (`import.meta.url`); its statements lie beside it, in the file of that name. */
-  readonly beside: string;
-  readonly statements: string;
-  readonly context: OpenContext;
+  /** Tables and indexes, each `IF NOT EXISTS`. */
+  readonly schema: string;
+  /** Every statement there is, by the name under which it is called. */
+  readonly statements: Readonly<Record<Statement, string>>;
+  /** Most bytes of the file; default as many as the disk has. */
+  readonly maxBytes?: number | undefined;
+  readonly log: ComponentLog;
 }
 
-interface Waiting {
-  readonly operation: object;
-  readonly transfer: readonly ArrayBuffer[];
-  readonly signal: AbortSignal;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: Error) => void;
+/** A statement with its values, undefined for NULL. With `mustChange`, the transaction is refused if it changes nothing. */
+export interface SqliteOperation<Statement extends string> {
+  readonly statement: Statement;
+  readonly values: readonly SqliteValue[];
+  readonly mustChange?: boolean;
 }
 
-const maxWaiting = 10_000;
-const maxBatch = 1_000;
+/** All steps were applied, or none because one of them, counted from 0, had to change something and did not. */
+export type TransactionOutcome =
+  | { readonly applied: true; readonly results: readonly SqliteResult[] }
+  | { readonly applied: false; readonly refusedStep: number };
+
+/** Opens a database file in a thread of its own; rejects when it has another owner, in this process or elsewhere. */
+export async function openSqlite<Statement extends string>(
+  options: SqliteOptions<Statement>,
+): Promise<SqliteDatabase<Statement>> {
+  const { path, schema, statements, maxBytes } = options;
+  const sql = Object.values<string>(statements);
+  const file = { path, schema, statements: sql, ...(maxBytes === undefined ? {} : { maxBytes }) };
+  return new SqliteDatabase(file, Object.keys(statements), await SqliteThread.start(file), options.log);
+}
+
+/** Calls of one transaction. More wait for the next, so that a batch neither takes long to copy nor to apply. */
+const batchLimit = { calls: 512, bytes: 4 * 1024 ** 2 };
+/** What may wait; a disk that takes less than is written must not fill the memory. */
+const waitingLimit = { calls: 100_000, bytes: 64 * 1024 ** 2 };
 
 /**
- * One SQLite file and the worker thread that owns it. Operations that wait together run in one transaction and are answered
- * after its COMMIT (synchronous=FULL), so that an fsync is shared and never blocks the main thread.
+ * A database file. Calls are served in order; those that wait together become one transaction and settle after its
+ * COMMIT (group commit), since what costs is the sync of the disk. A call that fails does not affect its neighbours.
  */
-export class SqliteFile implements AsyncDisposable {
-  readonly #worker: Worker;
-  readonly #name: string;
-  #waiting: Waiting[] = [];
-  #running: readonly Waiting[] = [];
-  #lost: Error | undefined;
+export class SqliteDatabase<Statement extends string> implements AsyncDisposable {
+  readonly #file: SqliteFile;
+  readonly #positions: ReadonlyMap<string, number>;
+  readonly #log: ComponentLog;
+  readonly #waiting: Batch[] = [];
+  #waitingCalls = 0;
+  #waitingBytes = 0;
+  #thread: SqliteThread | undefined;
+  #serving: Promise<void> | undefined;
+  #closed = false;
 
-  /** Rejects with UNAVAILABLE when the file cannot be opened, and FAILED_PRECONDITION when someone else has it open. */
-  static async open({ path, beside, statements, context }: SqliteOptions): Promise<SqliteFile> {
-    const file = resolve(context.dataDirectory, path);
-    await mkdir(dirname(file), { recursive: true });
-    // Sources run as TypeScript, a build as JavaScript: the neighbours have the ending of the file that names them.
-    const neighbour = (name: string, url: string): URL => new URL(`./${name}${url.slice(url.lastIndexOf("."))}`, url);
-    const workerData: SqliteWorkerData = { file, statements: neighbour(statements, beside).href };
-    const worker = new Worker(neighbour("sqlite-worker", import.meta.url), { workerData });
-    const [ready] = await Promise.race([
-      new Promise<[SqliteOutcome]>((done) => worker.once("message", (message: SqliteOutcome) => done([message]))),
-      new Promise<never>((_, reject) => worker.once("error", reject)),
-    ]);
-    if ("failure" in ready) {
-      await worker.terminate();
-      const { code, reason, message } = ready.failure;
-      throw new RuntimeError(code, reason, `component '${context.name}': ${message}`);
-    }
-    return new SqliteFile(worker, context.name);
+  constructor(file: SqliteFile, names: readonly string[], thread: SqliteThread, log: ComponentLog) {
+    this.#file = file;
+    this.#positions = new Map(names.map((name, position) => [name, position]));
+    this.#log = log;
+    this.#adopt(thread);
   }
 
-  private constructor(worker: Worker, name: string) {
-    this.#worker = worker;
-    this.#name = name;
-    worker.unref();
-    worker.on("message", (outcomes: readonly SqliteOutcome[]) => this.#answered(outcomes));
-    worker.on("error", (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
-    worker.on("exit", () => this.#fail(new Error("the worker ended")));
+  /** Runs one statement; resolves after COMMIT. Rejects with the signal's reason, then unwritten unless it had begun. */
+  async run(statement: Statement, values: readonly SqliteValue[], signal?: AbortSignal): Promise<SqliteResult> {
+    const outcome = await this.transact([{ statement, values }], signal);
+    return (outcome.applied ? outcome.results[0] : undefined) ?? { changes: 0, rows: [] };
   }
 
-  /** Runs one operation of the statements; buffers in `transfer` are given away. An abort before it was begun takes it out. */
-  run<T>(operation: object, signal: AbortSignal, transfer: readonly ArrayBuffer[] = []): Promise<T> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      if (this.#lost !== undefined) throw this.#unavailable();
-      if (this.#waiting.length >= maxWaiting) {
-        throw new RuntimeError(
-          "RESOURCE_EXHAUSTED",
-          "STORE_BUSY",
-          `component '${this.#name}' has ${maxWaiting} operations waiting`,
-        );
-      }
-      this.#waiting.push({ operation, transfer, signal, resolve: resolve as (value: unknown) => void, reject });
-      // The rest of this turn may bring more for the same transaction.
-      if (this.#waiting.length === 1 && this.#running.length === 0) setImmediate(() => this.#send());
-    });
+  /** Runs statements in order, all or none of them; otherwise as `run`. */
+  async transact(operations: readonly SqliteOperation<Statement>[], signal?: AbortSignal): Promise<TransactionOutcome> {
+    const outcome = await this.#enqueue(
+      operations.map((operation) => this.#step(operation)),
+      signal,
+    );
+    if (outcome.kind === "failed") throw asError(outcome.failure);
+    if (outcome.kind === "refused") return { applied: false, refusedStep: outcome.step };
+    return { applied: true, results: outcome.results };
   }
 
+  /** Serves what waits, then closes the file. */
   async [Symbol.asyncDispose](): Promise<void> {
-    while (this.#lost === undefined && this.#running.length + this.#waiting.length > 0) {
-      await new Promise((resolve) => setImmediate(resolve));
+    this.#closed = true;
+    await this.#serving;
+    await this.#thread?.close();
+  }
+
+  #step({ statement, values, mustChange = false }: SqliteOperation<Statement>): SqliteStep {
+    const position = this.#positions.get(statement);
+    if (position === undefined) throw new RangeError(`there is no statement '${statement}'`);
+    return { statement: position, mustChange, values };
+  }
+
+  #enqueue(steps: readonly SqliteStep[], signal: AbortSignal | undefined): Promise<SqliteOutcome> {
+    signal?.throwIfAborted();
+    if (this.#closed) throw this.#failure("UNAVAILABLE", "DATABASE_CLOSED", "is closed");
+    if (this.#waitingCalls >= waitingLimit.calls || this.#waitingBytes >= waitingLimit.bytes) {
+      const why = `has ${this.#waitingCalls} calls waiting, more than its disk can take; call it less often`;
+      throw this.#failure("RESOURCE_EXHAUSTED", "DATABASE_OVERLOADED", why);
     }
-    const ended = new Promise((resolve) => this.#worker.once("exit", resolve));
-    if (this.#lost !== undefined) return;
-    this.#worker.ref();
-    this.#worker.postMessage("close");
-    await ended;
+    const batch = this.#openBatch();
+    const before = batch.byteLength;
+    const settled = batch.add(steps, signal);
+    this.#waitingCalls++;
+    this.#waitingBytes += batch.byteLength - before;
+    this.#serving ??= this.#serve();
+    return settled;
   }
 
-  #send(): void {
-    if (this.#running.length > 0 || this.#lost !== undefined) return;
-    const wanted: Waiting[] = [];
-    const taken = this.#waiting.splice(0, maxBatch);
-    for (const one of taken) {
-      if (one.signal.aborted) one.reject(new DOMException("the call was cancelled", "AbortError"));
-      else wanted.push(one);
+  #openBatch(): Batch {
+    const last = this.#waiting.at(-1);
+    if (last !== undefined && !last.isFull) return last;
+    const batch = new Batch();
+    this.#waiting.push(batch);
+    return batch;
+  }
+
+  async #serve(): Promise<void> {
+    // The requests that arrive in this turn of the event loop go together.
+    await new Promise(setImmediate);
+    for (let batch = this.#waiting.shift(); batch !== undefined; batch = this.#waiting.shift()) {
+      this.#waitingCalls -= batch.count;
+      this.#waitingBytes -= batch.byteLength;
+      try {
+        const thread = this.#thread ?? this.#adopt(await SqliteThread.start(this.#file));
+        batch.settle(await thread.run(batch.begin()));
+      } catch (error) {
+        batch.fail(error);
+      }
+      // Whoever waited for this batch may have more to write: let it join the next.
+      if (this.#waiting.length === 0) await new Promise(setImmediate);
     }
-    if (wanted.length > 0) {
-      this.#running = wanted;
-      this.#worker.ref();
-      this.#worker.postMessage(
-        wanted.map(({ operation }) => operation),
-        wanted.flatMap(({ transfer }) => transfer),
-      );
-    } else if (this.#waiting.length > 0) this.#send();
+    this.#serving = undefined;
   }
 
-  #answered(outcomes: readonly SqliteOutcome[]): void {
-    const answered = this.#running;
-    this.#running = [];
-    this.#worker.unref();
-    for (const [index, outcome] of outcomes.entries()) {
-      const one = answered[index];
-      if ("value" in outcome) one?.resolve(outcome.value);
-      else one?.reject(new RuntimeError(outcome.failure.code, outcome.failure.reason, outcome.failure.message));
-    }
-    if (this.#waiting.length > 0) this.#send();
-  }
-
-  #fail(error: Error): void {
-    this.#lost ??= error;
-    for (const { reject } of [...this.#running, ...this.#waiting]) reject(this.#unavailable());
-    this.#running = [];
-    this.#waiting = [];
-  }
-
-  #unavailable(): RuntimeError {
-    return new RuntimeError("UNAVAILABLE", "STORE_LOST", `component '${this.#name}' has lost its database worker`, {
-      cause: this.#lost,
+  /** A thread that is lost is replaced when the next batch needs one. */
+  #adopt(thread: SqliteThread): SqliteThread {
+    this.#thread = thread;
+    void thread.lost.then((error) => {
+      this.#thread = undefined;
+      if (!this.#closed) this.#log.error({ err: error }, "a database lost its thread and is opened again");
     });
+    return thread;
+  }
+
+  #failure(code: "UNAVAILABLE" | "RESOURCE_EXHAUSTED", reason: string, why: string): RuntimeError {
+    return new RuntimeError(code, reason, `the database file '${this.#file.path}' ${why}`);
   }
 }
+
+/** Calls that are to become one transaction. */
+class Batch {
+  readonly #packer = new CallPacker();
+  readonly #pending: Pending[] = [];
+  #hasBegun = false;
+
+  get count(): number {
+    return this.#packer.count;
+  }
+
+  get byteLength(): number {
+    return this.#packer.byteLength;
+  }
+
+  get isFull(): boolean {
+    return this.count >= batchLimit.calls || this.byteLength >= batchLimit.bytes;
+  }
+
+  /** Copies the call; the promise settles with the batch, or when the signal aborts. */
+  add(steps: readonly SqliteStep[], signal: AbortSignal | undefined): Promise<SqliteOutcome> {
+    const place = this.#packer.add(steps);
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        if (!this.#hasBegun) this.#packer.cancel(place);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", abort, { once: true });
+      this.#pending.push({ resolve, reject, release: () => signal?.removeEventListener("abort", abort) });
+    });
+  }
+
+  begin(): ReturnType<CallPacker["finish"]> {
+    this.#hasBegun = true;
+    return this.#packer.finish();
+  }
+
+  settle(outcomes: readonly SqliteOutcome[]): void {
+    for (const [index, { resolve, reject, release }] of this.#pending.entries()) {
+      release();
+      const outcome = outcomes[index];
+      if (outcome === undefined) reject(new RangeError("the thread of a database file left a call unanswered"));
+      else resolve(outcome);
+    }
+  }
+
+  fail(error: unknown): void {
+    for (const { reject, release } of this.#pending) {
+      release();
+      reject(error);
+    }
+  }
+}
+
+interface Pending {
+  resolve(outcome: SqliteOutcome): void;
+  reject(error: unknown): void;
+  release(): void;
+}
+
+const asError = ({ code, reason, message }: SqliteFailure): RuntimeError => new RuntimeError(code, reason, message);

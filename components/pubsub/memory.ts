@@ -50,7 +50,7 @@ class MemoryPubSub implements PubSub {
         `topic '${topic}' of pub/sub component '${this.#name}' has ${this.#maxPending} messages waiting; its subscribers are too slow`,
       );
     }
-    const message = { id: randomUUID(), topic, data: data.slice(), contentType, metadata: { ...metadata } };
+    const message = { id: randomUUID(), topic, data: new Uint8Array(data), contentType, metadata: { ...metadata } };
     for (const group of groups) group.offer(message);
   }
 

@@ -1,9 +1,27 @@
+import { resolve } from "node:path";
 import { z } from "zod";
-import { SqliteFile } from "../clients/sqlite.ts";
+import { openSqlite, type SqliteDatabase } from "../clients/sqlite.ts";
 import type { CallContext } from "../component.ts";
+import { sequenceExhausted } from "./exhausted.ts";
 import { defineSequencer, type ReserveIds, type Sequencer } from "./sequencer.ts";
 
-/** Sequences in a file, which go on where they were after a restart. */
+const schema = `
+  CREATE TABLE IF NOT EXISTS sequence (
+    key TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+`;
+
+const statements = {
+  // As text, because a JavaScript number does not hold every id; without the condition a sum that is too large turns into a float.
+  reserve: `
+    INSERT INTO sequence (key, last) VALUES (?1, ?2)
+    ON CONFLICT (key) DO UPDATE SET last = last + ?2 WHERE last <= 9223372036854775807 - ?2
+    RETURNING CAST(last - ?2 + 1 AS TEXT)
+  `,
+} as const;
+
+/** Sequences in a file: an id that was given is not given again after a restart, a kill or a power cut. */
 export const sqliteSequencer = defineSequencer({
   type: "sqlite",
   config: z.strictObject({
@@ -11,31 +29,33 @@ export const sqliteSequencer = defineSequencer({
       .string()
       .min(1)
       .optional()
-      .describe("The database file, relative to data.directory; default sequencer-NAME.sqlite"),
+      .describe(
+        "The database file; default sequencer/NAME.sqlite. Relative to data.directory. Only one component may use it",
+      ),
   }),
-  open: async ({ path }, context) => {
-    const file = {
-      path: path ?? `sequencer-${context.name}.sqlite`,
-      beside: import.meta.url,
-      statements: "sqlite-statements",
-      context,
-    };
-    return new SqliteSequencer(await SqliteFile.open(file));
+  async open({ path }, { name, dataDirectory, log }) {
+    const file = resolve(dataDirectory, path ?? `sequencer/${name}.sqlite`);
+    return new SqliteSequencer(name, await openSqlite({ path: file, schema, statements, log }));
   },
 });
 
 class SqliteSequencer implements Sequencer {
-  readonly #file: SqliteFile;
+  readonly #name: string;
+  readonly #database: SqliteDatabase<keyof typeof statements>;
 
-  constructor(file: SqliteFile) {
-    this.#file = file;
+  constructor(name: string, database: SqliteDatabase<keyof typeof statements>) {
+    this.#name = name;
+    this.#database = database;
   }
 
-  reserve({ key, count }: ReserveIds, { signal }: CallContext): Promise<bigint> {
-    return this.#file.run({ key, count } satisfies ReserveIds, signal);
+  async reserve({ key, count }: ReserveIds, { signal }: CallContext): Promise<bigint> {
+    const { rows } = await this.#database.run("reserve", [key, count], signal);
+    const first = rows[0]?.[0];
+    if (typeof first !== "string") throw sequenceExhausted(this.#name, key);
+    return BigInt(first);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file[Symbol.asyncDispose]();
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#database[Symbol.asyncDispose]();
   }
 }

@@ -53,7 +53,12 @@ class MemoryStateStore implements StateStore {
     const kept = this.#live(key);
     if (kept === undefined) return undefined;
     const { value, version, expiresAtMs } = kept;
-    return { key, value: value.slice(), etag: String(version), ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
+    return {
+      key,
+      value: new Uint8Array(value),
+      etag: String(version),
+      ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
+    };
   }
 
   async set(request: SetState, { signal }: CallContext): Promise<void> {
@@ -120,7 +125,7 @@ class MemoryStateStore implements StateStore {
       );
     }
     this.#put(key, {
-      value: value.slice(),
+      value: new Uint8Array(value),
       version: ++this.#version,
       expiresAtMs: ttlMs === undefined ? undefined : Date.now() + ttlMs,
     });

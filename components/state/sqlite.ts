@@ -1,7 +1,9 @@
+import { resolve } from "node:path";
 import { z } from "zod";
-import { SqliteFile } from "../clients/sqlite.ts";
+import { openSqlite, type SqliteDatabase, type SqliteOperation } from "../clients/sqlite.ts";
+import { sweepExpired } from "../clients/sqlite-sweep.ts";
 import type { CallContext } from "../component.ts";
-import type { StateRow, StateTask } from "./sqlite-statements.ts";
+import { etagMismatch, etagSource, expectedEtag } from "./etag.ts";
 import {
   type DeleteState,
   defineStateStore,
@@ -12,7 +14,36 @@ import {
   type StateStore,
 } from "./state-store.ts";
 
-/** State in a file, which survives whatever ends the process; a write is on the disk when it is acknowledged. */
+const schema = `
+  CREATE TABLE IF NOT EXISTS state (
+    key TEXT PRIMARY KEY,
+    value BLOB NOT NULL,
+    etag TEXT NOT NULL,
+    expires_at_ms INTEGER
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS state_by_expiry ON state (expires_at_ms) WHERE expires_at_ms IS NOT NULL;
+`;
+
+const isLive = (now: string): string => `(expires_at_ms IS NULL OR expires_at_ms > ${now})`;
+const upsert = `
+  INSERT INTO state (key, value, etag, expires_at_ms) VALUES (?1, ?2, ?3, ?4)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag, expires_at_ms = excluded.expires_at_ms
+`;
+
+const statements = {
+  get: `SELECT value, etag, expires_at_ms FROM state WHERE key = ?1 AND ${isLive("?2")}`,
+  put: upsert,
+  putNew: `${upsert} WHERE state.expires_at_ms <= ?5`,
+  replace: `UPDATE state SET value = ?2, etag = ?3, expires_at_ms = ?4 WHERE key = ?1 AND etag = ?6 AND ${isLive("?5")}`,
+  delete: "DELETE FROM state WHERE key = ?1",
+  deleteVersion: `DELETE FROM state WHERE key = ?1 AND etag = ?3 AND ${isLive("?2")}`,
+  sweep: "DELETE FROM state WHERE key IN (SELECT key FROM state WHERE expires_at_ms <= ?1 LIMIT 500)",
+} as const;
+
+type Statement = keyof typeof statements;
+const sweepMs = 30_000;
+
+/** State in a file: survives a restart, a kill and a power cut. */
 export const sqliteStateStore = defineStateStore({
   type: "sqlite",
   config: z.strictObject({
@@ -20,59 +51,77 @@ export const sqliteStateStore = defineStateStore({
       .string()
       .min(1)
       .optional()
-      .describe("The database file, relative to data.directory; default state-NAME.sqlite"),
+      .describe(
+        "The database file; default state/NAME.sqlite. Relative to data.directory. Only one component may use it",
+      ),
+    maxBytes: z
+      .int()
+      .min(1024 ** 2)
+      .optional()
+      .describe("Most bytes of the file, at least 1 MiB; default as many as the disk has. A write over it is refused"),
   }),
-  open: async ({ path }, context) => {
-    const file = {
-      path: path ?? `state-${context.name}.sqlite`,
-      beside: import.meta.url,
-      statements: "sqlite-statements",
-      context,
-    };
-    return new SqliteStateStore(await SqliteFile.open(file), context.name);
+  async open({ path, maxBytes }, { name, dataDirectory, log }) {
+    const file = resolve(dataDirectory, path ?? `state/${name}.sqlite`);
+    return new SqliteStateStore(name, await openSqlite({ path: file, schema, statements, maxBytes, log }), log);
   },
 });
 
 class SqliteStateStore implements StateStore {
-  readonly #file: SqliteFile;
-  readonly #store: string;
+  readonly #name: string;
+  readonly #database: SqliteDatabase<Statement>;
+  readonly #sweeping: AsyncDisposable;
+  readonly #nextEtag = etagSource();
 
-  constructor(file: SqliteFile, store: string) {
-    this.#file = file;
-    this.#store = store;
+  constructor(name: string, database: SqliteDatabase<Statement>, log: CallContext["log"]) {
+    this.#name = name;
+    this.#database = database;
+    this.#sweeping = sweepExpired({ database, statement: "sweep", everyMs: sweepMs, log });
   }
 
   async get({ key }: GetState, { signal }: CallContext): Promise<StateEntry | undefined> {
-    const row = await this.#file.run<StateRow | undefined>({ task: "get", key } satisfies StateTask, signal);
-    if (row === undefined) return undefined;
-    const { value, etag, expiresAtMs } = row;
-    return { key, value, etag, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
+    const { rows } = await this.#database.run("get", [key, Date.now()], signal);
+    const [value, etag, expiresAtMs] = rows[0] ?? [];
+    if (!(value instanceof Uint8Array) || typeof etag !== "string") return undefined;
+    return { key, value, etag, ...(typeof expiresAtMs === "number" ? { expiresAtMs } : {}) };
   }
 
-  async set(request: SetState, { signal }: CallContext): Promise<void> {
-    await this.#run([{ operation: "set", set: request }], signal);
+  set(request: SetState, call: CallContext): Promise<void> {
+    return this.transact([{ operation: "set", set: request }], call);
   }
 
-  async delete(request: DeleteState, { signal }: CallContext): Promise<void> {
-    await this.#run([{ operation: "delete", delete: request }], signal);
+  delete(request: DeleteState, call: CallContext): Promise<void> {
+    return this.transact([{ operation: "delete", delete: request }], call);
   }
 
   async transact(operations: readonly StateOperation[], { signal }: CallContext): Promise<void> {
-    await this.#run(operations, signal);
+    const outcome = await this.#database.transact(
+      operations.map((one) => (one.operation === "set" ? this.#set(one.set) : this.#delete(one.delete))),
+      signal,
+    );
+    if (outcome.applied) return;
+    const refused = operations[outcome.refusedStep];
+    if (refused === undefined) throw new RangeError(`step ${outcome.refusedStep} of a transaction does not exist`);
+    throw etagMismatch(this.#name, refused.operation === "set" ? refused.set : refused.delete);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file[Symbol.asyncDispose]();
+    await this.#sweeping[Symbol.asyncDispose]();
+    await this.#database[Symbol.asyncDispose]();
   }
 
-  async #run(operations: readonly StateOperation[], signal: AbortSignal): Promise<void> {
-    const transfer: ArrayBuffer[] = [];
-    const own = operations.map((one) => {
-      if (one.operation === "delete") return one;
-      const value = one.set.value.slice();
-      transfer.push(value.buffer);
-      return { ...one, set: { ...one.set, value } };
-    });
-    await this.#file.run({ task: "write", store: this.#store, operations: own } satisfies StateTask, signal, transfer);
+  #set(request: SetState): SqliteOperation<Statement> {
+    const now = Date.now();
+    const etag = expectedEtag(request);
+    const expiresAtMs = request.ttlMs === undefined ? undefined : now + request.ttlMs;
+    const written = [request.key, request.value, this.#nextEtag(), expiresAtMs];
+    if (etag !== undefined) return { statement: "replace", values: [...written, now, etag], mustChange: true };
+    if (request.concurrency === "last-write") return { statement: "put", values: written };
+    return { statement: "putNew", values: [...written, now], mustChange: true };
+  }
+
+  #delete(request: DeleteState): SqliteOperation<Statement> {
+    const etag = expectedEtag(request);
+    if (etag === undefined) return { statement: "delete", values: [request.key] };
+    return { statement: "deleteVersion", values: [request.key, Date.now(), etag], mustChange: true };
   }
 }
