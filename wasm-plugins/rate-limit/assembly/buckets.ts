@@ -1,43 +1,38 @@
 const second: f64 = 1_000_000_000;
 
-/** The tokens of one key. */
-export class Bucket {
-  tokens: f64 = 0;
-  filledAt: u64 = 0;
-  older: Bucket | null = null;
-  newer: Bucket | null = null;
-  /** The next one of the same slot. */
-  next: Bucket | null = null;
-
+/** What became of a request, as its bucket was right after it. */
+export class Tally {
   constructor(
-    readonly key: string,
-    readonly slot: i32,
+    readonly allowed: bool,
+    /** Whole tokens left. */
+    readonly remaining: i32,
+    /** Whole seconds, at least one, until there is a token again. */
+    readonly untilToken: i64,
+    /** Whole seconds until the bucket is full again. */
+    readonly untilFull: i64,
   ) {}
-
-  /** Takes a token if there is one. */
-  take(): bool {
-    if (this.tokens < 1) return false;
-    this.tokens -= 1;
-    return true;
-  }
-
-  /** Whole tokens left. */
-  get remaining(): i32 {
-    return <i32>Math.floor(this.tokens);
-  }
 }
 
 /**
- * A bucket for each key, at most `maxKeys` of them: the one that was idle longest makes room. The table has its size from
- * the start, since one that grew would do so at the cost of a single request.
+ * A bucket for each key, at most `maxKeys` of them: the one that was idle longest makes room. All of it is arrays of numbers
+ * that never grow, the keys among them as digests: so neither a long key, nor a new one, nor the collector, which visits a
+ * table of objects at one go, can cost a single request its budget. Bucket 0 stands for none.
  */
 export class Buckets {
-  private readonly slots: StaticArray<Bucket | null>;
-  /** Nobody outside can choose keys that fall into one slot. */
-  private readonly seed: u32 = <u32>(Math.random() * 4294967296);
+  private readonly tokens: StaticArray<f64>;
+  private readonly filledAt: StaticArray<u64>;
+  private readonly digests: StaticArray<u64>;
+  /** By the last bits of the digest, the first bucket that has them; the others follow by `next`. */
+  private readonly slots: StaticArray<i32>;
+  private readonly next: StaticArray<i32>;
+  /** The order of use. */
+  private readonly older: StaticArray<i32>;
+  private readonly newer: StaticArray<i32>;
+  private oldest: i32 = 0;
+  private newest: i32 = 0;
   private size: i32 = 0;
-  private oldest: Bucket | null = null;
-  private newest: Bucket | null = null;
+  /** Nobody outside can choose keys that meet in one slot. */
+  private readonly seed: u64 = reinterpret<u64>(Math.random());
 
   constructor(
     /** Tokens a second. */
@@ -46,87 +41,100 @@ export class Buckets {
     private readonly burst: i32,
     private readonly maxKeys: i32,
   ) {
-    this.slots = new StaticArray<Bucket | null>(1 << (32 - clz(maxKeys)));
+    const count = maxKeys + 1;
+    this.tokens = new StaticArray<f64>(count);
+    this.filledAt = new StaticArray<u64>(count);
+    this.digests = new StaticArray<u64>(count);
+    this.slots = new StaticArray<i32>(1 << (32 - clz(maxKeys)));
+    this.next = new StaticArray<i32>(count);
+    this.older = new StaticArray<i32>(count);
+    this.newer = new StaticArray<i32>(count);
   }
 
-  /** The bucket of the key, filled up to now; a new one is full. */
-  of(key: string, now: u64): Bucket {
-    const slot = this.slotOf(key);
-    const bucket = this.find(slot, key);
-    if (bucket === null) return this.create(slot, key, now);
+  /** Takes a token from the key's bucket, if it has one; a new bucket is full. */
+  take(key: string, now: u64): Tally {
+    const digest = this.digestOf(key);
+    const bucket = this.find(digest);
+    const used = bucket == 0 ? this.create(digest, now) : this.fill(bucket, now);
+    const allowed = this.tokens[used] >= 1;
+    if (allowed) this.tokens[used] -= 1;
+    const left = this.tokens[used];
+    return new Tally(
+      allowed,
+      <i32>Math.floor(left),
+      max<i64>(1, <i64>Math.ceil((1 - left) / this.rate)),
+      <i64>Math.ceil((<f64>this.burst - left) / this.rate),
+    );
+  }
+
+  private digestOf(key: string): u64 {
+    let digest = this.seed ^ 0xcbf29ce484222325; // FNV-1a
+    for (let i = 0; i < key.length; i++) digest = (digest ^ key.charCodeAt(i)) * 0x100000001b3;
+    return (digest ^ (digest >>> 32)) * 0xff51afd7ed558ccd; // spreads the last characters over all bits
+  }
+
+  private slotOf(digest: u64): i32 {
+    return <i32>(digest >>> 32) & (this.slots.length - 1);
+  }
+
+  private find(digest: u64): i32 {
+    let bucket = this.slots[this.slotOf(digest)];
+    while (bucket != 0 && this.digests[bucket] != digest) bucket = this.next[bucket];
+    return bucket;
+  }
+
+  private fill(bucket: i32, now: u64): i32 {
     this.unlink(bucket);
     this.append(bucket);
-    if (now > bucket.filledAt) {
-      const elapsed = <f64>(now - bucket.filledAt) / second;
-      bucket.tokens = min(<f64>this.burst, bucket.tokens + elapsed * this.rate);
+    if (now > this.filledAt[bucket]) {
+      const elapsed = <f64>(now - this.filledAt[bucket]) / second;
+      this.tokens[bucket] = min(<f64>this.burst, this.tokens[bucket] + elapsed * this.rate);
     }
-    bucket.filledAt = now; // also when the clock was set back, else the bucket would wait for it
+    this.filledAt[bucket] = now; // also when the clock was set back, else the bucket would wait for it
     return bucket;
   }
 
-  /** Whole seconds, at least one, until the bucket holds a token again. */
-  secondsUntilToken(bucket: Bucket): i64 {
-    return max<i64>(1, <i64>Math.ceil((1 - bucket.tokens) / this.rate));
-  }
-
-  /** Whole seconds until the bucket is full again. */
-  secondsUntilFull(bucket: Bucket): i64 {
-    return <i64>Math.ceil((<f64>this.burst - bucket.tokens) / this.rate);
-  }
-
-  private slotOf(key: string): i32 {
-    let hash = this.seed;
-    for (let i = 0; i < key.length; i++) hash = (hash ^ key.charCodeAt(i)) * 0x01000193; // FNV-1a
-    return (hash ^ (hash >>> 15)) & (this.slots.length - 1);
-  }
-
-  private find(slot: i32, key: string): Bucket | null {
-    let bucket = this.slots[slot];
-    while (bucket !== null && bucket.key != key) bucket = bucket.next;
-    return bucket;
-  }
-
-  private create(slot: i32, key: string, now: u64): Bucket {
-    const oldest = this.oldest;
-    if (oldest !== null && this.size >= this.maxKeys) this.evict(oldest);
-    const bucket = new Bucket(key, slot);
-    bucket.tokens = this.burst;
-    bucket.filledAt = now;
-    bucket.next = this.slots[slot];
+  private create(digest: u64, now: u64): i32 {
+    const bucket = this.size < this.maxKeys ? ++this.size : this.evict();
+    const slot = this.slotOf(digest);
+    this.digests[bucket] = digest;
+    this.tokens[bucket] = this.burst;
+    this.filledAt[bucket] = now;
+    this.next[bucket] = this.slots[slot];
     this.slots[slot] = bucket;
-    this.size++;
     this.append(bucket);
     return bucket;
   }
 
-  private evict(bucket: Bucket): void {
+  /** Empties the bucket that was idle longest. */
+  private evict(): i32 {
+    const bucket = this.oldest;
     this.unlink(bucket);
-    this.size--;
-    let before = this.slots[bucket.slot];
-    if (before === bucket) {
-      this.slots[bucket.slot] = bucket.next;
-      return;
+    const slot = this.slotOf(this.digests[bucket]);
+    let before = this.slots[slot];
+    if (before == bucket) {
+      this.slots[slot] = this.next[bucket];
+      return bucket;
     }
-    while (before !== null && before.next !== bucket) before = before.next;
-    if (before !== null) before.next = bucket.next;
+    while (this.next[before] != bucket) before = this.next[before];
+    this.next[before] = this.next[bucket];
+    return bucket;
   }
 
-  private append(bucket: Bucket): void {
-    const newest = this.newest;
-    bucket.older = newest;
-    if (newest === null) this.oldest = bucket;
-    else newest.newer = bucket;
+  private append(bucket: i32): void {
+    this.older[bucket] = this.newest;
+    this.newer[bucket] = 0;
+    if (this.newest == 0) this.oldest = bucket;
+    else this.newer[this.newest] = bucket;
     this.newest = bucket;
   }
 
-  private unlink(bucket: Bucket): void {
-    const older = bucket.older;
-    const newer = bucket.newer;
-    if (older === null) this.oldest = newer;
-    else older.newer = newer;
-    if (newer === null) this.newest = older;
-    else newer.older = older;
-    bucket.older = null;
-    bucket.newer = null;
+  private unlink(bucket: i32): void {
+    const older = this.older[bucket];
+    const newer = this.newer[bucket];
+    if (older == 0) this.oldest = newer;
+    else this.newer[older] = newer;
+    if (newer == 0) this.newest = older;
+    else this.older[newer] = older;
   }
 }

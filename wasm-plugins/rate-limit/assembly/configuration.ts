@@ -52,7 +52,7 @@ export function readConfiguration(bytes: Uint8Array): Result<Configuration> {
     configuration.status = <i32>json.get("status").integer;
   }
   if (json.has("maxKeys")) {
-    if (!isWhole(json.get("maxKeys"), 1, 50_000)) return refuse("'maxKeys' must be a whole number from 1 to 50000");
+    if (!isWhole(json.get("maxKeys"), 1, 100_000)) return refuse("'maxKeys' must be a whole number from 1 to 100000");
     configuration.maxKeys = <i32>json.get("maxKeys").integer;
   }
   if (json.has("key") && !readKey(json.get("key"), configuration)) {

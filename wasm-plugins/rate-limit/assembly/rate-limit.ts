@@ -1,8 +1,6 @@
 import { Action, clock, Counter, encodeText, FilterOf, Headers, log, Plugin, property } from "@outrigger/plugin";
-import { Bucket, Buckets } from "./buckets";
+import { Buckets, Tally } from "./buckets";
 import { Configuration, KeyKind, readConfiguration } from "./configuration";
-
-const longestKey = 64;
 
 /** The configuration, and the buckets that all streams under it share. */
 export class Limits extends Plugin {
@@ -25,41 +23,40 @@ export class Limits extends Plugin {
 
 /** Lets a request pass when its key's bucket holds a token, and answers 429 when it does not. */
 export class RateLimit extends FilterOf<Limits> {
-  private bucket: Bucket | null = null;
+  private tally: Tally | null = null;
 
   onRequestHeaders(endOfStream: bool): Action {
     const limits = this.plugin;
-    const bucket = limits.buckets.of(this.key(), clock.nanoseconds());
-    if (bucket.take()) {
-      this.bucket = bucket;
+    const tally = limits.buckets.take(this.key(), clock.nanoseconds());
+    if (tally.allowed) {
+      this.tally = tally;
       limits.allowed.increment();
       return Action.Continue;
     }
     limits.limited.increment();
-    this.refuse(bucket);
+    this.refuse(tally);
     return Action.Pause;
   }
 
   onResponseHeaders(endOfStream: bool): Action {
-    const bucket = this.bucket;
-    if (bucket === null) return Action.Continue; // our own answer has its headers
-    const limits = this.plugin;
+    const tally = this.tally;
+    if (tally === null) return Action.Continue; // our own answer has its headers
     const headers = this.response.headers;
-    headers.set("x-ratelimit-limit", limits.configuration.burst.toString());
-    headers.set("x-ratelimit-remaining", bucket.remaining.toString());
-    headers.set("x-ratelimit-reset", limits.buckets.secondsUntilFull(bucket).toString());
+    headers.set("x-ratelimit-limit", this.plugin.configuration.burst.toString());
+    headers.set("x-ratelimit-remaining", tally.remaining.toString());
+    headers.set("x-ratelimit-reset", tally.untilFull.toString());
     return Action.Continue;
   }
 
-  private refuse(bucket: Bucket): void {
-    const limits = this.plugin;
+  private refuse(tally: Tally): void {
+    const configuration = this.plugin.configuration;
     const headers = new Headers()
       .add("content-type", "text/plain; charset=utf-8")
-      .add("retry-after", limits.buckets.secondsUntilToken(bucket).toString())
-      .add("x-ratelimit-limit", limits.configuration.burst.toString())
+      .add("retry-after", tally.untilToken.toString())
+      .add("x-ratelimit-limit", configuration.burst.toString())
       .add("x-ratelimit-remaining", "0")
-      .add("x-ratelimit-reset", limits.buckets.secondsUntilFull(bucket).toString());
-    this.respond(limits.configuration.status, headers, encodeText("too many requests\n"), "rate_limited");
+      .add("x-ratelimit-reset", tally.untilFull.toString());
+    this.respond(configuration.status, headers, encodeText("too many requests\n"), "rate_limited");
   }
 
   /** What the request is counted under; one without the header is counted under its address. */
@@ -68,19 +65,11 @@ export class RateLimit extends FilterOf<Limits> {
     if (configuration.keyKind == KeyKind.All) return "";
     if (configuration.keyKind == KeyKind.Header) {
       const value = this.request.headers.get(configuration.header);
-      if (value !== null && value.length > 0) return "h " + bounded(value);
+      if (value !== null && value.length > 0) return "h " + value;
     }
     const address = property.text("source.address");
     return address === null ? "a" : "a " + withoutPort(address);
   }
-}
-
-/** The value, or a digest in its place when it is long: a client must not choose how much memory a bucket takes. */
-function bounded(value: string): string {
-  if (value.length <= longestKey) return value;
-  let hash: u64 = 0xcbf29ce484222325; // FNV-1a
-  for (let i = 0; i < value.length; i++) hash = (hash ^ value.charCodeAt(i)) * 0x100000001b3;
-  return value.substring(0, longestKey) + " " + value.length.toString() + " " + hash.toString(16);
 }
 
 /** `[::1]:80` and `127.0.0.1:80` without their port, which differs from connection to connection. */
