@@ -20,7 +20,7 @@ const promiseRules = ["--type-aware"];
 const floatingFixture = "test/check-fixtures";
 
 const steps: readonly Step[] = [
-  { name: "format and lint", run: () => command("biome", "ci", "--error-on-warnings", ".") },
+  { name: "format and lint", run: () => command("biome", "ci", "--error-on-warnings", "--colors=off", ".") },
   {
     name: "floating promises",
     run: () =>
@@ -97,7 +97,7 @@ function filesBelow(path: string): string[] {
 export async function check(): Promise<boolean> {
   const outcomes = await Promise.all(
     steps.map(async ({ name, run }) => {
-      const outcome = await run();
+      const outcome = await Promise.try(run).catch((error: unknown) => ({ passed: false, output: String(error) }));
       console.log(`${outcome.passed ? "ok  " : "FAIL"} ${name}`);
       return { name, ...outcome };
     }),

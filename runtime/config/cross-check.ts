@@ -22,6 +22,13 @@ function* routes({ ingress, upstreams, app }: Configuration): Generator<Problem>
           message: `no upstream is named '${target.upstream}'; ${suggestion(target.upstream, known)}`,
         };
       }
+      const protocol = upstreams[target.upstream]?.protocol ?? "http";
+      if (protocol !== "http") {
+        yield {
+          path: target.path,
+          message: `upstream '${target.upstream}' speaks ${protocol}; routes lead to upstreams that speak http`,
+        };
+      }
     }
     if (Array.isArray(to) && to.every(({ weight }) => weight === 0)) {
       yield { path, message: "every weight is 0; expected at least one above it" };
@@ -79,7 +86,6 @@ function* addresses({ api, admin, ingress }: Configuration): Generator<Problem> 
     ...api.grpc.map((address, index): [(string | number)[], string] => [["api", "grpc", index], address]),
     [["admin", "http"], admin.http],
     [["admin", "probes"], admin.probes],
-    [["admin", "wasmAddress"], admin.wasmAddress],
     [["ingress", "http"], ingress.http],
   ];
   for (const [path, address] of listeners) {

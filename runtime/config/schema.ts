@@ -100,7 +100,6 @@ export const configurationSchema = z.strictObject({
         .optional()
         .describe("Bearer token for everything but GET; without one, nothing but GET is allowed"),
       probes: tcpAddress.optional().describe("A second listener that serves health and metrics only"),
-      wasmAddress: tcpAddress.optional().describe("A second listener for /wasm/*; 127.0.0.1:34998 by convention"),
     })
     .prefault({}),
   components: z
