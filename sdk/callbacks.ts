@@ -13,7 +13,7 @@ import { type TopicEvent, topicEventOf } from "./topic-event.ts";
 
 /** What becomes of an event. One whose handler throws is retried. */
 export type EventOutcome = "success" | "retry" | "drop";
-export type EventHandler = (event: TopicEvent) => Promise<EventOutcome> | EventOutcome;
+export type EventHandler = (event: TopicEvent) => Promise<EventOutcome>;
 
 /** A handler with metadata for its subscription. */
 export interface TopicHandler {

@@ -17,10 +17,19 @@ import { configurationSchema } from "../../runtime/config/schema.ts";
 import { Upstreams } from "../../runtime/egress/upstreams.ts";
 import { GrpcChannels } from "../../runtime/grpc/client.ts";
 import { grpcJsTransport } from "../../runtime/grpc/grpc-js-transport.ts";
-import { createLog } from "../../runtime/telemetry/log.ts";
+import { createLog, type Log } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 
 export const silentLog = createLog({ level: "silent" });
+
+/** A log, and when it first said the message. */
+export function logUntil(message: string): { readonly log: Log; readonly said: Promise<void> } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const write = (line: string): void => {
+    if (line.includes(`"msg":${JSON.stringify(message)}`)) resolve();
+  };
+  return { log: createLog({ level: "info", destination: { write } }), said: promise };
+}
 
 /** A call as the transport would describe it. */
 export const callContext = (changes: Partial<CallContext> = {}): CallContext => ({
@@ -87,9 +96,13 @@ export interface ServedApi extends ApiParts {
   readonly address: string;
 }
 
-export async function serveApi(upstreams: Readonly<Record<string, object>> = {}): Promise<ServedApi> {
+/** `shape` may put something in front of a block, to see what passes. */
+export async function serveApi(
+  upstreams: Readonly<Record<string, object>> = {},
+  shape: (blocks: Blocks) => Blocks = (blocks) => blocks,
+): Promise<ServedApi> {
   const open = new AsyncDisposableStack();
-  const { blocks } = open.use(await openApiParts(upstreams));
+  const blocks = shape(open.use(await openApiParts(upstreams)).blocks);
   const listener = open.use(
     await grpcJsTransport.serve({
       addresses: ["127.0.0.1:0"],
