@@ -1,7 +1,7 @@
 // Builds the plugins below wasm-plugins/ into wasm-plugins/build/, which a sidecar may be watching. Says nothing and
 // loads no compiler when everything is current.
 import { createHash } from "node:crypto";
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,33 +16,44 @@ export interface BuildOptions {
   readonly version?: string;
 }
 
-/** Compiles a plugin, named by its folder below wasm-plugins/ or by a path. Rejects with the compiler's words. */
+/**
+ * Puts the module of a plugin, named by its folder below wasm-plugins/ or by a path, into a file; compiles it only when its
+ * sources changed since. Rejects with the compiler's words.
+ */
 export async function buildPlugin(plugin: string, { out, version }: BuildOptions): Promise<void> {
-  const folder = resolve(pluginsDirectory, plugin);
-  const wasm = await compile(folder, version ?? versionOf(readIfThere(manifestOf(folder))));
+  const wasm = await moduleOf(resolve(pluginsDirectory, plugin), version);
   mkdirSync(dirname(out), { recursive: true });
   replaceFile(out, wasm);
 }
 
-/** Builds every plugin whose sources, or whose built files, changed since it was last built; gives their names. */
+/** Builds every plugin into wasm-plugins/build/; gives the names of those whose files there changed. */
 export async function buildPlugins(): Promise<string[]> {
   const out = join(pluginsDirectory, "build");
-  const library = digestOf(filesBelow(sdk).concat(fileURLToPath(import.meta.url), compilerManifest()));
-  const built: string[] = [];
+  mkdirSync(out, { recursive: true });
+  const changed: string[] = [];
   for (const folder of pluginFolders()) {
-    const stampFile = join(folder, "build", "stamp");
-    if (readIfThere(stampFile) === stampOf(folder, library, out)) continue;
-    const compiled = join(folder, "build", `${basename(folder)}.wasm`);
-    await buildPlugin(folder, { out: compiled });
+    const wasm = await moduleOf(folder, undefined);
     const target = join(out, basename(folder));
-    mkdirSync(out, { recursive: true });
     // The manifest first: without a module it deploys nothing; a module without it would be taken for another kind.
-    replaceFile(`${target}.yaml`, readFileSync(manifestOf(folder)));
-    replaceFile(`${target}.wasm`, readFileSync(compiled));
-    writeFileSync(stampFile, stampOf(folder, library, out));
-    built.push(basename(folder));
+    const manifestChanged = replaceFile(`${target}.yaml`, readFileSync(manifestOf(folder)));
+    const wasmChanged = replaceFile(`${target}.wasm`, wasm);
+    if (manifestChanged || wasmChanged) changed.push(basename(folder));
   }
-  return built;
+  return changed;
+}
+
+/** The compiled plugin, kept in the `build` folder beside its sources under what it was made from. */
+async function moduleOf(folder: string, wanted: string | undefined): Promise<Uint8Array> {
+  const version = wanted ?? versionOf(manifestOf(folder)) ?? "0.0.0";
+  const sources = [...filesBelow(sdk), ...filesBelow(folder), fileURLToPath(import.meta.url), compilerManifest()];
+  const kept = join(folder, "build", `${version}-${digestOf(sources).slice(0, 16)}.wasm`);
+  if (existsSync(kept)) return readFileSync(kept);
+  const wasm = await compile(folder, version);
+  mkdirSync(dirname(kept), { recursive: true });
+  for (const stale of globSync(`${version}-*.wasm`, { cwd: dirname(kept) }))
+    rmSync(join(dirname(kept), stale), { force: true });
+  replaceFile(kept, wasm);
+  return wasm;
 }
 
 function pluginFolders(): string[] {
@@ -50,12 +61,6 @@ function pluginFolders(): string[] {
     .map((path) => join(pluginsDirectory, dirname(path)))
     .filter((folder) => folder !== sdk)
     .sort();
-}
-
-/** What the built files were made from, and what they are. */
-function stampOf(folder: string, library: string, out: string): string {
-  const built = ["wasm", "yaml"].map((type) => join(out, `${basename(folder)}.${type}`)).filter(existsSync);
-  return `${library} ${digestOf(filesBelow(folder))} ${digestOf(built)}\n`;
 }
 
 function filesBelow(folder: string): string[] {
@@ -82,11 +87,11 @@ function manifestOf(folder: string): string {
   return join(folder, `${basename(folder)}.yaml`);
 }
 
-function versionOf(manifest: string | undefined): string | undefined {
-  return /^version:[ \t]*["']?([^"'\s#]+)/m.exec(manifest ?? "")?.[1];
+function versionOf(manifest: string): string | undefined {
+  return /^version:[ \t]*["']?([^"'\s#]+)/m.exec(readIfThere(manifest) ?? "")?.[1];
 }
 
-async function compile(folder: string, version: string | undefined): Promise<Uint8Array> {
+async function compile(folder: string, version: string): Promise<Uint8Array> {
   const { default: asc } = await import("assemblyscript/asc");
   const versionFile = join(folder, "assembly", "version.ts");
   let wasm: Uint8Array | undefined;
@@ -96,7 +101,7 @@ async function compile(folder: string, version: string | undefined): Promise<Uin
       readFile: (file, baseDir) => {
         const path = resolve(baseDir, file);
         const text = readIfThere(path) ?? null;
-        return path === versionFile && version !== undefined ? withVersion(text, version) : text;
+        return path === versionFile ? withVersion(text, version) : text;
       },
       writeFile: (file, contents) => {
         if (file === "out.wasm" && typeof contents !== "string") wasm = contents;
@@ -115,11 +120,12 @@ function withVersion(source: string | null, version: string): string | null {
 }
 
 /** Puts a file in place in one step, unless it is the same already; a watcher never sees half of it. */
-function replaceFile(path: string, contents: Uint8Array): void {
-  if (existsSync(path) && readFileSync(path).equals(contents)) return;
+function replaceFile(path: string, contents: Uint8Array): boolean {
+  if (existsSync(path) && readFileSync(path).equals(contents)) return false;
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
   writeFileSync(temporary, contents);
   renameSync(temporary, path);
+  return true;
 }
 
 if (import.meta.main) {

@@ -1,10 +1,13 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { FilterAction } from "../../runtime/plugin/contract.ts";
+import type { FilterAction, PluginProgram } from "../../runtime/plugin/contract.ts";
+import type { PluginError } from "../../runtime/plugin/plugin-error.ts";
 import { fuelPerMillisecond } from "../../runtime/plugin/sandbox/fuel.ts";
+import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { buildPlugin, buildPlugins } from "../../scripts/build-plugins.ts";
-import { type Guest, startGuest, TestBody, type TestServices, TestStream } from "../support/proxy-wasm-host.ts";
+import { type Guest, TestBody, TestServices, TestStream } from "../support/proxy-wasm-host.ts";
+import { sandboxed } from "../support/sandboxed.ts";
 
 type Fields = readonly (readonly [name: string, value: string])[];
 
@@ -28,19 +31,34 @@ export async function builtPlugin(plugin: string): Promise<Uint8Array<ArrayBuffe
   return new Uint8Array(await readFile(new URL(`../../wasm-plugins/build/${plugin}.wasm`, import.meta.url)));
 }
 
+export interface PluginOptions {
+  readonly kind: "filter" | "service";
+  readonly configuration?: string;
+  readonly rootId?: string;
+  readonly services?: TestServices;
+  /** Most memory; default 16 MiB. */
+  readonly memoryBytes?: number;
+}
+
 /** Starts a plugin of wasm-plugins/ with the budget that its kind has. */
-export function startPlugin(
-  wasm: Uint8Array<ArrayBuffer>,
-  options: {
-    readonly kind: "filter" | "service";
-    readonly configuration?: string;
-    readonly rootId?: string;
-    readonly services?: TestServices;
-  },
-): Promise<Guest> {
-  const { kind, ...rest } = options;
+export async function startPlugin(wasm: Uint8Array<ArrayBuffer>, options: PluginOptions): Promise<Guest> {
+  const { kind, configuration = "", rootId = "", services = new TestServices(), memoryBytes = 16 << 20 } = options;
   const service = kind === "service";
-  return startGuest(wasm, { ...rest, suspends: service, fuelPerCall: (service ? 50 : 5) * fuelPerMillisecond });
+  const program: PluginProgram = {
+    name: "guest",
+    version: "1.0.0",
+    kind,
+    module: await sandboxed(wasm, { memoryBytes, tableEntries: 10_000, startFuel: 1_000_000 }),
+    configuration: Buffer.from(configuration),
+    vmId: "",
+    rootId,
+    suspends: service,
+    fuelPerCall: (service ? 50 : 5) * fuelPerMillisecond,
+    deadlineMs: 10_000,
+  };
+  const lost: PluginError[] = [];
+  const instance = await proxyWasmEngine.start(program, services, (error) => lost.push(error));
+  return { instance, services, lost, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
 
 /** Shows a stream's filter something, and gives how the callback ended, also when the guest waited in it. */

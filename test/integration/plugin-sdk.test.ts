@@ -5,11 +5,9 @@ import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as api from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import type { StreamFilter } from "../../runtime/plugin/contract.ts";
-import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { buildPlugin, buildPlugins } from "../../scripts/build-plugins.ts";
 import { generateAssemblyScript } from "../../scripts/gen-assemblyscript.ts";
 import { type Guest, grpcReply, never, TestFields, TestServices, TestStream } from "../support/proxy-wasm-host.ts";
-import { sandboxed } from "../support/sandboxed.ts";
 import { ask, bodyOf, compilePlugin, fieldsOf, shown, startPlugin, temporaryDirectory } from "./plugin-sdk-guest.ts";
 import { type Codec, SmallRuntime } from "./plugin-sdk-runtime.ts";
 
@@ -26,7 +24,7 @@ const deskGuest = (services = new TestServices()): Promise<Guest> =>
   startPlugin(wasm, { kind: "service", rootId: "desk", services });
 
 function openTour(
-  { instance }: Pick<Guest, "instance">,
+  { instance }: Guest,
   tour: string,
   fields: readonly (readonly [string, string])[] = [],
 ): { readonly stream: TestStream; readonly filter: StreamFilter } {
@@ -325,22 +323,15 @@ describe("a filter of the guest library", () => {
   });
 
   test("serves a hundred thousand streams in 256 KiB", async () => {
-    const limits = { memoryBytes: 4 * 65_536, tableEntries: 1_000, startFuel: 1_000_000 };
-    const program = {
-      name: "tour",
-      version: "1.0.0",
+    const configuration = '{"greeting":"hi"}';
+    await using guest = await startPlugin(wasm, {
       kind: "filter",
-      module: await sandboxed(wasm, limits),
-      configuration: Buffer.from('{"greeting":"hi"}'),
-      vmId: "",
       rootId: "tour",
-      suspends: false,
-      fuelPerCall: 5_000_000,
-      deadlineMs: 1_000,
-    } as const;
-    await using instance = await proxyWasmEngine.start(program, new TestServices(), assert.ifError);
+      configuration,
+      memoryBytes: 256 << 10,
+    });
     for (let turn = 0; turn < 100_000; turn++) {
-      const { stream, filter } = openTour({ instance }, "churn");
+      const { stream, filter } = openTour(guest, "churn");
       filter.requestHeaders(true);
       assert.equal(stream.maps["request-headers"]?.get("x-count"), "3");
       filter.end();
@@ -461,6 +452,16 @@ describe("a service of the guest library", () => {
     await using guest = await deskGuest();
     assert.equal((await ask(guest, "POST", "/text", Uint8Array.of(0xff, 0x41))).text, "ÿA");
     assert.deepEqual([...(await ask(guest, "POST", "/latin1", "ä")).bytes], [0xe4]);
+  });
+
+  test("calls the runtime twenty thousand times in 256 KiB", async () => {
+    const services = new SmallRuntime([]).services();
+    await using guest = await startPlugin(wasm, { kind: "service", rootId: "desk", services, memoryBytes: 256 << 10 });
+    const request = api.SayHelloRequest.encode({ serviceName: "", name: "x".repeat(500), data: undefined }).finish();
+    for (let turn = 0; turn < 20_000; turn++) {
+      const answer = await ask(guest, "POST", "/foreign/%2Fspec.proto.runtime.v1.Runtime%2FSayHello", request);
+      assert.equal(answer.status, 200, answer.text);
+    }
   });
 });
 
