@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { stringify } from "yaml";
-import { demoConfiguration, deploy } from "../support/demo.ts";
+import { build, demoConfiguration, deploy } from "../support/demo.ts";
 import { ask, askUntil, type HttpAnswer, keepAlive } from "../support/http.ts";
 import { onFreePorts, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -12,6 +12,7 @@ const perSecond = 200;
 test("replacing inventory.wasm under 200 requests a second loses none, and later requests see the new version", async () => {
   await using directory = await temporaryDirectory();
   for (const plugin of ["rate-limit", "inventory"]) await deploy(directory.path, plugin);
+  const next = await build("inventory", "2.0.0");
   const route = {
     match: { prefix: "/inventory" },
     filters: [{ plugin: "rate-limit", configuration: { rate: 100_000, burst: 100_000, key: "source" } }],
@@ -43,7 +44,7 @@ test("replacing inventory.wasm under 200 requests a second loses none, and later
     while (versions.length < count && failures.length === 0) await new Promise((resolve) => setImmediate(resolve));
   };
   await reached(200);
-  await deploy(directory.path, "inventory", "2.0.0");
+  await deploy(directory.path, "inventory", next);
   await askUntil(sidecar.ingress, "/inventory/apple", ({ headers }) => headers["x-inventory-version"] === "2.0.0");
   const atSwitch = versions.length;
   await reached(atSwitch + 200);

@@ -2,7 +2,8 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
-import { buildPlugin } from "../../scripts/build-plugins.ts";
+import { buildPlugin, buildPlugins } from "../../scripts/build-plugins.ts";
+import { temporaryDirectory } from "./sidecar.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -12,11 +13,31 @@ export async function demoConfiguration(): Promise<Record<string, unknown>> {
   return { ...demo, plugins: { ...demo.plugins, directory: "./plugins" } };
 }
 
-/** Deploys a plugin of wasm-plugins/ as its users do: the manifest, then the module by a rename; as another version when one is given. */
-export async function deploy(directory: string, plugin: string, version?: string): Promise<void> {
-  const target = join(directory, "plugins", plugin);
-  await buildPlugin(plugin, version === undefined ? { out: `${target}.new` } : { out: `${target}.new`, version });
+/** A plugin of wasm-plugins/ that is built and ready to be dropped into a plugins directory. */
+export interface BuiltPlugin {
+  readonly module: Uint8Array;
+  readonly manifest: string;
+}
+
+/** The plugin as `npm run build:plugins` builds it, or compiled anew as another version. */
+export async function build(plugin: string, version?: string): Promise<BuiltPlugin> {
+  if (version === undefined) {
+    await buildPlugins();
+    const built = join(root, "wasm-plugins/build", plugin);
+    return { module: await readFile(`${built}.wasm`), manifest: await readFile(`${built}.yaml`, "utf8") };
+  }
+  await using directory = await temporaryDirectory();
+  const out = join(directory.path, `${plugin}.wasm`);
+  await buildPlugin(plugin, { out, version });
   const manifest = parse(await readFile(join(root, "wasm-plugins", plugin, `${plugin}.yaml`), "utf8"));
-  await writeFile(`${target}.yaml`, stringify(version === undefined ? manifest : { ...manifest, version }));
+  return { module: await readFile(out), manifest: stringify({ ...manifest, version }) };
+}
+
+/** Drops a plugin into `<directory>/plugins` as its users do: the manifest, then the module by a rename. */
+export async function deploy(directory: string, plugin: string, built?: BuiltPlugin): Promise<void> {
+  const { module, manifest } = built ?? (await build(plugin));
+  const target = join(directory, "plugins", plugin);
+  await writeFile(`${target}.yaml`, manifest);
+  await writeFile(`${target}.new`, module);
   await rename(`${target}.new`, `${target}.wasm`);
 }
