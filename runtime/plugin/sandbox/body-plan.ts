@@ -5,10 +5,12 @@ export interface Frame {
   readonly kind: "function" | "block" | "loop" | "if" | "try";
   /** Its place on the stack of frames; the function itself is 0. */
   readonly depth: number;
-  /** Values that a branch to it takes along. */
-  readonly arity: number;
   /** The segment that it began in. */
   readonly opening: number;
+  /** Values on the stack beneath it, and those that it takes and gives. */
+  readonly base: number;
+  readonly parameters: number;
+  readonly results: number;
   hasElse: boolean;
   /** Some branch goes to its label. */
   targeted: boolean;
@@ -62,6 +64,8 @@ export class BodyPlan {
   locals = 0;
   /** Whether it throws or catches. */
   exceptions = false;
+  /** Locals and values on the stack, summed over the places where control branches or comes together. */
+  liveAtBranches = 0;
   readonly frames: Frame[] = [];
   readonly #points = new Column();
   /** Of each segment the cost, and 1 when it is checked. */
@@ -70,6 +74,7 @@ export class BodyPlan {
 
   clear(): void {
     this.exceptions = false;
+    this.liveAtBranches = 0;
     this.frames.length = 0;
     this.#points.length = 0;
     this.#costs.length = 0;

@@ -1,20 +1,22 @@
 import type { BinaryReader } from "./binary-reader.ts";
-import type { lengthCharges } from "./body-plan.ts";
+import type { LengthCharge } from "./body-plan.ts";
 import { instructionCosts } from "./instruction-costs.ts";
 import { memoryIndex } from "./straight-line.ts";
 
-/** An instruction with the prefix 0xfc: its cost, and how its length is charged when it has one. */
+/** An instruction with the prefix 0xfc: its cost, its effect on the stack, and how its length is charged when it has one. */
 export interface BulkInstruction {
   readonly cost: number;
-  readonly charge: (typeof lengthCharges)[number] | undefined;
+  readonly effect: number;
+  readonly charge: LengthCharge | undefined;
 }
 
 const { simple, table, bulk, grow } = instructionCosts;
-const saturating: BulkInstruction = { cost: simple, charge: undefined };
-const shape: BulkInstruction = { cost: table, charge: undefined };
-const onBytes: BulkInstruction = { cost: bulk, charge: "bytes" };
-const onEntries: BulkInstruction = { cost: bulk, charge: "entries" };
-const tableGrowth: BulkInstruction = { cost: grow, charge: "tableGrowth" };
+const saturating: BulkInstruction = { cost: simple, effect: 0, charge: undefined };
+const dropped: BulkInstruction = { cost: table, effect: 0, charge: undefined };
+const tableSize: BulkInstruction = { cost: table, effect: 1, charge: undefined };
+const onBytes: BulkInstruction = { cost: bulk, effect: -3, charge: "bytes" };
+const onEntries: BulkInstruction = { cost: bulk, effect: -3, charge: "entries" };
+const tableGrowth: BulkInstruction = { cost: grow, effect: -1, charge: "tableGrowth" };
 
 /** Reads what follows the prefix 0xfc. Throws SandboxError. */
 export function bulkInstruction(reader: BinaryReader): BulkInstruction {
@@ -46,9 +48,11 @@ export function bulkInstruction(reader: BinaryReader): BulkInstruction {
       return tableGrowth;
     case 9: // data.drop
     case 13: // elem.drop
+      reader.u32();
+      return dropped;
     case 16: // table.size
       reader.u32();
-      return shape;
+      return tableSize;
     default:
       return reader.fail(`the module uses the unknown instruction 0xfc 0x${opcode.toString(16)}`, at);
   }

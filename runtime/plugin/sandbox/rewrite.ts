@@ -19,6 +19,12 @@ import { scanBody } from "./scan-body.ts";
 /** Changes with everything that changes what the rewriter gives for the same bytes and limits. */
 export const rewriterVersion = 1;
 
+/** Longer functions take an optimising compiler gigabytes. */
+const longestBody = 1024 ** 2;
+
+/** The bound on live values at branches for all functions together. */
+const mostLiveAtBranches = 50_000_000;
+
 /** Functions with longer bodies are not looked at as leaves that might be charged to their callers. */
 const longestLeafBody = 48;
 
@@ -115,14 +121,20 @@ function writeCode(section: Section, layout: ModuleLayout, fuel: FuelFunctions, 
   out.u32(bodies.length + fuel.added(section.id));
   const plan = new BodyPlan();
   const leafCosts = costsOfLeaves(bodies, layout, plan);
+  let liveAtBranches = 0;
   bodies.forEach((body, index) => {
     const functionIndex = layout.importedFunctions + index;
     if ((leafCosts[functionIndex] ?? 0) > 0) out.sized(() => out.range(layout.bytes, body.position, body.end));
     else {
       scanBody(body, layout, functionIndex, leafCosts, plan);
       emitBody(layout.bytes, plan, fuel, out);
+      liveAtBranches += plan.liveAtBranches;
     }
   });
+  if (liveAtBranches > mostLiveAtBranches)
+    sectionReader(layout.bytes, section).fail(
+      "the functions have too many locals and values for so many branches: engines would take seconds to compile them",
+    );
   fuel.write(section.id, out);
 }
 
@@ -134,7 +146,12 @@ function readBodies(section: Section, layout: ModuleLayout): BinaryReader[] {
   for (let index = 0; index < count; index++) {
     const size = reader.u32();
     const start = reader.position;
-    reader.take(size);
+    reader.skip(size);
+    if (size > longestBody)
+      reader.fail(
+        `function ${layout.importedFunctions + index} has ${size} bytes, and the limit is ${longestBody}`,
+        start,
+      );
     bodies.push(new BinaryReader(layout.bytes, `function ${layout.importedFunctions + index}`, start, reader.position));
   }
   if (!reader.done) reader.fail("the section is longer than its contents");

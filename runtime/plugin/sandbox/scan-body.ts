@@ -4,11 +4,17 @@ import { bulkInstruction } from "./bulk-instruction.ts";
 import { instructionCosts, localsPerFuel } from "./instruction-costs.ts";
 import type { ModuleLayout } from "./module-layout.ts";
 import { immediate, immediates, op, refusedOpcode } from "./opcodes.ts";
-import { type IndexSpaces, memoryIndex, straightLine } from "./straight-line.ts";
+import { type IndexSpaces, memoryIndex, straightLine, type Tally } from "./straight-line.ts";
 import { type Arity, blockType, valueType } from "./types.ts";
 
-/** More locals than any compiler makes; engines take time for each of them at each branch. */
+/** More locals than compilers make, and room for ours below what engines allow. */
 const mostLocals = 10_000;
+
+/**
+ * Engines take time and space for each live value at each branch, when a function is first called and outside of any
+ * fuel: 20 ns for each. The largest function of an 8 MB compiler comes to 0.35 million.
+ */
+const mostLiveAtBranches = 5_000_000;
 
 /**
  * Reads a function's body from the reader, which ends where the body does, and plans where what is charged. What follows a
@@ -38,6 +44,7 @@ class BodyScan {
   readonly #deadSegment: number;
   #segment: number;
   #spaces: IndexSpaces = { locals: 0, globals: 0, functions: 0 };
+  readonly #tally: Tally = { cost: 0, height: 0 };
   /** Frames that were opened in code that cannot be reached, when that is where we are. */
   #deadFrames = 0;
   #reachable = true;
@@ -62,11 +69,17 @@ class BodyScan {
   scan(): void {
     const reader = this.#reader;
     const plan = this.#plan;
+    const start = reader.position;
     this.#charge(true, this.#declarations());
-    this.#open("function", this.#type.results);
+    this.#open("function", { parameters: 0, results: this.#type.results });
     while (this.#frames.length > 0) this.#instruction();
     if (!reader.done) reader.fail("a function goes on behind its end");
     plan.end = reader.end;
+    if (plan.liveAtBranches > mostLiveAtBranches)
+      reader.fail(
+        "a function has too many locals and values for so many branches: engines would take seconds to compile it",
+        start,
+      );
   }
 
   /** Reads the declarations of locals and returns where the code begins. */
@@ -94,7 +107,8 @@ class BodyScan {
 
   #instruction(): void {
     const reader = this.#reader;
-    this.#spend(straightLine(reader, this.#spaces));
+    straightLine(reader, this.#spaces, this.#tally);
+    this.#spend(this.#tally.cost);
     const at = reader.position;
     const opcode = reader.u8();
     switch (immediates[opcode]) {
@@ -127,6 +141,7 @@ class BodyScan {
         this.#openTyped("loop", at);
         return;
       case op.if:
+        this.#tally.height--;
         this.#openTyped("if", at);
         return;
       case op.try:
@@ -139,11 +154,10 @@ class BodyScan {
         this.#else(at);
         return;
       case op.catch:
-        this.#tag();
-        this.#handler(at);
+        this.#handler(at, this.#tag().parameters);
         return;
       case op.catchAll:
-        this.#handler(at);
+        this.#handler(at, 0);
         return;
       case op.delegate:
         this.#label();
@@ -198,6 +212,7 @@ class BodyScan {
         const count = reader.u32();
         for (let index = 0; index < count; index++) valueType(reader);
         this.#spend(1);
+        this.#tally.height -= 2;
         return;
       }
       default:
@@ -213,6 +228,7 @@ class BodyScan {
     const index = this.#reader.u32();
     const { parameters, results } = this.#functionType(index);
     this.#spend(instructionCosts.call + parameters + results + (this.#leafCosts[index] ?? 0));
+    this.#tally.height += results - parameters;
   }
 
   #indirectCall(): void {
@@ -220,6 +236,7 @@ class BodyScan {
     const type = this.#layout.types[index] ?? this.#reader.fail(`type ${index} does not exist`);
     this.#reader.u32();
     this.#spend(instructionCosts.indirectCall + type.parameters + type.results);
+    this.#tally.height += type.results - type.parameters - 1;
   }
 
   #functionType(index: number): Arity {
@@ -244,6 +261,7 @@ class BodyScan {
   #target(frame: Frame | undefined): number {
     if (frame === undefined) return 0;
     frame.targeted = true;
+    this.#meet();
     this.#escapeTo(frame.depth);
     return frame.kind === "function" ? branch.leavesFunction : branch.staysInside;
   }
@@ -251,7 +269,8 @@ class BodyScan {
   #branchIf(at: number): void {
     const target = this.#label();
     if (target === undefined) return;
-    this.#spend(1 + target.arity);
+    this.#tally.height--;
+    this.#spend(1 + carried(target));
     this.#point(point.branch, at, this.#target(target));
     this.#charge(false);
   }
@@ -264,7 +283,7 @@ class BodyScan {
 
   #jump(at: number, target: Frame | undefined, otherFlags = 0): void {
     if (target === undefined) return;
-    this.#spend(1 + target.arity);
+    this.#spend(1 + carried(target));
     this.#point(point.branch, at, this.#target(target) | otherFlags);
     this.#die();
   }
@@ -300,7 +319,8 @@ class BodyScan {
     }
     this.#spend(1 + type.parameters + type.results);
     this.#point(point.open, at, this.#plan.frames.length);
-    this.#open(kind, kind === "loop" ? type.parameters : type.results);
+    this.#open(kind, type);
+    if (kind !== "block") this.#meet();
     if (kind === "loop") this.#charge(true);
     else if (kind === "if") this.#charge(false);
   }
@@ -323,7 +343,7 @@ class BodyScan {
     }
     this.#spend(1 + type.parameters + type.results);
     this.#point(point.open, at, this.#plan.frames.length);
-    this.#open("block", type.results);
+    this.#open("block", type);
   }
 
   #else(at: number): void {
@@ -332,21 +352,27 @@ class BodyScan {
     if (frame.kind !== "if" || frame.hasElse) this.#reader.fail("an else stands outside of an if", at);
     frame.hasElse = true;
     frame.armFalls = this.#reachable;
-    this.#plan.addPoint(point.arm, at, this.#reachable ? 1 : 0);
-    this.#reachable = true;
+    this.#arm(at, frame, frame.parameters);
     this.#charge(false);
   }
 
-  #handler(at: number): void {
+  /** A handler begins with the exception's values. */
+  #handler(at: number, values: number): void {
     this.#plan.exceptions = true;
     if (this.#deadFrames > 0) return;
     const frame = this.#top(at);
     if (frame.kind !== "try") this.#reader.fail("a catch stands outside of a try", at);
     frame.armFalls ||= this.#reachable;
     frame.hasElse = true;
+    this.#arm(at, frame, values);
+    this.#charge(true);
+  }
+
+  #arm(at: number, frame: Frame, values: number): void {
     this.#plan.addPoint(point.arm, at, this.#reachable ? 1 : 0);
     this.#reachable = true;
-    this.#charge(true);
+    this.#tally.height = frame.base + values;
+    this.#meet();
   }
 
   #end(at: number): void {
@@ -361,6 +387,8 @@ class BodyScan {
     const outer = this.#frames[this.#frames.length - 1];
     if (outer === undefined) return;
     outer.outermostTarget = Math.min(outer.outermostTarget, frame.outermostTarget);
+    this.#tally.height = frame.base + frame.results;
+    if (frame.kind !== "block" || frame.targeted) this.#meet();
     this.#continue(frame, falls);
   }
 
@@ -384,17 +412,20 @@ class BodyScan {
   }
 
   #bulk(at: number): void {
-    const { cost, charge } = bulkInstruction(this.#reader);
+    const { cost, effect, charge } = bulkInstruction(this.#reader);
+    this.#tally.height += effect;
     if (charge !== undefined) this.#lengthCharged(at, charge, cost);
     else this.#spend(cost);
   }
 
-  #open(kind: Frame["kind"], arity: number): void {
+  #open(kind: Frame["kind"], { parameters, results }: Arity): void {
     const frame: Frame = {
       index: this.#plan.frames.length,
       kind,
       depth: this.#frames.length,
-      arity,
+      base: this.#tally.height - parameters,
+      parameters,
+      results,
       opening: this.#segment,
       hasElse: false,
       targeted: false,
@@ -417,6 +448,11 @@ class BodyScan {
     this.#plan.addPoint(point.charge, this.#reader.position, this.#segment);
   }
 
+  /** Control branches or comes together here, where an engine looks at every live value. */
+  #meet(): void {
+    this.#plan.liveAtBranches += this.#plan.locals + Math.max(0, this.#tally.height);
+  }
+
   #spend(cost: number): void {
     this.#plan.spend(this.#segment, cost);
   }
@@ -424,4 +460,9 @@ class BodyScan {
   #point(kind: number, at: number, detail = 0): void {
     if (this.#reachable) this.#plan.addPoint(kind, at, detail);
   }
+}
+
+/** The values that a branch to the frame takes along. */
+function carried(frame: Frame): number {
+  return frame.kind === "loop" ? frame.parameters : frame.results;
 }

@@ -2,6 +2,7 @@
 import type { BinaryReader } from "./binary-reader.ts";
 import { instructionCosts, opcodeCosts } from "./instruction-costs.ts";
 import { immediate, immediates } from "./opcodes.ts";
+import { stackEffects, vectorStackEffect } from "./stack-effects.ts";
 import { referenceType } from "./types.ts";
 
 /** The index spaces that code must stay inside of, so that it cannot name what the rewriter adds. */
@@ -11,13 +12,19 @@ export interface IndexSpaces {
   readonly functions: number;
 }
 
-/**
- * Passes instructions up to the first that branches, calls, works on a range or is refused, and gives what they cost
- * together. Throws SandboxError.
- */
-export function straightLine(reader: BinaryReader, spaces: IndexSpaces): number {
+/** What is known after a run of instructions. */
+export interface Tally {
+  /** What the run costs. */
+  cost: number;
+  /** Values on the stack, counted on from what it was before. */
+  height: number;
+}
+
+/** Passes instructions up to the first that branches, calls, works on a range or is refused. Throws SandboxError. */
+export function straightLine(reader: BinaryReader, spaces: IndexSpaces, tally: Tally): void {
   const { bytes, end } = reader;
   let cost = 0;
+  let height = tally.height;
   let at = reader.position;
   while (at < end) {
     const opcode = bytes[at] ?? 0;
@@ -32,14 +39,16 @@ export function straightLine(reader: BinaryReader, spaces: IndexSpaces): number 
       } else if (kind === immediate.memory && next < 0x40 && (bytes[at + 2] ?? 0x80) < 0x80) at += 3;
       else {
         reader.position = at + 1;
-        passImmediate(reader, kind, spaces);
+        height += passImmediate(reader, kind, spaces);
         at = reader.position;
       }
     }
     cost += opcodeCosts[opcode] ?? instructionCosts.simple;
+    height += stackEffects[opcode] ?? 0;
   }
   reader.position = at;
-  return cost;
+  tally.cost = cost;
+  tally.height = height;
 }
 
 function checkIndex(reader: BinaryReader, kind: number, index: number, spaces: IndexSpaces): void {
@@ -48,34 +57,35 @@ function checkIndex(reader: BinaryReader, kind: number, index: number, spaces: I
   if (kind === immediate.function && index >= spaces.functions) reader.fail(`function ${index} does not exist`);
 }
 
-function passImmediate(reader: BinaryReader, kind: number, spaces: IndexSpaces): void {
+/** Passes what follows an opcode and returns the effect on the stack that the opcode alone does not tell. */
+function passImmediate(reader: BinaryReader, kind: number, spaces: IndexSpaces): number {
   switch (kind) {
     case immediate.memory:
       memoryArgument(reader);
-      return;
+      return 0;
     case immediate.i32:
       reader.skipSigned(32);
-      return;
+      return 0;
     case immediate.i64:
       reader.skipSigned(64);
-      return;
+      return 0;
     case immediate.f32:
       reader.skip(4);
-      return;
+      return 0;
     case immediate.f64:
       reader.skip(8);
-      return;
+      return 0;
     case immediate.heapType:
       referenceType(reader);
-      return;
+      return 0;
     case immediate.memorySize:
       memoryIndex(reader);
-      return;
+      return 0;
     case immediate.vector:
-      vectorImmediate(reader);
-      return;
+      return vectorImmediate(reader);
     default:
       checkIndex(reader, kind, reader.u32(), spaces);
+      return 0;
   }
 }
 
@@ -92,7 +102,7 @@ export function memoryIndex(reader: BinaryReader): void {
   if (reader.u32() !== 0) reader.fail("the module names a second memory (multi-memory), which the sandbox refuses", at);
 }
 
-function vectorImmediate(reader: BinaryReader): void {
+function vectorImmediate(reader: BinaryReader): number {
   const at = reader.position;
   const opcode = reader.u32();
   if (opcode > 0xff)
@@ -104,4 +114,5 @@ function vectorImmediate(reader: BinaryReader): void {
     memoryArgument(reader);
     reader.skip(1);
   }
+  return vectorStackEffect(opcode);
 }
