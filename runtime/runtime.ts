@@ -54,6 +54,7 @@ export async function run(file: string | undefined, say: (line: string) => void)
   const found = file ?? (existsSync(defaultFile) ? defaultFile : undefined);
   const loaded = await loadConfiguration(found, loadOptions);
   const log = createLog({ level: loaded.configuration.log.level });
+  process.on("uncaughtExceptionMonitor", (error) => log.fatal({ err: error }, "the sidecar fails and ends"));
   const stopping = new AbortController();
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping.signal.aborted) process.exit(1);

@@ -53,6 +53,7 @@ export function hostServices(access: GuestAccess): HostServices {
       peer: { address: `plugin:${access.plugin}`, identity: access.plugin },
       appId: access.appId,
       log,
+      metadata: metadata.filter(([name]) => !name.startsWith(":")),
       ...(traceparent === undefined ? {} : { traceparent }),
     };
   };
@@ -95,8 +96,15 @@ async function callOverGrpc(methods: GuestMethods, request: GrpcRequest, call: C
     const message = await methods.call(`/${request.service}/${request.method}`, request.message, call);
     return { code: 0, details: "", initialMetadata: [], message, trailingMetadata: [] };
   } catch (error) {
-    return failed(asRuntimeError(error));
+    return failed(told(error, call));
   }
+}
+
+/** What the guest is told; the log gets what it is not. */
+function told(error: unknown, { log }: CallContext): RuntimeError {
+  const known = asRuntimeError(error);
+  if (known.code === "INTERNAL") log.error({ err: known.cause ?? error }, "a call of a plugin failed");
+  return known;
 }
 
 function failed(error: RuntimeError): GrpcReply {
@@ -119,7 +127,7 @@ async function callOverHttp(methods: GuestMethods, request: HttpMessage, call: C
   try {
     return answer(200, [["content-type", "application/proto"]], await methods.call(path, request.body, call));
   } catch (error) {
-    const { code, reason, message } = asRuntimeError(error);
+    const { code, reason, message } = told(error, call);
     const headers: Pairs = [
       ["grpc-status", String(statusCodeOf(code))],
       ["grpc-message", encodeURIComponent(message)],

@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { RuntimeError } from "../../components/error.ts";
+import { GetStateRequest, GetStateResponse } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
+import { openApiParts, silentLog } from "../../test/support/api.ts";
+import { capabilities } from "../config/scalars.ts";
+import { inProcessCaller } from "../grpc/in-process.ts";
+import { PluginMetricsStore } from "../plugin/plugin-metrics.ts";
+import { SharedDataStore } from "../plugin/shared-data.ts";
+import { Metrics } from "../telemetry/metrics.ts";
+import { hostServices } from "./host-services.ts";
+import { createRuntimeService } from "./layotto/runtime-service.ts";
+import { checkGrants } from "./method-grants.ts";
+
+const { signal } = new AbortController();
+const service = "spec.proto.runtime.v1.Runtime";
+const get = (store: string): Uint8Array =>
+  GetStateRequest.encode(GetStateRequest.fromPartial({ storeName: store, key: "k" })).finish();
+
+/** Services of a plugin `shop` that was granted the state store `inventory` and the upstream `backend`. */
+async function open() {
+  const parts = await openApiParts({ backend: { endpoints: ["127.0.0.1:1"] }, other: { endpoints: ["127.0.0.1:1"] } });
+  const granted = capabilities.parse({ state: ["inventory"], upstreams: ["backend"] });
+  const methods = inProcessCaller([createRuntimeService(parts.blocks)]);
+  const reached: string[] = [];
+  const services = hostServices({
+    plugin: "shop",
+    version: "1.0.0",
+    appId: "app",
+    upstreams: granted.upstreams,
+    methods: {
+      has: methods.has,
+      call: (method, message, call) =>
+        methods.call(method, message, call, (name, request) => checkGrants("shop", granted, name, request)),
+    },
+    calls: {
+      names: () => ["backend", "other"],
+      http: async (upstream) => {
+        reached.push(upstream);
+        return { headers: [[":status", "200"]], body: new Uint8Array(), trailers: [] };
+      },
+      grpc: async (upstream) => {
+        reached.push(upstream);
+        return { code: 0, details: "", initialMetadata: [], message: new Uint8Array(), trailingMetadata: [] };
+      },
+    },
+    metrics: new PluginMetricsStore(new Metrics()).of("shop"),
+    sharedData: new SharedDataStore().of({ name: "shop", vmId: "" }),
+    log: silentLog,
+  });
+  return { services, reached, [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose]() };
+}
+
+describe("what a plugin may reach", () => {
+  it("is the runtime under the name outrigger, over gRPC and over HTTP", async () => {
+    await using opened = await open();
+    const reply = await opened.services.grpcCall(
+      "outrigger",
+      { service, method: "GetState", metadata: [], message: get("inventory") },
+      signal,
+    );
+    assert.equal(reply.code, 0, reply.details);
+    assert.deepEqual(GetStateResponse.decode(reply.message ?? new Uint8Array()).data, new Uint8Array());
+    const headers = [
+      [":method", "POST"],
+      [":path", `/${service}/GetState`],
+    ] as const;
+    const answer = await opened.services.httpCall(
+      "outrigger",
+      { headers, body: get("inventory"), trailers: [] },
+      signal,
+    );
+    assert.deepEqual(answer.headers[0], [":status", "200"]);
+    const wrong = await opened.services.httpCall(
+      "outrigger",
+      {
+        headers: [
+          [":method", "GET"],
+          [":path", "/"],
+        ],
+        body: new Uint8Array(),
+        trailers: [],
+      },
+      signal,
+    );
+    assert.deepEqual(wrong.headers[0], [":status", "404"]);
+  });
+
+  it("is not a store that was not granted, by name, nor a method that is not for plugins", async () => {
+    await using opened = await open();
+    const call = (method: string, message: Uint8Array) =>
+      opened.services.grpcCall("outrigger", { service, method, metadata: [], message }, signal);
+    const denied = await call("GetState", get("secrets"));
+    assert.equal(denied.code, 7);
+    assert.match(denied.details, /plugin 'shop' was not granted the state store 'secrets'/);
+    assert.equal((await call("SubscribeTopicEvents", new Uint8Array())).code, 12);
+    assert.equal((await call("Nothing", new Uint8Array())).code, 12);
+    assert.equal((await call("GetState", new Uint8Array([0xff]))).code, 3);
+    const headers = [
+      [":method", "POST"],
+      [":path", `/${service}/GetState`],
+    ] as const;
+    const overHttp = await opened.services.httpCall(
+      "outrigger",
+      { headers, body: get("secrets"), trailers: [] },
+      signal,
+    );
+    assert.deepEqual(overHttp.headers.slice(0, 2), [
+      [":status", "403"],
+      ["grpc-status", "7"],
+    ]);
+  });
+
+  it("is an upstream that was granted, and no other", async () => {
+    await using opened = await open();
+    assert.deepEqual(
+      ["backend", "other", "outrigger"].map((name) => opened.services.hasUpstream(name)),
+      [true, false, true],
+    );
+    const request = { headers: [], body: new Uint8Array(), trailers: [] };
+    await opened.services.httpCall("backend", request, signal);
+    await assert.rejects(opened.services.httpCall("other", request, signal), (error: unknown) => {
+      return error instanceof RuntimeError && error.code === "PERMISSION_DENIED" && error.message.includes("'other'");
+    });
+    assert.equal(
+      (
+        await opened.services.grpcCall(
+          "other",
+          { service, method: "M", metadata: [], message: new Uint8Array() },
+          signal,
+        )
+      ).code,
+      7,
+    );
+    assert.deepEqual(opened.reached, ["backend"]);
+  });
+});
