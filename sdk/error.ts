@@ -29,7 +29,7 @@ export class OutriggerError extends Error {
     this.details = options.details ?? {};
   }
 
-  /** The keys that a bulk write did not write; empty for other failures. */
+  /** The keys that a bulk write did not write, as many as a status carries; `details.failedCount` counts them all. */
   get failedKeys(): readonly string[] {
     const keys: unknown = JSON.parse(this.details.failedKeys ?? "[]");
     return Array.isArray(keys) ? keys.filter((key) => typeof key === "string") : [];

@@ -90,6 +90,13 @@ describe("the config block", () => {
     assert.deepEqual(await take(quick, 1), ["last=1"]);
   });
 
+  it("follows a bounded number of selections", async () => {
+    await using opened = await openConfig();
+    await using feed = opened.config.feed(call);
+    for (let count = 0; count < 1_000; count++) await feed.follow(selection(`k${count}`));
+    await assert.rejects(feed.follow(selection("k")), { code: "RESOURCE_EXHAUSTED" });
+  });
+
   it("tells a subscriber that the store was lost", async () => {
     let lose: (error: Error) => void = () => undefined;
     const losing = (store: ConfigStore): ConfigStore => ({

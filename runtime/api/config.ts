@@ -42,6 +42,8 @@ export interface ConfigBlock {
 
 /** Most changes that wait for a subscriber. */
 const maxWaitingChanges = 10_000;
+/** Most selections of one feed. */
+const maxSelections = 1_000;
 
 /** The block over the stores that are open when a call comes. */
 export function createConfig(stores: StoreSet<ConfigStore>): ConfigBlock {
@@ -69,9 +71,11 @@ export function createConfig(stores: StoreSet<ConfigStore>): ConfigBlock {
     feed(call) {
       const queue = new BoundedQueue<ConfigUpdate>(maxWaitingChanges);
       const subscriptions = new AsyncDisposableStack();
+      let selections = 0;
       return {
         async follow({ store, ...asked }) {
           const opened = stores.find(store);
+          if (++selections > maxSelections) throw tooMany();
           const selection = ofApplication(asked, call);
           const { appId } = selection;
           const subscription = await opened.store.subscribe(selection, {
@@ -107,6 +111,11 @@ function keyEmpty(): RuntimeError {
 function tooSlow(store: string): RuntimeError {
   const message = `the subscriber to configuration store '${store}' does not read: ${maxWaitingChanges} changes wait; read faster, or subscribe to fewer keys`;
   return new RuntimeError("RESOURCE_EXHAUSTED", "CONFIG_SUBSCRIBER_TOO_SLOW", message);
+}
+
+function tooMany(): RuntimeError {
+  const message = `one subscriber follows at most ${maxSelections} selections; name several keys in each`;
+  return new RuntimeError("RESOURCE_EXHAUSTED", "CONFIG_SELECTIONS_TOO_MANY", message);
 }
 
 function lost(store: string, cause: Error): RuntimeError {

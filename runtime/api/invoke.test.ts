@@ -148,6 +148,18 @@ describe("invoking a service over HTTP", () => {
     }
   });
 
+  it("gives back the response fields that metadata can hold", async () => {
+    await using service = await httpService((_, answer) => {
+      answer.setHeader("x-plain", "yes").setHeader("x-latin", "\u00fc").setHeader("x-bin", "AA==");
+      answer.setHeader("x-big", "b".repeat(5000)).end();
+    });
+    const { metadata } = await service.block.invoke(request({}), callContext());
+    assert.deepEqual(
+      metadata.filter(([name]) => name.startsWith("x-")),
+      [["x-plain", "yes"]],
+    );
+  });
+
   it("gives up after the default time when the caller set no deadline, or after the time the metadata asks for", async () => {
     const left = Promise.withResolvers<void>();
     await using service = await httpService((asked) => asked.socket.once("close", () => left.resolve()));

@@ -52,6 +52,8 @@ const defaultTimeoutMs = 3_000;
 /** Layotto's metadata field for the time a call may take, in milliseconds. */
 const timeoutField = "rpc_request_timeout";
 const quotedCharacters = 256;
+/** What every gRPC client takes as the metadata of a response. */
+const maxMetadataBytes = 4096;
 /** A package, a service with a capital, a method: what could be a path of HTTP needs its verb to be taken for one. */
 const grpcMethod = /^\/((?:[A-Za-z_]\w*\.)+[A-Z]\w*)\/([A-Za-z_]\w*)$/;
 
@@ -94,7 +96,7 @@ async function invokeHttp(targets: InvokeTargets, request: InvokeRequest, signal
   return {
     data: reply.body,
     contentType: valueIn(reply.headers, "content-type") ?? "",
-    metadata: reply.headers.filter(([name]) => isPassedOn(name)),
+    metadata: asMetadata(reply.headers),
   };
 }
 
@@ -173,6 +175,17 @@ const staysHere = new Set([
 ]);
 const isPassedOn = (name: string): boolean =>
   !name.startsWith(":") && !name.startsWith("grpc-") && !staysHere.has(name);
+
+/** Fields of a response that can be metadata of ours, as long as they fit into what clients take. */
+function asMetadata(headers: Pairs): Pairs {
+  let size = 0;
+  return headers.filter(([name, value]) => {
+    const fits =
+      isPassedOn(name) && /^[0-9a-z_.-]+$/.test(name) && !name.endsWith("-bin") && /^[\x20-\x7e]*$/.test(value);
+    if (fits) size += name.length + value.length;
+    return fits && size <= maxMetadataBytes;
+  });
+}
 
 const valueIn = (pairs: Pairs, name: string): string | undefined => pairs.find(([key]) => key === name)?.[1];
 

@@ -162,6 +162,19 @@ describe("bulk requests", () => {
     assert.equal(await read(state, "c"), "1");
   });
 
+  it("counts failures that are too many to name, and names as many as a status carries", async () => {
+    await using opened = await openState();
+    const items = Array.from({ length: 5_000 }, (_, index) => item(`key-${index}`, "v", { etag: "wrong" }));
+    await assert.rejects(save(opened.state, ...items), (error) => {
+      assert.ok(error instanceof RuntimeError);
+      assert.match(error.message, /^5000 of 5000 writes to state store 's' failed: 'key-0': .*; and 4990 more$/);
+      assert.equal(error.details.failedCount, "5000");
+      assert.ok(Number(error.details.failedKeys?.length) <= 2048);
+      assert.equal(JSON.parse(error.details.failedKeys ?? "")[100], "key-100");
+      return true;
+    });
+  });
+
   it("deletes what it can as well", async () => {
     await using opened = await openState();
     const { state } = opened;
@@ -169,7 +182,7 @@ describe("bulk requests", () => {
     const items = [item("a", "", { etag: "wrong" }), item("b", "")];
     await assert.rejects(state.delete({ store: "s", items }, call), {
       code: "ABORTED",
-      details: { failedKeys: '["a"]' },
+      details: { failedCount: "1", failedKeys: '["a"]' },
     });
     assert.equal(await read(state, "a"), "1");
     assert.equal((await get(state, "b")).etag, "");

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import { describe, it } from "node:test";
+import { SayHelloRequest, SayHelloResponse } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import type { Blocks } from "../../runtime/api/layotto/runtime-service.ts";
 import { AppChannel } from "../../runtime/app/app-channel.ts";
 import { bytes, json, OutriggerClient, OutriggerError, serveCallbacks } from "../../sdk/index.ts";
@@ -120,6 +121,22 @@ describe("errors", () => {
       method: "GetNextId",
       message: "sequencer 'none' is not configured; configured: ids",
       failedKeys: [],
+    });
+  });
+
+  it("of thousands of keys still arrive", async () => {
+    await using rig = await connect();
+    const items = Array.from({ length: 9_000 }, (_, index) => ({
+      key: `schlüssel-${index}`,
+      value: "v",
+      etag: "stale",
+    }));
+    await assert.rejects(rig.client.state.saveBulk({ store, items }), (error) => {
+      assert.ok(error instanceof OutriggerError);
+      assert.equal(error.code, "ABORTED");
+      assert.equal(error.details.failedCount, "9000");
+      assert.ok(error.failedKeys.length > 50);
+      return true;
     });
   });
 
@@ -370,6 +387,24 @@ describe("locks", () => {
     const failing = client.lock.withLock(lock, () => Promise.reject(new Error("the work failed")));
     await assert.rejects(failing, /the work failed/);
     assert.equal(await client.lock.unlock({ ...lock, owner: "anyone" }), "not-locked");
+  });
+});
+
+describe("invocations", () => {
+  it("over gRPC give the reply's message, and the service's own failure", async () => {
+    await using rig = await connect();
+    await using behind = await serveApi({ runtime: { endpoints: [rig.api.address], protocol: "grpc" } });
+    await using client = new OutriggerClient({ address: behind.address });
+    const method = "/spec.proto.runtime.v1.Runtime";
+    const hello = SayHelloRequest.encode(SayHelloRequest.create({ name: "you" })).finish();
+    const reply = await client.invoke.grpc({ id: "runtime", method: `${method}/SayHello`, message: hello });
+    assert.equal(SayHelloResponse.decode(reply).hello, "Hello, you");
+    const wrong = client.invoke.grpc({ id: "runtime", method: `${method}/GetState`, message: new Uint8Array() });
+    await assert.rejects(wrong, {
+      code: "INVALID_ARGUMENT",
+      reason: "INVOKED_SERVICE_FAILED",
+      message: /state store ''/,
+    });
   });
 });
 
