@@ -1,25 +1,18 @@
-import { type FSWatcher, watch } from "node:fs";
-import { mkdir, readdir, readFile, realpath, rename, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { z } from "zod";
 import type { CallContext, ComponentLog } from "../component.ts";
 import { RuntimeError } from "../error.ts";
-import {
-  type ConfigChange,
-  type ConfigItem,
-  type ConfigSelection,
-  type ConfigStore,
-  defineConfigStore,
-} from "./config-store.ts";
-import { formatItems, parseItems } from "./items-file.ts";
+import { type ConfigItem, type ConfigSelection, type ConfigStore, defineConfigStore } from "./config-store.ts";
+import { checkRoom, ItemSet } from "./item-set.ts";
+import { parseItems, replaceItems } from "./items-file.ts";
+import { type FoundFile, ItemsFolder, readText, replaceText } from "./items-folder.ts";
+import { PathWatch } from "./path-watch.ts";
 import { ConfigSubscribers } from "./subscribers.ts";
 
-/** Quiet time after a change before the files are read. */
-const settleMs = 50;
-/** A look without an event, for file systems that send none. */
-const rescanMs = 5_000;
+/** How long files must have stayed as they are before a change made by others is read: editors write in several steps. */
+const settleMs = 100;
 
-/** Configuration in a directory of YAML files, one an application, which people and other programs edit too. */
+/** Configuration in YAML files, which people and other programs edit too. */
 export const fileConfigStore = defineConfigStore({
   type: "file",
   config: z.strictObject({
@@ -27,72 +20,83 @@ export const fileConfigStore = defineConfigStore({
       .string()
       .min(1)
       .describe(
-        "The directory, relative to data.directory; APPLICATION.yaml in it is a list of {key, content, group, label, tags, metadata}",
+        "A folder, in which APPLICATION.yaml is a list of {key, content, group, label, tags, metadata}; or a file ending in .yaml with such a list under each application id. Relative to data.directory",
       ),
+    maxBytes: z
+      .int()
+      .positive()
+      .default(64 * 1024 ** 2)
+      .describe("Most bytes of all items together; default 64 MiB. Items saved over it are refused"),
   }),
-  open: async ({ path }, { dataDirectory, log }) => {
-    const directory = resolve(dataDirectory, path);
-    await mkdir(directory, { recursive: true });
-    const store = new FileConfigStore(directory, log);
-    await store.reread();
-    return store;
+  async open({ path, maxBytes }, { name, dataDirectory, log }) {
+    const folder = await ItemsFolder.open(resolve(dataDirectory, path));
+    return FileConfigStore.open({ name, folder, maxBytes, log });
   },
 });
 
-type Items = ReadonlyMap<string, ConfigItem>;
+interface FileStoreOptions {
+  readonly name: string;
+  readonly folder: ItemsFolder;
+  readonly maxBytes: number;
+  readonly log: ComponentLog;
+}
+
+/** What a file said when it was last understood, and why it is not understood now. */
+interface ReadFile {
+  readonly fingerprint: string;
+  readonly apps: ReadonlyMap<string, readonly ConfigItem[]>;
+  readonly fault?: string;
+}
 
 class FileConfigStore implements ConfigStore {
-  readonly #directory: string;
+  readonly #name: string;
+  readonly #folder: ItemsFolder;
+  readonly #maxBytes: number;
   readonly #log: ComponentLog;
-  readonly #subscribers = new ConfigSubscribers();
-  readonly #watcher: FSWatcher;
-  readonly #rescan: NodeJS.Timeout;
-  #settle: NodeJS.Timeout | undefined;
-  #apps: ReadonlyMap<string, Items> = new Map();
-  readonly #refused = new Map<string, string>();
+  readonly #subscribers: ConfigSubscribers;
+  readonly #watch: PathWatch;
+  #files: ReadonlyMap<string, ReadFile> = new Map();
+  #apps: ReadonlyMap<string, ItemSet> = new Map();
+  #settling: NodeJS.Timeout | undefined;
+  /** What the last look saw; a second one that sees the same has found it settled. */
+  #seen = "";
   /** Reads and writes take turns, so that none works on what another is changing. */
   #turn: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
-  constructor(directory: string, log: ComponentLog) {
-    this.#directory = directory;
+  /** Rejects when some of what is there cannot be understood. */
+  static async open(options: FileStoreOptions): Promise<FileConfigStore> {
+    const store = new FileConfigStore(options);
+    try {
+      await store.#readAll();
+      for (const [path, { fault }] of store.#files) if (fault !== undefined) throw malformed(path, fault);
+      return store;
+    } catch (error) {
+      await store[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor({ name, folder, maxBytes, log }: FileStoreOptions) {
+    this.#name = name;
+    this.#folder = folder;
+    this.#maxBytes = maxBytes;
     this.#log = log;
-    const changed = (): void => {
-      clearTimeout(this.#settle);
-      this.#settle = setTimeout(() => void this.#inTurn(() => this.reread()).catch(() => undefined), settleMs).unref();
-    };
-    this.#watcher = watch(directory, { persistent: false }, changed);
-    this.#watcher.on("error", (error) =>
-      this.#log.warn({ err: error, directory }, "the directory cannot be watched; it is looked at now and then"),
-    );
-    this.#rescan = setInterval(changed, rescanMs).unref();
+    this.#subscribers = new ConfigSubscribers(name, log);
+    this.#watch = new PathWatch(folder.watched, () => this.#lookSoon());
   }
 
   async get(selection: ConfigSelection, { signal }: CallContext): Promise<ConfigItem[]> {
     signal.throwIfAborted();
-    return this.#select(selection);
+    return this.#itemsOf(selection.appId).select(selection);
   }
 
-  async save(
-    { appId, items }: { appId: string; items: readonly ConfigItem[] },
-    { signal }: CallContext,
-  ): Promise<void> {
-    await this.#inTurn(async () => {
-      signal.throwIfAborted();
-      await this.reread();
-      const next = new Map(this.#apps.get(appId));
-      for (const item of items) next.set(identity(item), item);
-      await this.#write(appId, next);
-    });
+  save(request: { appId: string; items: readonly ConfigItem[] }, call: CallContext): Promise<void> {
+    return this.#change(request.appId, (before) => before.with(request.items), call);
   }
 
-  async delete(selection: ConfigSelection, { signal }: CallContext): Promise<void> {
-    await this.#inTurn(async () => {
-      signal.throwIfAborted();
-      await this.reread();
-      const next = new Map(this.#apps.get(selection.appId));
-      for (const item of this.#select(selection)) next.delete(identity(item));
-      await this.#write(selection.appId, next);
-    });
+  delete(selection: ConfigSelection, call: CallContext): Promise<void> {
+    return this.#change(selection.appId, (before) => before.without(before.select(selection)), call);
   }
 
   async subscribe(
@@ -103,99 +107,121 @@ class FileConfigStore implements ConfigStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#watcher.close();
-    clearInterval(this.#rescan);
-    clearTimeout(this.#settle);
+    this.#closed = true;
+    this.#watch[Symbol.dispose]();
+    clearTimeout(this.#settling);
+    await this.#turn;
     this.#subscribers.close();
-    await this.#turn.catch(() => undefined);
   }
 
-  /** Takes over what the files say now; a file that cannot be read as items keeps what it said before. */
-  async reread(): Promise<void> {
-    const names = (await readdir(this.#directory)).filter((name) => name.endsWith(".yaml") && !name.startsWith("."));
-    const apps = new Map<string, Items>();
-    for (const name of names) {
-      const appId = decodeURIComponent(name.slice(0, -".yaml".length));
-      const items = (await this.#read(name)) ?? this.#apps.get(appId);
-      if (items !== undefined) apps.set(appId, items);
-    }
-    this.#replace(apps);
+  #change(appId: string, change: (before: ItemSet) => ItemSet, { signal }: CallContext): Promise<void> {
+    signal.throwIfAborted();
+    return this.#inTurn(async () => {
+      signal.throwIfAborted();
+      // What others have changed since the last look is not undone.
+      await this.#readAll();
+      const before = this.#itemsOf(appId);
+      const after = change(before);
+      if (after.changesSince(before).length === 0) return;
+      checkRoom(this.#name, new Map([...this.#apps, [appId, after]]).values(), this.#maxBytes);
+      await this.#write(appId, [...after]);
+      await this.#readAll();
+    });
   }
 
-  async #read(name: string): Promise<Items | undefined> {
+  async #write(appId: string, items: readonly ConfigItem[]): Promise<void> {
+    const [existing] = this.#files.entries().find(([, { apps }]) => apps.has(appId)) ?? [];
+    const path = existing ?? this.#folder.pathFor(appId);
+    const fault = this.#files.get(path)?.fault;
+    if (fault !== undefined) throw malformed(path, fault);
+    const { layout } = this.#folder;
+    await replaceText(path, replaceItems(await readText(path), layout, { appId, items }));
+  }
+
+  #lookSoon(): void {
+    if (this.#closed || this.#settling !== undefined) return;
+    this.#settling = setTimeout(() => {
+      this.#settling = undefined;
+      void this.#inTurn(() => this.#look());
+    }, settleMs).unref();
+  }
+
+  async #look(): Promise<void> {
     try {
-      const text = await readFile(join(this.#directory, name), "utf8");
-      const items = parseItems(text);
-      this.#refused.delete(name);
-      return new Map(items.map((item) => [identity(item), item]));
+      const files = await this.#folder.list();
+      if (files === undefined) return;
+      const seen = JSON.stringify(files);
+      const isSettled = seen === this.#seen;
+      this.#seen = seen;
+      if (this.#isRead(files)) return;
+      if (isSettled) await this.#read(files);
+      else this.#lookSoon();
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      if (this.#refused.get(name) !== message) {
-        this.#log.error(
-          { file: join(this.#directory, name), reason: message },
-          "a configuration file is refused; what it said before stays",
-        );
-      }
-      this.#refused.set(name, message);
-      return undefined;
+      this.#log.warn({ err: error, store: this.#name }, "configuration could not be read; what it said before stays");
     }
   }
 
-  async #write(appId: string, items: Items): Promise<void> {
-    const name = fileName(appId);
-    const path = join(this.#directory, name);
-    if (this.#refused.has(name)) {
-      throw new RuntimeError(
-        "FAILED_PRECONDITION",
-        "FILE_MALFORMED",
-        `${path} is not a list of items, and is not overwritten; correct it first`,
-      );
-    }
-    // A link keeps its place: what it leads to is replaced.
-    const target = await realpath(path).catch(() => path);
-    const temporary = join(this.#directory, `.${name}.new`);
-    try {
-      await writeFile(temporary, formatItems([...items.values()]), { flush: true });
-      await rename(temporary, target);
-    } catch (cause) {
-      await rm(temporary, { force: true });
-      const why = cause instanceof Error ? cause.message : String(cause);
-      throw new RuntimeError("UNAVAILABLE", "FILE_NOT_WRITTEN", `${path} cannot be written: ${why}`, { cause });
-    }
-    this.#replace(new Map([...this.#apps, [appId, items]]));
+  async #readAll(): Promise<void> {
+    const files = await this.#folder.list();
+    if (files !== undefined) return this.#read(files);
+    const message = `the folder of configuration store '${this.#name}' is gone; make it again`;
+    throw new RuntimeError("UNAVAILABLE", "CONFIG_FOLDER_MISSING", message);
   }
 
-  #replace(next: ReadonlyMap<string, Items>): void {
+  /** Takes over what the files say; one that is not understood keeps what it said before. */
+  async #read(files: readonly FoundFile[]): Promise<void> {
+    const read = await Promise.all(files.map(async (file) => [file.path, await this.#readFile(file)] as const));
+    this.#files = new Map(read);
     const before = this.#apps;
-    this.#apps = next;
-    for (const appId of new Set([...before.keys(), ...next.keys()])) {
-      const changes = [...differences(before.get(appId) ?? new Map(), next.get(appId) ?? new Map())];
+    this.#apps = gathered(this.#files.values());
+    for (const appId of new Set([...before.keys(), ...this.#apps.keys()])) {
+      const changes = this.#itemsOf(appId).changesSince(before.get(appId) ?? ItemSet.empty);
       if (changes.length > 0) this.#subscribers.tell(appId, changes);
     }
   }
 
-  #select({ appId, group, label, keys }: ConfigSelection): ConfigItem[] {
-    const items = [...(this.#apps.get(appId)?.values() ?? [])];
-    return items.filter(
-      (item) => item.group === group && item.label === label && (keys.length === 0 || keys.includes(item.key)),
+  async #readFile({ path, fingerprint, appId }: FoundFile): Promise<ReadFile> {
+    const before = this.#files.get(path);
+    if (before?.fingerprint === fingerprint) return before;
+    try {
+      const apps = parseItems(await readText(path), this.#folder.layout);
+      const named = appId === undefined ? apps : new Map([[appId, apps.get("") ?? []]]);
+      return { fingerprint, apps: named };
+    } catch (error) {
+      const fault = error instanceof Error ? error.message : String(error);
+      this.#log.error({ file: path, fault }, "a configuration file is not understood; what it said before stays");
+      return { fingerprint, apps: before?.apps ?? new Map(), fault };
+    }
+  }
+
+  #isRead(files: readonly FoundFile[]): boolean {
+    return (
+      files.length === this.#files.size &&
+      files.every(({ path, fingerprint }) => this.#files.get(path)?.fingerprint === fingerprint)
     );
   }
 
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(work, work);
-    this.#turn = result;
+  #itemsOf(appId: string): ItemSet {
+    return this.#apps.get(appId) ?? ItemSet.empty;
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined);
     return result;
   }
 }
 
-const identity = ({ group, label, key }: ConfigItem): string => JSON.stringify([group, label, key]);
-
-/** The name of an application's file: safe for any file system, and never hidden. */
-const fileName = (appId: string): string => `${encodeURIComponent(appId).replace(/^\./, "%2E")}.yaml`;
-
-function* differences(before: Items, next: Items): Generator<ConfigChange> {
-  for (const [id, item] of next) {
-    if (JSON.stringify(item) !== JSON.stringify(before.get(id))) yield { ...item, deleted: false };
+/** The items of all files by application. */
+function gathered(files: Iterable<ReadFile>): Map<string, ItemSet> {
+  const apps = new Map<string, ItemSet>();
+  for (const file of files) {
+    for (const [appId, items] of file.apps) apps.set(appId, (apps.get(appId) ?? ItemSet.empty).with(items));
   }
-  for (const [id, item] of before) if (!next.has(id)) yield { ...item, content: "", deleted: true };
+  return apps;
+}
+
+function malformed(path: string, fault: string): RuntimeError {
+  const message = `'${path}' is not a file of configuration items (${fault}); correct it first`;
+  return new RuntimeError("FAILED_PRECONDITION", "CONFIG_FILE_MALFORMED", message);
 }

@@ -1,36 +1,115 @@
-import { parse, stringify } from "yaml";
+import { type Document, isMap, isSeq, parseDocument, type YAMLMap, YAMLSeq } from "yaml";
 import { z } from "zod";
 import type { ConfigItem } from "./config-store.ts";
 
-const text = z.union([z.string(), z.number(), z.boolean()]).transform(String);
-const texts = z.record(z.string(), text).default({});
+/** `list`: the file is the list of one application's items. `by-application`: it has such a list under each id. */
+export type ItemsLayout = "list" | "by-application";
 
-const item = z.strictObject({
+const texts = z.record(z.string(), z.string()).default({});
+const entry = z.strictObject({
   key: z.string().min(1),
-  content: text,
+  content: z.string().default(""),
   group: z.string().default(""),
   label: z.string().default(""),
   tags: texts,
   metadata: texts,
 });
+const entries = z.array(entry).nullable();
+const layouts = {
+  list: entries.transform((list) => [["", list ?? []] as const]),
+  "by-application": z
+    .record(z.string(), entries)
+    .nullable()
+    .transform((apps) => Object.entries(apps ?? {}).map(([appId, list]) => [appId, list ?? []] as const)),
+};
 
-/** Reads a YAML list of items; throws a sentence that says what is wrong. */
-export function parseItems(source: string): ConfigItem[] {
-  const value: unknown = parse(source) ?? [];
-  const result = z.array(item).safeParse(value);
-  if (result.success) return result.data;
-  throw new Error(z.prettifyError(result.error).replaceAll("\n", " "));
+/** Every scalar is the text that stands in the file: a version 1.10 does not become the number 1.1. */
+const yaml = { schema: "failsafe", lineWidth: 0 } as const;
+
+/** Items as people write them in YAML. Throws a sentence that says what is wrong; a list's application is "". */
+export function parseItems(source: string, layout: ItemsLayout): Map<string, ConfigItem[]> {
+  const apps = layouts[layout].safeParse(parseYaml(source).toJS() ?? null);
+  if (!apps.success) throw new Error(z.prettifyError(apps.error).replaceAll("\n", " "));
+  const items = new Map<string, ConfigItem[]>(apps.data);
+  for (const list of items.values()) refuseTwice(list);
+  return items;
 }
 
-/** Writes items as YAML, without what is empty. */
-export function formatItems(items: readonly ConfigItem[]): string {
-  const short = items.map(({ key, content, group, label, tags, metadata }) => ({
+/** The file with an application's items replaced by these; comments and the order of what stays are kept. */
+export function replaceItems(
+  source: string,
+  layout: ItemsLayout,
+  { appId, items }: { readonly appId: string; readonly items: readonly ConfigItem[] },
+): string {
+  const document = parseYaml(source);
+  const list = listOf(document, layout === "list" ? [] : [appId]);
+  const wanted = new Map(items.map((item) => [identity(item), item]));
+  list.items = list.items.filter((node) => isMap(node) && wanted.has(identityOf(node)));
+  for (const node of list.items) {
+    if (!isMap(node)) continue;
+    const item = wanted.get(identityOf(node));
+    wanted.delete(identityOf(node));
+    if (item !== undefined) update(document, node, item);
+  }
+  for (const item of wanted.values()) list.add(document.createNode(shortOf(item)));
+  if (layout === "by-application" && items.length === 0) document.delete(appId);
+  return document.toString(yaml);
+}
+
+function parseYaml(source: string): Document {
+  const document = parseDocument(source, yaml);
+  const [error] = document.errors;
+  if (error !== undefined) throw new Error(error.message.split("\n")[0] ?? error.message);
+  return document;
+}
+
+function refuseTwice(items: readonly ConfigItem[]): void {
+  const seen = new Set<string>();
+  for (const item of items) {
+    const id = identity(item);
+    if (seen.has(id)) throw new Error(`key '${item.key}' is there twice with the same group and label`);
+    seen.add(id);
+  }
+}
+
+function listOf(document: Document, path: readonly string[]): YAMLSeq {
+  const found = document.getIn(path);
+  if (isSeq(found)) return found;
+  const made = new YAMLSeq();
+  if (path.length === 0) document.contents = made;
+  else document.setIn(path, made);
+  return made;
+}
+
+function update(document: Document, node: YAMLMap, item: ConfigItem): void {
+  const wanted: Record<string, unknown> = shortOf(item);
+  for (const field of Object.keys(entry.shape)) {
+    const value = wanted[field];
+    if (value === undefined) node.delete(field);
+    else if (JSON.stringify(value) !== JSON.stringify(textOf(node, field))) {
+      node.set(field, typeof value === "string" ? value : document.createNode(value));
+    }
+  }
+}
+
+/** An item without what is empty. */
+function shortOf({ key, content, group, label, tags, metadata }: ConfigItem): Record<string, unknown> {
+  return {
     key,
     content,
     ...(group === "" ? {} : { group }),
     ...(label === "" ? {} : { label }),
     ...(Object.keys(tags).length === 0 ? {} : { tags }),
     ...(Object.keys(metadata).length === 0 ? {} : { metadata }),
-  }));
-  return stringify(short);
+  };
+}
+
+const identity = ({ group, label, key }: ConfigItem): string => JSON.stringify([group, label, key]);
+
+const identityOf = (node: YAMLMap): string =>
+  JSON.stringify([textOf(node, "group") ?? "", textOf(node, "label") ?? "", textOf(node, "key")]);
+
+function textOf(node: YAMLMap, field: string): unknown {
+  const value: unknown = node.get(field);
+  return isMap(value) ? value.toJSON() : value;
 }

@@ -1,28 +1,37 @@
 import { z } from "zod";
-import type { CallContext } from "../component.ts";
-import {
-  type ConfigChange,
-  type ConfigItem,
-  type ConfigSelection,
-  type ConfigStore,
-  defineConfigStore,
-} from "./config-store.ts";
+import type { CallContext, ComponentLog } from "../component.ts";
+import { type ConfigItem, type ConfigSelection, type ConfigStore, defineConfigStore } from "./config-store.ts";
+import { checkRoom, deletionOf, ItemSet } from "./item-set.ts";
 import { ConfigSubscribers } from "./subscribers.ts";
 
 /** Configuration in the process's own memory, for tests and for applications that set it themselves. */
 export const memoryConfigStore = defineConfigStore({
   type: "memory",
-  config: z.strictObject({}),
-  open: async () => new MemoryConfigStore(),
+  config: z.strictObject({
+    maxBytes: z
+      .int()
+      .positive()
+      .default(64 * 1024 ** 2)
+      .describe("Most bytes of all items together; default 64 MiB. Items over it are refused"),
+  }),
+  open: async ({ maxBytes }, { name, log }) => new MemoryConfigStore(name, maxBytes, log),
 });
 
 class MemoryConfigStore implements ConfigStore {
-  readonly #apps = new Map<string, Map<string, ConfigItem>>();
-  readonly #subscribers = new ConfigSubscribers();
+  readonly #name: string;
+  readonly #maxBytes: number;
+  readonly #apps = new Map<string, ItemSet>();
+  readonly #subscribers: ConfigSubscribers;
+
+  constructor(name: string, maxBytes: number, log: ComponentLog) {
+    this.#name = name;
+    this.#maxBytes = maxBytes;
+    this.#subscribers = new ConfigSubscribers(name, log);
+  }
 
   async get(selection: ConfigSelection, { signal }: CallContext): Promise<ConfigItem[]> {
     signal.throwIfAborted();
-    return this.#select(selection);
+    return this.#itemsOf(selection.appId).select(selection);
   }
 
   async save(
@@ -30,20 +39,17 @@ class MemoryConfigStore implements ConfigStore {
     { signal }: CallContext,
   ): Promise<void> {
     signal.throwIfAborted();
-    const app = this.#apps.get(appId) ?? new Map<string, ConfigItem>();
-    this.#apps.set(appId, app);
-    for (const item of items) app.set(identity(item), item);
-    this.#subscribers.tell(
-      appId,
-      items.map((item) => ({ ...item, deleted: false })),
-    );
+    const saved = this.#itemsOf(appId).with(items);
+    checkRoom(this.#name, new Map([...this.#apps, [appId, saved]]).values(), this.#maxBytes);
+    this.#apps.set(appId, saved);
+    this.#subscribers.tell(appId, ItemSet.empty.with(items).changesSince(ItemSet.empty));
   }
 
   async delete(selection: ConfigSelection, { signal }: CallContext): Promise<void> {
     signal.throwIfAborted();
-    const gone = this.#select(selection);
-    for (const item of gone) this.#apps.get(selection.appId)?.delete(identity(item));
-    this.#subscribers.tell(selection.appId, gone.map(asDeleted));
+    const gone = this.#itemsOf(selection.appId).select(selection);
+    this.#apps.set(selection.appId, this.#itemsOf(selection.appId).without(gone));
+    this.#subscribers.tell(selection.appId, gone.map(deletionOf));
   }
 
   async subscribe(
@@ -58,12 +64,7 @@ class MemoryConfigStore implements ConfigStore {
     this.#apps.clear();
   }
 
-  #select({ appId, group, label, keys }: ConfigSelection): ConfigItem[] {
-    const items = [...(this.#apps.get(appId)?.values() ?? [])];
-    const wanted = keys.length === 0 ? undefined : new Set(keys);
-    return items.filter((item) => item.group === group && item.label === label && (wanted?.has(item.key) ?? true));
+  #itemsOf(appId: string): ItemSet {
+    return this.#apps.get(appId) ?? ItemSet.empty;
   }
 }
-
-const identity = ({ group, label, key }: ConfigItem): string => JSON.stringify([group, label, key]);
-const asDeleted = (item: ConfigItem): ConfigChange => ({ ...item, content: "", deleted: true });

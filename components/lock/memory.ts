@@ -5,54 +5,58 @@ import { defineLockStore, type LockOutcome, type LockStore, type TryLock, type U
 
 interface Lease {
   readonly owner: string;
+  /** Of the clock that is never set: an adjusted wall clock must not end a lease. */
   readonly endsAtMs: number;
 }
+
+/** Bytes that a lease takes beside its names. */
+const leaseBytes = 128;
 
 /** Locks among the callers of this one process. */
 export const memoryLockStore = defineLockStore({
   type: "memory",
   config: z.strictObject({
-    maxLocks: z.int().positive().default(100_000).describe("Most locks held at a time; default 100000"),
+    maxBytes: z
+      .int()
+      .positive()
+      .default(64 * 1024 ** 2)
+      .describe("Most bytes of the names of locks and owners together; default 64 MiB. A lock over it is refused"),
   }),
-  open: async ({ maxLocks }, { name }) => new MemoryLockStore(name, maxLocks),
+  open: async ({ maxBytes }, { name }) => new MemoryLockStore(name, maxBytes),
 });
 
 class MemoryLockStore implements LockStore {
   readonly #name: string;
-  readonly #maxLocks: number;
+  readonly #maxBytes: number;
   readonly #leases = new Map<string, Lease>();
+  #bytes = 0;
 
-  constructor(name: string, maxLocks: number) {
+  constructor(name: string, maxBytes: number) {
     this.#name = name;
-    this.#maxLocks = maxLocks;
+    this.#maxBytes = maxBytes;
   }
 
   async tryLock({ resource, owner, leaseMs }: TryLock, { signal }: CallContext): Promise<boolean> {
     signal.throwIfAborted();
     if (this.#live(resource) !== undefined) return false;
-    if (this.#leases.size >= this.#maxLocks) this.#sweep();
-    if (this.#leases.size >= this.#maxLocks) {
-      throw new RuntimeError(
-        "RESOURCE_EXHAUSTED",
-        "LOCK_STORE_FULL",
-        `lock store '${this.#name}' holds ${this.#maxLocks} locks; raise maxLocks`,
-      );
-    }
-    this.#leases.set(resource, { owner, endsAtMs: Date.now() + leaseMs });
+    this.#remove(resource);
+    this.#makeRoom(resource, owner);
+    this.#leases.set(resource, { owner, endsAtMs: performance.now() + leaseMs });
+    this.#bytes += sizeOf(resource, owner);
     return true;
   }
 
   async unlock({ resource, owner }: Unlock, { signal }: CallContext): Promise<LockOutcome> {
     signal.throwIfAborted();
     const outcome = this.#outcome(resource, owner);
-    if (outcome === "success") this.#leases.delete(resource);
+    if (outcome === "success") this.#remove(resource);
     return outcome;
   }
 
   async renew({ resource, owner, leaseMs }: TryLock, { signal }: CallContext): Promise<LockOutcome> {
     signal.throwIfAborted();
     const outcome = this.#outcome(resource, owner);
-    if (outcome === "success") this.#leases.set(resource, { owner, endsAtMs: Date.now() + leaseMs });
+    if (outcome === "success") this.#leases.set(resource, { owner, endsAtMs: performance.now() + leaseMs });
     return outcome;
   }
 
@@ -68,10 +72,26 @@ class MemoryLockStore implements LockStore {
 
   #live(resource: string): Lease | undefined {
     const lease = this.#leases.get(resource);
-    return lease !== undefined && lease.endsAtMs > Date.now() ? lease : undefined;
+    return lease !== undefined && lease.endsAtMs > performance.now() ? lease : undefined;
   }
 
-  #sweep(): void {
-    for (const resource of this.#leases.keys()) if (this.#live(resource) === undefined) this.#leases.delete(resource);
+  #remove(resource: string): void {
+    const lease = this.#leases.get(resource);
+    if (lease === undefined) return;
+    this.#bytes -= sizeOf(resource, lease.owner);
+    this.#leases.delete(resource);
+  }
+
+  /** Throws when the leases that have not ended leave no room for another. */
+  #makeRoom(resource: string, owner: string): void {
+    const isTooMuch = (): boolean => this.#bytes + sizeOf(resource, owner) > this.#maxBytes;
+    if (isTooMuch()) {
+      for (const held of this.#leases.keys()) if (this.#live(held) === undefined) this.#remove(held);
+    }
+    if (!isTooMuch()) return;
+    const message = `lock store '${this.#name}' holds ${this.#leases.size} locks and has no room for another; raise maxBytes`;
+    throw new RuntimeError("RESOURCE_EXHAUSTED", "LOCK_STORE_FULL", message);
   }
 }
+
+const sizeOf = (resource: string, owner: string): number => leaseBytes + 2 * (resource.length + owner.length);

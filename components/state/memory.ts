@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { CallContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { etagMismatch, etagSource, expectedEtag } from "./etag.ts";
 import {
   type DeleteState,
   defineStateStore,
@@ -13,7 +14,7 @@ import {
 
 interface Kept {
   readonly value: Uint8Array;
-  readonly version: number;
+  readonly etag: string;
   readonly expiresAtMs: number | undefined;
 }
 
@@ -39,8 +40,8 @@ class MemoryStateStore implements StateStore {
   readonly #maxBytes: number;
   readonly #entries = new Map<string, Kept>();
   readonly #sweeper: NodeJS.Timeout;
+  readonly #nextEtag = etagSource();
   #bytes = 0;
-  #version = 0;
 
   constructor(name: string, maxBytes: number) {
     this.#name = name;
@@ -52,13 +53,8 @@ class MemoryStateStore implements StateStore {
     signal.throwIfAborted();
     const kept = this.#live(key);
     if (kept === undefined) return undefined;
-    const { value, version, expiresAtMs } = kept;
-    return {
-      key,
-      value: new Uint8Array(value),
-      etag: String(version),
-      ...(expiresAtMs === undefined ? {} : { expiresAtMs }),
-    };
+    const { value, etag, expiresAtMs } = kept;
+    return { key, value: new Uint8Array(value), etag, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
   }
 
   async set(request: SetState, { signal }: CallContext): Promise<void> {
@@ -97,45 +93,34 @@ class MemoryStateStore implements StateStore {
     return kept?.expiresAtMs !== undefined && kept.expiresAtMs <= Date.now() ? undefined : kept;
   }
 
-  #check({ key, etag, concurrency }: SetState | DeleteState): void {
-    const current = this.#live(key);
-    const expected = etag === "" ? undefined : etag;
-    const matches =
-      expected === undefined
-        ? concurrency === "last-write" || current === undefined
-        : current !== undefined && String(current.version) === expected;
-    if (!matches) {
-      throw new RuntimeError(
-        "ABORTED",
-        "ETAG_MISMATCH",
-        `key '${key}' of state store '${this.#name}' was written by someone else since it was read`,
-      );
-    }
-  }
-
   #set(request: SetState): void {
-    this.#check(request);
+    const current = this.#live(request.key)?.etag;
+    const expected = expectedEtag(request);
+    const isAllowed =
+      expected === undefined ? request.concurrency === "last-write" || current === undefined : current === expected;
+    if (!isAllowed) throw etagMismatch(this.#name, request);
     const { key, value, ttlMs } = request;
-    const size = sizeOf(key, value) - this.#sizeNow(key);
-    if (this.#bytes + size > this.#maxBytes) {
-      throw new RuntimeError(
-        "RESOURCE_EXHAUSTED",
-        "STATE_STORE_FULL",
-        `state store '${this.#name}' may hold ${this.#maxBytes} bytes and has no room for key '${key}'; raise maxBytes`,
-      );
-    }
+    this.#makeRoom(key, sizeOf(key, value));
     this.#put(key, {
       value: new Uint8Array(value),
-      version: ++this.#version,
+      etag: this.#nextEtag(),
       expiresAtMs: ttlMs === undefined ? undefined : Date.now() + ttlMs,
     });
   }
 
   #delete(request: DeleteState): void {
-    this.#check(
-      request.etag === undefined || request.etag === "" ? { ...request, concurrency: "last-write" } : request,
-    );
+    const expected = expectedEtag(request);
+    if (expected !== undefined && this.#live(request.key)?.etag !== expected) throw etagMismatch(this.#name, request);
     this.#put(request.key, undefined);
+  }
+
+  /** Throws when what has not expired leaves no room for the entry. */
+  #makeRoom(key: string, bytes: number): void {
+    const isTooMuch = (): boolean => this.#bytes - this.#sizeNow(key) + bytes > this.#maxBytes;
+    if (isTooMuch()) this.#sweep();
+    if (!isTooMuch()) return;
+    const message = `state store '${this.#name}' may hold ${this.#maxBytes} bytes and has no room for key '${key}'; raise maxBytes`;
+    throw new RuntimeError("RESOURCE_EXHAUSTED", "STATE_STORE_FULL", message);
   }
 
   #put(key: string, kept: Kept | undefined): void {

@@ -33,6 +33,7 @@ export interface SetState {
 export interface DeleteState {
   readonly key: string;
   readonly etag?: string;
+  /** Without an etag a delete is unconditional, whichever this is. */
   readonly concurrency: Concurrency;
 }
 
