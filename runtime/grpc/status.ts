@@ -11,8 +11,8 @@ export interface FailedStatus {
 }
 
 const domain = "outrigger";
-/** Longest message in bytes: it travels in a trailer, which peers limit. */
-const longestMessage = 2048;
+/** Longest message in bytes of UTF-8: it travels in a trailer, which peers limit. */
+const longestMessageBytes = 2048;
 
 export const statusCodeOf = (code: ErrorCode): number => status[code];
 
@@ -25,7 +25,7 @@ export function errorCodeOf(code: number): ErrorCode | "OK" {
 /** What the caller is told: a RuntimeError as it is, anything else without what it may give away. */
 export function failedStatus(error: unknown): FailedStatus {
   const { code, reason, message, details } = asRuntimeError(error);
-  const text = message.length > longestMessage ? `${message.slice(0, longestMessage - 3)}...` : message;
+  const text = shorten(message);
   const info = ErrorInfo.encode({ reason, domain, metadata: { ...details } }).finish();
   const encoded = Status.encode({
     code: statusCodeOf(code),
@@ -35,11 +35,25 @@ export function failedStatus(error: unknown): FailedStatus {
   return { code: statusCodeOf(code), message: text, details: encoded };
 }
 
+function shorten(message: string): string {
+  const bytes = Buffer.from(message);
+  if (bytes.length <= longestMessageBytes) return message;
+  return `${bytes
+    .subarray(0, longestMessageBytes - 6)
+    .toString("utf8")
+    .replace(/\ufffd$/, "")}...`;
+}
+
 /** Any failure as a RuntimeError; one that is not is INTERNAL, with the original as its cause. */
 export function asRuntimeError(error: unknown): RuntimeError {
   if (error instanceof RuntimeError) return error;
   if (error instanceof Error && error.name === "AbortError") {
     return new RuntimeError("CANCELLED", "CANCELLED", "the call was cancelled", { cause: error });
+  }
+  if (error instanceof Error && error.name === "TimeoutError") {
+    return new RuntimeError("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED", "the time for the call has passed", {
+      cause: error,
+    });
   }
   return new RuntimeError("INTERNAL", "INTERNAL", "the runtime failed to serve the call; its log says why", {
     cause: error,
