@@ -6,10 +6,12 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { stringify } from "yaml";
 import { ask } from "../support/http.ts";
-import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
+import { onFreePorts, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
-const main = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const main = join(root, "runtime/main.ts");
 
 test("SIGTERM drains: the request in flight is answered, new ones are refused, the exit code is 0", async () => {
   await using directory = await temporaryDirectory();
@@ -41,6 +43,32 @@ test("SIGTERM drains: the request in flight is answered, new ones are refused, t
   release();
   assert.equal((await answer).text, "done");
   assert.deepEqual(await ended, { code: 0, signal: null });
+});
+
+test("SIGTERM to npm start drains the sidecar, ends npm with 0 and leaves no process", async () => {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "outrigger.yaml");
+  await writeFile(file, stringify(onFreePorts({})));
+  const npm = spawn("npm", ["start", "--silent", "--", "--config", file], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = new Promise<number | null>((resolve) => npm.once("exit", resolve));
+  const closed = new Promise((resolve) => npm.stdout.once("close", resolve));
+  let said = "";
+  const served = new Promise<void>((resolve) =>
+    npm.stdout.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+      if (said.includes("serves:")) resolve();
+    }),
+  );
+  await served;
+  npm.kill("SIGTERM");
+  assert.equal(await ended, 0);
+  // Whoever still had the other end of the pipe would keep it open.
+  await closed;
+  const ingress = /ingress http:\/\/([^\s,]+)/.exec(said)?.[1] ?? assert.fail(said);
+  await assert.rejects(ask(ingress, "/"), /ECONNREFUSED/);
 });
 
 test("a wrong configuration ends with code 2, tells every mistake, and starts nothing", async () => {
