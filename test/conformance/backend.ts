@@ -1,0 +1,100 @@
+/** What every conformance suite needs: a backend to open, a call, names that nothing else uses, and patience. */
+import { randomUUID } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before } from "node:test";
+import type { CallContext, ComponentDefinition, ComponentLog } from "../../components/component.ts";
+
+/** A component type to hold against the suite of its kind, with the settings that a configuration file would give it. */
+export interface Backend<Component extends AsyncDisposable> {
+  readonly definition: ComponentDefinition<Component>;
+  /** The settings of one component; what it keeps is found again with the same ones. Default none. */
+  settings?(): Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** Where one component keeps its data: it can be opened there again and again. */
+export interface Place<Component> extends AsyncDisposable {
+  open(): Promise<Component>;
+}
+
+const silent = (): void => undefined;
+export const silentLog: ComponentLog = { debug: silent, info: silent, warn: silent, error: silent };
+
+/** A fresh place for a component of the backend. */
+export async function placeFor<Component extends AsyncDisposable>({
+  definition,
+  settings,
+}: Backend<Component>): Promise<Place<Component>> {
+  const directory = await mkdtemp(join(tmpdir(), "outrigger-conformance-"));
+  const config = definition.config.parse((await settings?.()) ?? {});
+  return {
+    open: () => definition.open(config, { name: "conformance", dataDirectory: directory, log: silentLog }),
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
+  };
+}
+
+/** Opens a component before the tests of the surrounding `describe` and closes it after them. */
+export function openedFor<Component extends AsyncDisposable>(backend: Backend<Component>): () => Component {
+  const opened = new AsyncDisposableStack();
+  let component: Component | undefined;
+  before(async () => {
+    const place = opened.use(await placeFor(backend));
+    component = opened.use(await place.open());
+  });
+  after(() => opened.disposeAsync());
+  return () => {
+    if (component === undefined) throw new Error("the component is open while tests run only");
+    return component;
+  };
+}
+
+/** A call that nobody cancels, unless a signal is given. */
+export const callWith = (signal: AbortSignal = new AbortController().signal): CallContext => ({
+  signal,
+  peer: { address: "test" },
+  appId: "conformance",
+  log: silentLog,
+});
+
+/** A name that no other test and no other run uses. */
+export const unique = (name: string): string => `${name}-${randomUUID()}`;
+
+/** Asks again and again until the answer is true; fails when it is not within half a minute. */
+export async function eventually(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const giveUpAtMs = performance.now() + 30_000;
+  while (!(await isSo())) {
+    if (performance.now() > giveUpAtMs) throw new Error(`it did not come to pass that ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+/** Names that have been trouble to one store or another; each means something else than every other. */
+export const oddNames: readonly string[] = [
+  "ключ-🔑-鍵",
+  "caf\u00e9",
+  "cafe\u0301",
+  "case",
+  "CASE",
+  "nul\0inside",
+  "nul",
+  "a||b",
+  "a|b",
+  "per%cent",
+  "under_score",
+  "quote'\"; DROP TABLE state; --",
+  "back\\slash",
+  "../up/and/away",
+  "new\nline",
+  "tab\tand trailing space ",
+  "tab\tand trailing space",
+  "{hash}tag*?[a-z]",
+  "__proto__",
+  "constructor",
+  "true",
+  "1.10",
+  "~",
+  "long".repeat(1000),
+];
