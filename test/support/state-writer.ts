@@ -1,0 +1,18 @@
+/** A process that writes to a state store in a file until it is killed, and says on standard output which keys were acknowledged. */
+import { sqliteStateStore } from "../../components/state/sqlite.ts";
+import { bytesOf, callWith, silentLog } from "../conformance/backend.ts";
+
+const [dataDirectory = "."] = process.argv.slice(2);
+const store = await sqliteStateStore.open({}, { name: "orders", dataDirectory, log: silentLog });
+let next = 0;
+
+async function write(): Promise<never> {
+  for (;;) {
+    const key = `key-${next++}`;
+    const value = bytesOf(`value of ${key}`);
+    await store.set({ key, value, concurrency: "last-write", consistency: "strong" }, callWith());
+    process.stdout.write(`${key}\n`);
+  }
+}
+
+await Promise.all(Array.from({ length: 32 }, write));
