@@ -198,6 +198,7 @@ class BodyScan {
         return;
       case op.returnCall:
         this.#directCall();
+        this.#point(point.call, at);
         this.#leave(at);
         return;
       case op.callIndirect:
@@ -206,6 +207,7 @@ class BodyScan {
         return;
       case op.returnCallIndirect:
         this.#indirectCall();
+        this.#point(point.call, at);
         this.#leave(at);
         return;
       case op.selectTyped: {
