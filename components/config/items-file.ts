@@ -5,7 +5,11 @@ import type { ConfigItem } from "./config-store.ts";
 /** `list`: the file is the list of one application's items. `by-application`: it has such a list under each id. */
 export type ItemsLayout = "list" | "by-application";
 
-const texts = z.record(z.string(), z.string()).default({});
+/** What stands where nothing was written, after a colon or in the whole file, is as good as none. */
+const orNone = <Schema extends z.ZodType>(none: z.input<Schema>, schema: Schema) =>
+  z.preprocess((value) => (value === "" || value === null ? none : value), schema);
+
+const texts = orNone({}, z.record(z.string(), z.string())).default({});
 const entry = z.strictObject({
   key: z.string().min(1),
   content: z.string().default(""),
@@ -14,13 +18,10 @@ const entry = z.strictObject({
   tags: texts,
   metadata: texts,
 });
-const entries = z.array(entry).nullable();
+const entries = orNone([], z.array(entry));
 const layouts = {
-  list: entries.transform((list) => [["", list ?? []] as const]),
-  "by-application": z
-    .record(z.string(), entries)
-    .nullable()
-    .transform((apps) => Object.entries(apps ?? {}).map(([appId, list]) => [appId, list ?? []] as const)),
+  list: entries.transform((list) => new Map([["", list]])),
+  "by-application": orNone({}, z.record(z.string(), entries)).transform((apps) => new Map(Object.entries(apps))),
 };
 
 /** Every scalar is the text that stands in the file: a version 1.10 does not become the number 1.1. */
@@ -29,10 +30,9 @@ const yaml = { schema: "failsafe", lineWidth: 0 } as const;
 /** Items as people write them in YAML. Throws a sentence that says what is wrong; a list's application is "". */
 export function parseItems(source: string, layout: ItemsLayout): Map<string, ConfigItem[]> {
   const apps = layouts[layout].safeParse(parseYaml(source).toJS() ?? null);
-  if (!apps.success) throw new Error(z.prettifyError(apps.error).replaceAll("\n", " "));
-  const items = new Map<string, ConfigItem[]>(apps.data);
-  for (const list of items.values()) refuseTwice(list);
-  return items;
+  if (!apps.success) throw new Error(apps.error.issues.map(sentenceOf).join("; "));
+  for (const list of apps.data.values()) refuseTwice(list);
+  return apps.data;
 }
 
 /** The file with an application's items replaced by these; comments and the order of what stays are kept. */
@@ -55,6 +55,9 @@ export function replaceItems(
   if (layout === "by-application" && items.length === 0) document.delete(appId);
   return document.toString(yaml);
 }
+
+const sentenceOf = ({ path, message }: z.core.$ZodIssue): string =>
+  path.length === 0 ? message : `${path.join(".")}: ${message}`;
 
 function parseYaml(source: string): Document {
   const document = parseDocument(source, yaml);
