@@ -188,7 +188,10 @@ class Unpacker {
 
   /** A length and so many of what `read` reads. */
   list<T>(read: () => T): T[] {
-    return Array.from({ length: this.number() }, read);
+    const length = this.number();
+    const items: T[] = [];
+    for (let index = 0; index < length; index++) items.push(read());
+    return items;
   }
 
   /** Bytes are given as a copy, which does not keep the whole block in memory. */

@@ -233,7 +233,7 @@ describe("changes that others make", () => {
 describe("configuration in one file", () => {
   it("has the items of each application under its id", async () => {
     await using rig = await openRig("all.yaml", (directory) =>
-      writeFile(join(directory, "all.yaml"), "# everything\norders:\n  - key: a # first\n    content: 1\nbilling:\n"),
+      writeFile(join(directory, "all.yaml"), "# everything\n\norders:\n  - key: a # first\n    content: 1\nbilling:\n"),
     );
     assert.deepEqual(await rig.contents(), { a: "1" });
     await rig.save("b", "2");
@@ -242,7 +242,7 @@ describe("configuration in one file", () => {
     await rig.store.delete({ ...anything, keys: ["a", "b"] }, callWith());
     assert.equal(
       await readFile(join(rig.directory, "all.yaml"), "utf8"),
-      "# everything\nbilling:\nshipping:\n  - key: c\n    content: 3\n",
+      "# everything\n\nbilling:\nshipping:\n  - key: c\n    content: 3\n",
     );
   });
 });
