@@ -85,6 +85,7 @@ export function testConfigStore(title: string, backend: Backend<ConfigStore>, cl
         const texts = [...oddNames, "", " ", "line\r\nline\n", "# no comment", "- a\n---\n: b", "x".repeat(1024 ** 2)];
         await save(app, ...texts.map((text, index) => itemOf(`key-${index}`, text)));
         assert.deepEqual(await contents(app), Object.fromEntries(texts.map((text, index) => [`key-${index}`, text])));
+        await remove(app, { keys: texts.map((_, index) => `key-${index}`) });
       });
 
       it("are kept apart under odd names", async () => {
