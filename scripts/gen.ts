@@ -5,15 +5,16 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { configurationReference, configurationSchemaJson } from "./configuration-reference.ts";
 import { generateAssemblyScript } from "./gen-assemblyscript.ts";
 import { generateDescriptors } from "./gen-descriptors.ts";
+import { configurationReference, configurationSchemaJson, manifestReference } from "./reference-pages.ts";
 
 /** What `generate` writes, relative to its root. */
 export const generated = [
   "proto/gen",
   "wasm-plugins/sdk/assembly/gen",
   "docs/reference/configuration.md",
+  "docs/reference/plugin-manifest.md",
   "docs/reference/outrigger.schema.json",
 ];
 
@@ -27,6 +28,7 @@ export function generate(root: string): void {
   const write = (file: string, text: string): void => writeFileSync(join(root, file), text);
   mkdirSync(join(root, "docs/reference"), { recursive: true });
   write("docs/reference/configuration.md", configurationReference());
+  write("docs/reference/plugin-manifest.md", manifestReference());
   write("docs/reference/outrigger.schema.json", configurationSchemaJson());
 }
 

@@ -1,9 +1,14 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { OutriggerClient } from "../../sdk/index.ts";
 import { demoConfiguration, deploy } from "../support/demo.ts";
 import { ask, type HttpAnswer, keepAlive } from "../support/http.ts";
 import { type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
+
+const main = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));
 
 async function startDemo(directory: string, rateLimit?: object): Promise<Sidecar> {
   for (const plugin of ["rate-limit", "inventory"]) await deploy(directory, plugin);
@@ -42,6 +47,29 @@ test("a request goes through rate-limit and inventory to the state store and bac
   for (const { name, calls, fuel } of plugins)
     assert.ok(calls >= 6 && fuel > 0, `${name}: ${calls} calls, ${fuel} fuel`);
   assert.match((await ask(sidecar.admin, "/metrics")).text, /^outrigger_ingress_requests_total\{/m);
+});
+
+test("outrigger plugins prints what is deployed", async () => {
+  await using directory = await temporaryDirectory();
+  await using sidecar = await startDemo(directory.path);
+  const parameters = [main, "plugins", "--admin", sidecar.admin];
+  const { stdout } = await promisify(execFile)(process.execPath, parameters);
+  const [header = "", ...rows] = stdout.trim().split("\n");
+  assert.match(header, /^NAME +VERSION +DIGEST +KIND +STATE/);
+  assert.deepEqual(
+    rows
+      .map((row) =>
+        row
+          .split(/ +/)
+          .filter((_, column) => column !== 2)
+          .slice(0, 4),
+      )
+      .sort(),
+    [
+      ["inventory", "1.0.0", "service", "serving"],
+      ["rate-limit", "1.0.0", "filter", "serving"],
+    ],
+  );
 });
 
 test("stock taken by many at once is never taken twice", async () => {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { catalog } from "../components/catalog.ts";
 import { configurationSchema } from "../runtime/config/schema.ts";
+import { manifestSchema } from "../runtime/plugin/manifest.ts";
 
 const components = await Promise.all(
   Object.entries(catalog).flatMap(([kind, types]) =>
@@ -46,6 +47,20 @@ export function configurationReference(): string {
     "## Components",
     "Beside its own settings every component has a `type`, and state, lock and sequencer components a `keyPrefix`.",
     ...sections,
+    "",
+  ]
+    .join("\n\n")
+    .replace(/\n+$/, "\n");
+}
+
+/** The reference page of a plugin's manifest. */
+export function manifestReference(): string {
+  const schema = toJsonSchema(manifestSchema);
+  return [
+    "# A plugin's manifest",
+    "Generated from `runtime/plugin/manifest.ts` by `npm run gen`.",
+    "`NAME.yaml` beside `NAME.wasm`. An unknown key is an error. A module without a manifest is a filter named after its file, with no capabilities.",
+    tableOf([...rowsOf(schema, "")]),
     "",
   ]
     .join("\n\n")
