@@ -13,11 +13,11 @@ const schema = `
 `;
 
 const statements = {
-  // As text, because a JavaScript number does not hold every id; numbers arrive as REAL, so they are cast; without the condition a sum that is too large turns into a float.
+  // As text, because a JavaScript number does not hold every id; without the condition a large sum turns into a float.
   reserve: `
-    INSERT INTO sequence (key, last) VALUES (?1, CAST(?2 AS INTEGER))
-    ON CONFLICT (key) DO UPDATE SET last = last + CAST(?2 AS INTEGER) WHERE last <= 9223372036854775807 - CAST(?2 AS INTEGER)
-    RETURNING CAST(last - CAST(?2 AS INTEGER) + 1 AS TEXT)
+    INSERT INTO sequence (key, last) VALUES (?1, ?2)
+    ON CONFLICT (key) DO UPDATE SET last = last + ?2 WHERE last <= 9223372036854775807 - ?2
+    RETURNING CAST(last - ?2 + 1 AS TEXT)
   `,
 } as const;
 
@@ -49,7 +49,8 @@ class SqliteSequencer implements Sequencer {
   }
 
   async reserve({ key, count }: ReserveIds, { signal }: CallContext): Promise<bigint> {
-    const { rows } = await this.#database.run("reserve", [key, count], signal);
+    // A number would be bound as a float, and so make the ids floats.
+    const { rows } = await this.#database.run("reserve", [key, BigInt(count)], signal);
     const first = rows[0]?.[0];
     if (typeof first !== "string") throw sequenceExhausted(this.#name, key);
     return BigInt(first);
