@@ -17,7 +17,10 @@ export const instructionCosts = {
   indirectCall: 16,
   /** Throwing, besides each value of the exception. */
   throw: 500,
+  /** Reading a table's entry or size, naming a function, dropping a segment. */
   table: 5,
+  /** Writing a table's entry, which engines keep more than one copy of. */
+  tableSet: 20,
   /** An instruction that works on a range, besides its length. */
   bulk: 30,
   /** memory.grow and table.grow, besides their length. */
@@ -28,9 +31,9 @@ export const instructionCosts = {
 export const lengthCosts = {
   /** One for so many bytes of memory.fill, memory.copy and memory.init; a power of two. */
   bytesPerFuel: 16,
-  tableEntry: 16,
+  tableEntry: 24,
   /** A page of 64 KiB: touching new memory is what takes the time. */
-  page: 4_000,
+  page: 8_000,
 } as const;
 
 /** A function's declared locals are zeroed at every call: one for so many. */
@@ -42,6 +45,7 @@ const divisions = new Set([0x6d, 0x6e, 0x6f, 0x70, 0x7f, 0x80, 0x81, 0x82, 0x91,
 export const opcodeCosts: Uint8Array = Uint8Array.from({ length: 256 }, (_, opcode) => {
   if (divisions.has(opcode)) return instructionCosts.division;
   if (opcode === 0xfd) return instructionCosts.vector;
-  if (opcode === 0x25 || opcode === 0x26 || opcode === 0xd2) return instructionCosts.table;
+  if (opcode === 0x25 || opcode === 0xd2) return instructionCosts.table;
+  if (opcode === 0x26) return instructionCosts.tableSet;
   return instructionCosts.simple;
 });

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { moduleOf } from "../../../test/support/module-bytes.ts";
 import { assemble } from "../../../test/support/wat.ts";
+import { instructionCosts, lengthCosts } from "./instruction-costs.ts";
 import { rewrite } from "./rewrite.ts";
 import { type FuelGauge, fuelGauge, type SandboxLimits } from "./sandboxed-module.ts";
 
@@ -28,7 +29,7 @@ const guest = async (text: string, imports?: WebAssembly.Imports): Promise<Guest
   start(await assemble("guest", text), imports);
 
 /** Most fuel that these small guests may use beyond what they have, before they are stopped: one range. */
-const overshoot = 20_000;
+const overshoot = 30_000;
 
 /** The guest's export `run` never returns: it must be stopped by fuel, and by nothing else, and stay stopped. */
 function mustExhaust({ gauge, call }: Guest, fuel = 1_000_000): void {
@@ -195,14 +196,14 @@ describe("instructions that work on a range", () => {
     "table.grow": "(drop (table.grow $t (ref.null func) (i32.const 0)))",
   };
   const expected: Readonly<Record<string, number>> = {
-    "memory.fill": 4_096,
-    "memory.copy": 4_062,
-    "memory.init": 256,
-    "table.fill": 16_000,
-    "table.copy": 14_400,
-    "table.init": 128,
-    "memory.grow": 500,
-    "table.grow": 500,
+    "memory.fill": Math.floor(65_536 / lengthCosts.bytesPerFuel),
+    "memory.copy": Math.floor(65_000 / lengthCosts.bytesPerFuel),
+    "memory.init": Math.floor(4_096 / lengthCosts.bytesPerFuel),
+    "table.fill": 1_000 * lengthCosts.tableEntry,
+    "table.copy": 900 * lengthCosts.tableEntry,
+    "table.init": 8 * lengthCosts.tableEntry,
+    "memory.grow": instructionCosts.grow,
+    "table.grow": instructionCosts.grow,
   };
   const module = (code: string): string =>
     `(module (memory 1) (table $t 1000 funcref) (data $d "${"x".repeat(4_096)}")
@@ -246,10 +247,10 @@ describe("instructions that work on a range", () => {
       (func (export "entries") (drop (table.grow 0 (ref.null func) (i32.const 5000)))))`);
     gauge.set(1e6);
     call("pages");
-    assert.ok(gauge.get() < 1e6 - 40_000);
+    assert.ok(gauge.get() <= 1e6 - 10 * lengthCosts.page);
     gauge.set(1e6);
     call("entries");
-    assert.ok(gauge.get() < 1e6 - 80_000);
+    assert.ok(gauge.get() <= 1e6 - 5_000 * lengthCosts.tableEntry);
   });
 });
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { body, moduleBytes, moduleOf, rawSection, section } from "../../../test/support/module-bytes.ts";
 import { assemble } from "../../../test/support/wat.ts";
+import { lengthCosts } from "./instruction-costs.ts";
 import { rewrite } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import { fuelGauge, type SandboxLimits } from "./sandboxed-module.ts";
@@ -255,7 +256,7 @@ describe("limits", () => {
     assert.ok(gauge.get() > limits.startFuel - 5_000);
     gauge.set(1e6);
     assert.equal(Reflect.apply(run, undefined, [3]), 1);
-    assert.ok(gauge.get() < 1e6 - 3 * 4_000);
+    assert.ok(gauge.get() < 1e6 - 3 * lengthCosts.page);
     assert.equal(Reflect.apply(table, undefined, [99]), 1);
     assert.equal(Reflect.apply(table, undefined, [1]), -1);
   });
