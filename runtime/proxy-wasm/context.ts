@@ -136,7 +136,11 @@ export class StreamContext implements StreamFilter {
     const vm = this.#vm;
     if (this.#phase !== "open" || vm.closed !== undefined) return "continue";
     const callback = vm.callbacks[part.callback];
-    if (callback === undefined && this.#created) return "continue";
+    const hasNothingToSee = callback === undefined && (this.#created || vm.callbacks.contextCreate === undefined);
+    if (hasNothingToSee) {
+      this.#created = true;
+      return "continue";
+    }
     if (vm.suspends) {
       vm.take(() => this.#showLater(part, callback, endOfStream), { late: () => this.#late() });
       return "suspended";

@@ -45,6 +45,21 @@ const asking = (services: TestServices, deadlineMs = 10_000) =>
   );
 
 describe("a guest that suspends", () => {
+  it("does not wait for callbacks that it does not have", async () => {
+    await using guest = await startText(() => ({ on: { proxy_on_response_headers: "(i32.const 0)" } }), {
+      suspends: true,
+    });
+    const stream = new TestStream();
+    const filter = guest.instance.open(stream);
+    assert.equal(filter.requestHeaders(false), "continue");
+    assert.equal(filter.requestBody(true), "continue");
+    assert.equal(filter.responseHeaders(true), "suspended");
+    await stream.saw("settle continue");
+    filter.end();
+    await guest.instance.drain();
+    assert.deepEqual(stream.events, ["settle continue"]);
+  });
+
   it("waits for a method of the runtime in the middle of a callback", async () => {
     const services = new TestServices();
     const calls = gate(services);
