@@ -16,7 +16,16 @@ const options: LoadOptions = {
     lock: { memory },
     sequencer: { memory },
   },
-  environment: { ADMIN_TOKEN: "12345", PORT: "9000", EMPTY: "" },
+  environment: {
+    ADMIN_TOKEN: "12345",
+    PORT: "9000",
+    EMPTY: "",
+    AT: "@s3cret",
+    COMMENT: "s3 #cret",
+    LINES: "a\nb: c",
+    QUOTE: '"s3cret',
+    ALIAS: "*s3cret",
+  },
 };
 
 const parse = (text: string) => parseConfiguration(text, "/etc/outrigger/outrigger.yaml", options);
@@ -129,6 +138,22 @@ admin: { http: 127.0.0.1:2045 }
     assert.equal(configuration.app.http, "127.0.0.1:9000");
     const sized = await parse("api:\n  maxMessageBytes: ${SIZE:-1024}");
     assert.equal(sized.configuration.api.maxMessageBytes, 1024);
+  });
+
+  it("takes a value from the environment as text whatever YAML would make of its characters", async () => {
+    for (const name of ["AT", "COMMENT", "LINES", "QUOTE", "ALIAS"]) {
+      const { configuration } = await parse(`admin:\n  token: \${${name}}`);
+      assert.equal(configuration.admin.token, options.environment[name]);
+    }
+  });
+
+  it("refuses aliases that lead nowhere, or to too much, as mistakes of the file", async () => {
+    assert.match((await mistakesOf("app: *nobody"))[0] ?? "", /not valid YAML: .*nobody/);
+    const levels = Array.from(
+      { length: 8 },
+      (_, level) => `k${level + 1}: &k${level + 1} [${`*k${level}, `.repeat(9)}]`,
+    );
+    assert.match((await mistakesOf(["k0: &k0 [x]", ...levels].join("\n")))[0] ?? "", /not valid YAML: .*alias/);
   });
 
   it("names an environment variable that is missing, and where", async () => {

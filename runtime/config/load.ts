@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type Document, isScalar, LineCounter, parse, parseDocument, visit } from "yaml";
+import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import type { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
 import { ConfigurationError, formatPath, type Mistake, type Path } from "./mistake.ts";
@@ -66,7 +66,12 @@ export async function parseConfiguration(
   options: LoadOptions,
 ): Promise<LoadedConfiguration> {
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, prettyErrors: false });
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    uniqueKeys: true,
+    prettyErrors: false,
+    logLevel: "error",
+  });
   const title = file ?? "configuration";
   const locate = (path: Path): Mistake["position"] => positionOf(document, lines, path);
   const refuse = (problems: readonly Problem[]): never => {
@@ -83,7 +88,7 @@ export async function parseConfiguration(
     throw new ConfigurationError(title, mistakes);
   }
   const missing = substitute(document, options.environment);
-  const input: unknown = document.toJS() ?? {};
+  const input = contentOf(document, title);
   const { value, problems } = validate(configurationSchema, input);
   const components = await checkComponents(input, options.known);
   const found = [...missing, ...problems, ...components.problems];
@@ -99,7 +104,7 @@ function located(problem: Problem, locate: (path: Path) => Mistake["position"]):
   return position === undefined ? mistake : { ...mistake, position };
 }
 
-/** Replaces `${NAME}` and `${NAME:-default}` in values; `$${` stands for `${`. A plain scalar is read again as YAML, a quoted one stays text. */
+/** Replaces `${NAME}` and `${NAME:-default}` in values; `$${` stands for `${`. A plain scalar may become a number or a truth value, a quoted one stays text. */
 function substitute(document: Document, environment: LoadOptions["environment"]): Problem[] {
   const problems: Problem[] = [];
   visit(document, {
@@ -119,11 +124,27 @@ function substitute(document: Document, environment: LoadOptions["environment"])
           return whole;
         },
       );
-      node.value = node.type === "PLAIN" ? parse(replaced) : replaced;
-      if (typeof node.value === "object") node.value = replaced;
+      node.value = node.type === "PLAIN" ? plainValueOf(replaced) : replaced;
     },
   });
   return problems;
+}
+
+/** The number or the truth value that the text is in YAML; any other text stays as it is, whatever its characters mean there. */
+function plainValueOf(text: string): unknown {
+  const { contents, errors } = parseDocument(text, { prettyErrors: false });
+  if (errors.length > 0 || !isScalar(contents) || contents.source !== text) return text;
+  return typeof contents.value === "number" || typeof contents.value === "boolean" ? contents.value : text;
+}
+
+/** The document with its aliases followed; throws when one leads nowhere, or all of them to more than is reasonable. */
+function contentOf(document: Document, title: string): unknown {
+  try {
+    return document.toJS() ?? {};
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigurationError(title, [{ path: "", message: `not valid YAML: ${why}` }]);
+  }
 }
 
 function pathOf(ancestors: readonly unknown[], node: unknown): Path {

@@ -57,6 +57,15 @@ it("yields a snapshot when the file is edited or renamed over, and none for a br
   assert.equal(await next, "fourth");
 });
 
+it("yields an edit that came before the file was followed", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "outrigger-source-"));
+  const file = join(folder, "outrigger.yaml");
+  await writeFile(file, "app: { id: first }");
+  await using followed = await follow(folder, file);
+  await writeFile(file, "app: { id: second }");
+  assert.equal(await followed.next(), "second");
+});
+
 it("follows a symlink that is swapped as Kubernetes swaps a ConfigMap", async () => {
   const folder = await mkdtemp(join(tmpdir(), "outrigger-source-"));
   for (const version of ["one", "two"]) {

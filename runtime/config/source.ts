@@ -59,7 +59,8 @@ function comparable({ configuration, components }: LoadedConfiguration): unknown
 /** Yields after each change of the file or of a link on the way to it has settled, and now and then without one. */
 async function* changes(file: string, signal: AbortSignal): AsyncGenerator<void> {
   let wake: () => void = () => {};
-  let dirty = false;
+  // The file may have changed between its being loaded and its being watched.
+  let dirty = true;
   const notify = (): void => {
     dirty = true;
     wake();
