@@ -67,84 +67,87 @@ export class BodyPlan {
   /** Locals and values on the stack, summed over the places where control branches or comes together. */
   liveAtBranches = 0;
   readonly frames: Frame[] = [];
-  readonly #points = new Column();
-  /** Of each segment the cost, and 1 when it is checked. */
-  readonly #costs = new Column();
-  readonly #checked = new Column();
+  /** Kind, offset and detail. */
+  readonly #points = new Triples();
+  /** The cost, and 1 when it is checked. */
+  readonly #segments = new Triples();
 
   clear(): void {
     this.exceptions = false;
     this.liveAtBranches = 0;
     this.frames.length = 0;
     this.#points.length = 0;
-    this.#costs.length = 0;
-    this.#checked.length = 0;
+    this.#segments.length = 0;
   }
 
   get points(): number {
-    return this.#points.length / 3;
+    return this.#points.length;
   }
 
   addPoint(kind: number, at: number, detail: number): void {
-    this.#points.push(kind);
-    this.#points.push(at);
-    this.#points.push(detail);
+    this.#points.push(kind, at, detail);
   }
 
   kindOf(index: number): number {
-    return this.#points.get(index * 3);
+    return this.#points.get(index, 0);
   }
 
   /** The offset in the module before which the point lies. */
   offsetOf(index: number): number {
-    return this.#points.get(index * 3 + 1);
+    return this.#points.get(index, 1);
   }
 
   detailOf(index: number): number {
-    return this.#points.get(index * 3 + 2);
+    return this.#points.get(index, 2);
   }
 
   /** Adds instructions that run together or not at all and returns their index. */
   addSegment(checked: boolean): number {
     // Being checked costs one, so that no loop and no recursion is free.
-    this.#costs.push(checked ? 1 : 0);
-    this.#checked.push(checked ? 1 : 0);
-    return this.#costs.length - 1;
+    this.#segments.push(checked ? 1 : 0, checked ? 1 : 0, 0);
+    return this.#segments.length - 1;
   }
 
   spend(segment: number, cost: number): void {
-    this.#costs.add(segment, cost);
+    this.#segments.add(segment, cost);
   }
 
   costOf(segment: number): number {
-    return this.#costs.get(segment);
+    return this.#segments.get(segment, 0);
   }
 
   /** The guest is stopped where such a segment begins when its fuel is used up. */
   isChecked(segment: number): boolean {
-    return this.#checked.get(segment) === 1;
+    return this.#segments.get(segment, 1) === 1;
   }
 }
 
-/** Numbers that are appended and changed. */
-class Column {
+/** Rows of three numbers, appended and read. */
+class Triples {
   length = 0;
-  #values = new Int32Array(1_024);
+  #values = new Int32Array(3 * 1_024);
 
-  push(value: number): void {
-    if (this.length === this.#values.length) {
-      const larger = new Int32Array(this.length * 2);
-      larger.set(this.#values);
-      this.#values = larger;
-    }
-    this.#values[this.length++] = value;
+  push(first: number, second: number, third: number): void {
+    const at = this.length * 3;
+    if (at === this.#values.length) this.#enlarge();
+    this.#values[at] = first;
+    this.#values[at + 1] = second;
+    this.#values[at + 2] = third;
+    this.length++;
   }
 
-  get(index: number): number {
-    return this.#values[index] ?? 0;
+  get(row: number, column: 0 | 1 | 2): number {
+    return this.#values[row * 3 + column] ?? 0;
   }
 
-  add(index: number, value: number): void {
-    this.#values[index] = this.get(index) + value;
+  /** Adds to the first number of a row. */
+  add(row: number, value: number): void {
+    this.#values[row * 3] = this.get(row, 0) + value;
+  }
+
+  #enlarge(): void {
+    const larger = new Int32Array(this.#values.length * 2);
+    larger.set(this.#values);
+    this.#values = larger;
   }
 }

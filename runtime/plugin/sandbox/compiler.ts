@@ -72,10 +72,11 @@ export class SandboxCompiler implements AsyncDisposable {
   }
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedModule> {
+    const originalBytes = bytes.length;
     const reply = await this.#ask({ bytes, limits });
     if (reply.outcome === "refused") throw new SandboxError(reply.message, reply.offset);
     const { module, rewrittenBytes } = reply;
-    return { module, digest, limits, originalBytes: bytes.length, rewrittenBytes };
+    return { module, digest, limits, originalBytes, rewrittenBytes };
   }
 
   #remember(key: string, compiled: Promise<SandboxedModule>): void {
@@ -111,11 +112,12 @@ export class SandboxCompiler implements AsyncDisposable {
       () => this.#lose(new SandboxError(`the module took longer than ${this.#timeoutMs} ms to compile`)),
       this.#timeoutMs,
     );
-    this.#worker.postMessage(this.#current.request);
+    const { request } = this.#current;
+    this.#worker.postMessage(request, [request.bytes.buffer]);
   }
 
   #startWorker(): Worker {
-    const worker = new Worker(workerUrl);
+    const worker = new Worker(workerUrl, { execArgv: [] });
     worker.on("message", (reply: CompileReply) => {
       if (worker === this.#worker) this.#finish((job) => job.resolve(reply));
     });

@@ -1,6 +1,6 @@
 /** Every instruction of a module passes through here; test/bench/sandbox.ts keeps it honest. */
 import type { BinaryReader } from "./binary-reader.ts";
-import { instructionCosts, opcodeCosts } from "./instruction-costs.ts";
+import { opcodeCosts } from "./instruction-costs.ts";
 import { immediate, immediates } from "./opcodes.ts";
 import { stackEffects, vectorStackEffect } from "./stack-effects.ts";
 import { referenceType } from "./types.ts";
@@ -20,6 +20,12 @@ export interface Tally {
   height: number;
 }
 
+/** Of each opcode its kind of immediate, from bit 8 on its cost, and from bit 16 on its effect on the stack. */
+const instructions = Int32Array.from(
+  immediates,
+  (kind, opcode) => kind | ((opcodeCosts[opcode] ?? 0) << 8) | ((stackEffects[opcode] ?? 0) << 16),
+);
+
 /** Passes instructions up to the first that branches, calls, works on a range or is refused. Throws SandboxError. */
 export function straightLine(reader: BinaryReader, spaces: IndexSpaces, tally: Tally): void {
   const { bytes, end } = reader;
@@ -27,24 +33,24 @@ export function straightLine(reader: BinaryReader, spaces: IndexSpaces, tally: T
   let height = tally.height;
   let at = reader.position;
   while (at < end) {
-    const opcode = bytes[at] ?? 0;
-    const kind = immediates[opcode] ?? immediate.refused;
+    const instruction = instructions[bytes[at] ?? 0] ?? immediate.refused;
+    const kind = instruction & 0xff;
     if (kind === immediate.none) at++;
     else if (kind >= immediate.control) break;
     else {
+      // Nearly every immediate is one byte, or two of a load or a store.
       const next = bytes[at + 1] ?? 0x80;
-      if (kind <= immediate.i64 && next < 0x80) {
-        if (next >= spaces.locals || next >= spaces.globals) checkIndex(reader, kind, next, spaces);
-        at += 2;
-      } else if (kind === immediate.memory && next < 0x40 && (bytes[at + 2] ?? 0x80) < 0x80) at += 3;
+      const most = kind === immediate.local ? spaces.locals : kind === immediate.global ? spaces.globals : 0x80;
+      if (kind <= immediate.i64 && next < 0x80 && next < most) at += 2;
+      else if (kind === immediate.memory && next < 0x40 && (bytes[at + 2] ?? 0x80) < 0x80) at += 3;
       else {
         reader.position = at + 1;
         height += passImmediate(reader, kind, spaces);
         at = reader.position;
       }
     }
-    cost += opcodeCosts[opcode] ?? instructionCosts.simple;
-    height += stackEffects[opcode] ?? 0;
+    cost += (instruction >> 8) & 0xff;
+    height += instruction >> 16;
   }
   reader.position = at;
   tally.cost = cost;

@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { main } from "assemblyscript/asc";
 
 const directory = new URL(".", import.meta.url);
 
@@ -11,6 +10,8 @@ export const guestNames: readonly string[] = readdirSync(directory)
 
 /** Compiles the guests of this folder, written in AssemblyScript, to one optimised module. */
 export async function compileGuests(): Promise<Uint8Array<ArrayBuffer>> {
+  // Imported here and not above, so that interceptModules can see the modules that the compiler itself is made of.
+  const { main } = await import("assemblyscript/asc");
   let compiled: Uint8Array | undefined;
   const sources = guestNames.map((name) => `${name}.ts`);
   const { error, stderr } = await main([...sources, "-O3", "--outFile", "guests.wasm"], {
