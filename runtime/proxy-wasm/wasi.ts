@@ -12,7 +12,7 @@ const characterDevice = 2;
 const rightToWrite = 64n;
 const maxRandomBytes = 65_536;
 /** Fuel for each part that `fd_write` gathers, beyond its bytes. */
-const vectorCost = 100;
+const vectorCost = 300;
 
 /** What preview 1 knows beyond what is answered below; runtimes import it and hardly ever call it. */
 const unsupported =

@@ -4,7 +4,7 @@ import type { HostFunctions } from "../link.ts";
 import type { Vm } from "../vm.ts";
 
 /** Fuel for each byte of a body that a change may move. */
-const moveCost = 1 / 8;
+const moveCost = 1 / 2;
 const nothing = new Uint8Array(0);
 
 /** Buffers: bodies of the stream, which may be changed, and answers and configurations, which may be read. */

@@ -27,8 +27,9 @@ export function loggingFunctions(vm: Vm): HostFunctions {
 
 /** Characters of a message that are kept. */
 const longestMessage = 16_384;
-/** Fuel for a line that is written: far more than a hostcall costs otherwise. */
+/** Fuel for a line that is written, and for each of its characters: in JSON, one may become six. */
 const lineCost = 4_000;
+const characterCost = 8;
 
 /** Logs for the guest. The text is read only when somebody wants the level. */
 export function writeLog(vm: Vm, level: GuestLogLevel, read: () => string): void {
@@ -39,6 +40,6 @@ export function writeLog(vm: Vm, level: GuestLogLevel, read: () => string): void
   const message = text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text;
   if (worrying) vm.complaint = message;
   if (!wanted) return;
-  vm.meter.work(lineCost);
+  vm.meter.work(lineCost + message.length * characterCost);
   vm.services.log(level, message);
 }

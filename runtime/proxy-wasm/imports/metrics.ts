@@ -2,6 +2,10 @@ import { metricTypes, Status } from "../abi.ts";
 import type { HostFunctions } from "../link.ts";
 import type { Vm } from "../vm.ts";
 
+/** Fuel for looking a metric up, and for refusing one. */
+const defineCost = 2_000;
+const refusalCost = 20_000;
+
 /** Metrics of the plugin. */
 export function metricFunctions(vm: Vm): HostFunctions {
   const { memory, meter, services } = vm;
@@ -14,12 +18,14 @@ export function metricFunctions(vm: Vm): HostFunctions {
       if (text === undefined || !memory.holds(returnId, 4)) return Status.INVALID_MEMORY_ACCESS;
       const metricType = metricTypes[type];
       if (metricType === undefined) return Status.BAD_ARGUMENT;
+      meter.work(defineCost);
       try {
         memory.writeU32(returnId, metrics.define(metricType, text));
         return Status.OK;
       } catch (refused) {
-        if (refused instanceof RangeError) return Status.BAD_ARGUMENT;
-        throw refused;
+        if (!(refused instanceof RangeError)) throw refused;
+        meter.work(refusalCost);
+        return Status.BAD_ARGUMENT;
       }
     },
 

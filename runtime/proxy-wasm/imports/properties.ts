@@ -5,6 +5,9 @@ import { encodePairs } from "../pairs.ts";
 import type { Vm } from "../vm.ts";
 
 const longestPath = 1024;
+/** Fuel for finding or keeping a property, and for each pair of one that is a map. */
+const propertyCost = 1_000;
+const pairCost = 400;
 
 /** Properties: of the plugin, of the stream, of the process. */
 export function propertyFunctions(vm: Vm): HostFunctions {
@@ -21,7 +24,9 @@ export function propertyFunctions(vm: Vm): HostFunctions {
       meter.hostcall();
       const segments = pathAt(path, pathSize);
       if (segments === undefined) return Status.INVALID_MEMORY_ACCESS;
+      meter.work(propertyCost);
       const value = propertyOf(vm, segments);
+      if (Array.isArray(value)) meter.work(value.length * pairCost);
       return value === undefined ? Status.NOT_FOUND : memory.give(encode(segments, value), returnData, returnSize);
     },
 
@@ -32,6 +37,7 @@ export function propertyFunctions(vm: Vm): HostFunctions {
       if (segments === undefined || value === undefined) return Status.INVALID_MEMORY_ACCESS;
       const host = vm.stream?.host;
       if (host === undefined) return Status.NOT_FOUND;
+      meter.work(propertyCost);
       host.setProperty(segments, value);
       return Status.OK;
     },

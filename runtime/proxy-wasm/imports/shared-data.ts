@@ -2,6 +2,9 @@ import { Status } from "../abi.ts";
 import type { HostFunctions } from "../link.ts";
 import type { Vm } from "../vm.ts";
 
+/** Fuel for refusing a value that does not fit. */
+const refusalCost = 20_000;
+
 /** Data shared by the guests of one VM id, with compare-and-set. */
 export function sharedDataFunctions(vm: Vm): HostFunctions {
   const { memory, meter, services } = vm;
@@ -32,8 +35,9 @@ export function sharedDataFunctions(vm: Vm): HostFunctions {
       try {
         return services.sharedData.set(name, value, cas >>> 0) ? Status.OK : Status.CAS_MISMATCH;
       } catch (full) {
-        if (full instanceof RangeError) return Status.INTERNAL_FAILURE;
-        throw full;
+        if (!(full instanceof RangeError)) throw full;
+        meter.work(refusalCost);
+        return Status.INTERNAL_FAILURE;
       }
     },
   };

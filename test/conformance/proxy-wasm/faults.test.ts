@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { drop, say } from "../../support/proxy-wasm-guest.ts";
+import { drop, type PlaceText, say } from "../../support/proxy-wasm-guest.ts";
 import { type Guest, never, startText, TestStream } from "../../support/proxy-wasm-host.ts";
 
 /** A guest that does this when a request has a body, and counts requests without one. */
@@ -116,6 +116,74 @@ describe("a guest that fails takes its instance with it", () => {
 
 const recursion = `(func $deeper (param i32) (result i32)
   (call $deeper (i32.add (local.get 0) (i32.const 1))) (drop) (call $deeper (local.get 0)))`;
+
+describe("a guest pays for what its calls cost the host", () => {
+  /** How often the host was reached before a callback's fuel, about a millisecond, was used up. */
+  async function reached(build: (text: PlaceText) => string, count: (guest: Guest, stream: TestStream) => number) {
+    await using guest = await startText((text) => ({
+      on: { proxy_on_request_headers: `(loop $on ${drop(build(text))} (br $on)) (i32.const 0)` },
+    }));
+    const stream = new TestStream(Array.from({ length: 50 }, (_, index) => [`header-${index}`, "value"]));
+    stream.properties.set("request.headers", stream.maps["request-headers"]?.entries() ?? []);
+    const before = count(guest, stream);
+    guest.instance.open(stream).requestHeaders(true);
+    assert.deepEqual(stream.events, ["failed fuel"]);
+    return count(guest, stream) - before;
+  }
+
+  it("for lines of its log by their length", async () => {
+    const lines = await reached(
+      () => "(call $proxy_log (i32.const 2) (i32.const 65536) (i32.const 16000))",
+      ({ services }) => services.lines.length,
+    );
+    assert.ok(lines > 0 && lines < 10, `${lines} lines of 16,000 characters`);
+  });
+
+  it("for metrics and shared data that are refused", async () => {
+    let refused = 0;
+    const metrics = await reached(
+      (text) => `(call $proxy_define_metric (i32.const 0) ${text("")} (i32.const 8))`,
+      ({ services }) => {
+        const { define } = services.metrics;
+        services.metrics.define = (type, name) => {
+          refused++;
+          return define(type, name);
+        };
+        return refused;
+      },
+    );
+    assert.ok(metrics > 0 && metrics < 60, `${metrics} metrics`);
+    refused = 0;
+    const data = await reached(
+      (text) => `(call $proxy_set_shared_data ${text("key")} (i32.const 65536) (i32.const 1001) (i32.const 0))`,
+      ({ services }) => {
+        const { set } = services.sharedData;
+        services.sharedData.set = (key, value, cas) => {
+          refused++;
+          return set(key, value, cas);
+        };
+        return refused;
+      },
+    );
+    assert.ok(data > 0 && data < 60, `${data} values`);
+  });
+
+  it("for properties that are maps by their pairs", async () => {
+    let asked = 0;
+    const properties = await reached(
+      (text) => `(call $proxy_get_property ${text("request\0headers")} (i32.const 0) (i32.const 4))`,
+      (_guest, stream) => {
+        const { property } = stream;
+        stream.property = (path) => {
+          asked++;
+          return property.call(stream, path);
+        };
+        return asked;
+      },
+    );
+    assert.ok(properties > 0 && properties < 60, `${properties} properties`);
+  });
+});
 
 describe("a guest that fails", () => {
   it("leaves other instances as they are", async () => {
