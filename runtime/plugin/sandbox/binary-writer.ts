@@ -67,9 +67,9 @@ export class BinaryWriter {
     this.#length += end - start - 5;
   }
 
-  /** A copy of what was written. */
+  /** What was written; nothing can be written afterwards. */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+    return new Uint8Array(this.#bytes.buffer.transfer(this.#length));
   }
 
   #reserve(count: number): void {
