@@ -82,9 +82,8 @@ describe("the config block", () => {
     await using quick = config.feed(call);
     await slow.follow(selection());
     await quick.follow(selection("last"));
-    const many = Array.from({ length: 6_000 }, (_, index) => configItem(`k${index}`, "v"));
-    await save(config, ...many);
-    await save(config, ...many);
+    const large = configItem("large", "v".repeat(4 * 1024 ** 2));
+    for (let count = 0; count < 17; count++) await save(config, large);
     await save(config, configItem("last", "1"));
     await assert.rejects(take(slow, 1), { code: "RESOURCE_EXHAUSTED", reason: "CONFIG_SUBSCRIBER_TOO_SLOW" });
     assert.deepEqual(await take(quick, 1), ["last=1"]);

@@ -40,8 +40,10 @@ export interface ConfigBlock {
   feed(call: CallContext): ConfigFeed;
 }
 
-/** Most changes that wait for a subscriber. */
-const maxWaitingChanges = 10_000;
+/** Most bytes of changes that wait for a subscriber. */
+const maxWaitingBytes = 64 * 1024 ** 2;
+/** Bytes that a change takes beside its texts. */
+const changeBytes = 512;
 /** Most selections of one feed. */
 const maxSelections = 1_000;
 
@@ -69,7 +71,7 @@ export function createConfig(stores: StoreSet<ConfigStore>): ConfigBlock {
     },
 
     feed(call) {
-      const queue = new BoundedQueue<ConfigUpdate>(maxWaitingChanges);
+      const queue = new BoundedQueue<ConfigUpdate>(maxWaitingBytes);
       const subscriptions = new AsyncDisposableStack();
       let selections = 0;
       return {
@@ -81,7 +83,7 @@ export function createConfig(stores: StoreSet<ConfigStore>): ConfigBlock {
           const subscription = await opened.store.subscribe(selection, {
             changed(changes) {
               if (changes.length === 0) return;
-              if (!queue.push({ store, appId, changes }, changes.length)) queue.fail(tooSlow(store));
+              if (!queue.push({ store, appId, changes }, bytesOf(changes))) queue.fail(tooSlow(store));
             },
             lost: (cause) => queue.fail(lost(store, cause)),
           });
@@ -100,6 +102,9 @@ export function createConfig(stores: StoreSet<ConfigStore>): ConfigBlock {
   };
 }
 
+const bytesOf = (changes: readonly ConfigChange[]): number =>
+  changes.reduce((sum, { key, content }) => sum + changeBytes + key.length + content.length, 0);
+
 function ofApplication<T extends { readonly appId: string }>(request: T, { appId }: CallContext): T {
   return request.appId === "" ? { ...request, appId } : request;
 }
@@ -109,7 +114,7 @@ function keyEmpty(): RuntimeError {
 }
 
 function tooSlow(store: string): RuntimeError {
-  const message = `the subscriber to configuration store '${store}' does not read: ${maxWaitingChanges} changes wait; read faster, or subscribe to fewer keys`;
+  const message = `the subscriber to configuration store '${store}' does not read: ${maxWaitingBytes / 1024 ** 2} MiB of changes wait; read faster, or subscribe to fewer keys`;
   return new RuntimeError("RESOURCE_EXHAUSTED", "CONFIG_SUBSCRIBER_TOO_SLOW", message);
 }
 
