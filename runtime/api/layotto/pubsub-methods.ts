@@ -22,7 +22,7 @@ export function pubsubMethods(block: PubSubBlock) {
       return {};
     },
     async subscribeTopicEvents({ call, requests, write }) {
-      const answers = new Map<string, (outcome: EventOutcome) => void>();
+      const unanswered: { readonly id: string; readonly answer: (outcome: EventOutcome) => void }[] = [];
       const incoming = requests[Symbol.asyncIterator]();
       const { pubsubName, topic, metadata, deadLetterTopic } = initialOf((await incoming.next()).value);
       const subscription = {
@@ -33,26 +33,35 @@ export function pubsubMethods(block: PubSubBlock) {
       };
       // Events wait until the client knows that it is subscribed.
       const announced = Promise.withResolvers<void>();
-      announced.promise.catch(() => undefined);
       await using _subscribed = await block.subscribe(subscription, async (event, signal) => {
-        await announced.promise;
+        await unlessAborted(unlessAborted(announced.promise, signal), call.signal);
         const outcome = Promise.withResolvers<EventOutcome>();
-        answers.set(event.id, outcome.resolve);
+        const sent = { id: event.id, answer: outcome.resolve };
+        unanswered.push(sent);
         try {
           await write({ subscribeTopicEventsResponseType: { $case: "eventMessage", value: eventMessage(event) } });
           return await unlessAborted(unlessAborted(outcome.promise, signal), call.signal);
         } finally {
-          answers.delete(event.id);
+          forget(unanswered, sent);
         }
       });
       await write({ subscribeTopicEventsResponseType: { $case: "initialResponse", value: {} } });
       announced.resolve();
       for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) {
         const { id, status } = processedOf(next.value);
-        answers.get(id)?.(outcomeOf(status?.status ?? Status.SUCCESS));
+        // Publishers choose the ids, so two events may have the same.
+        const sent = unanswered.find((one) => one.id === id);
+        if (sent === undefined) continue;
+        forget(unanswered, sent);
+        sent.answer(outcomeOf(status?.status ?? Status.SUCCESS));
       }
     },
   } satisfies HandlersOf<RuntimeService>;
+}
+
+function forget<T>(list: T[], one: T): void {
+  const at = list.indexOf(one);
+  if (at >= 0) list.splice(at, 1);
 }
 
 function initialOf(request: SubscribeTopicEventsRequest | undefined): SubscribeTopicEventsRequestInitial {
