@@ -3,6 +3,9 @@ import { type BodyPlan, branch, type Frame, point } from "./body-plan.ts";
 import type { Tally } from "./straight-line.ts";
 import type { Arity } from "./types.ts";
 
+/** An optimising compiler takes minutes for a hundred thousand nested loops. A switch may have a block for each case. */
+const deepestNesting = 10_000;
+
 /**
  * Follows the control flow of a function while it is read, and decides which segment pays for what. What follows a construct
  * is paid with what precedes it when control cannot leave it another way; every other continuation is a segment of its own.
@@ -168,6 +171,8 @@ export class ControlFlow {
   }
 
   #begin(kind: Frame["kind"], { parameters, results }: Arity): void {
+    if (this.#frames.length > deepestNesting)
+      this.#reader.fail(`a function nests blocks deeper than ${deepestNesting}`);
     const frame: Frame = {
       index: this.#plan.frames.length,
       kind,

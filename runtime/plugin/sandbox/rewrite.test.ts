@@ -301,6 +301,15 @@ describe("functions that take engines seconds to compile", () => {
     refuses(manyLocals(0, 0x02, 0x40, ...tall, 0x00, 0x0b), /too many locals and values/);
   });
 
+  it("refuses blocks that are nested deeper than any switch", () => {
+    const nested = (depth: number): number[] => [
+      ...new Array(depth).fill([0x03, 0x40]).flat(),
+      ...new Array(depth).fill(0x0b),
+    ];
+    refuses(manyLocals(0, ...nested(10_001)), /nests blocks deeper than 10000/);
+    assert.ok(WebAssembly.validate(rewrite(manyLocals(0, ...nested(10_000)), limits)));
+  });
+
   it("refuses a function of more than a megabyte", () => {
     const length = 1024 ** 2 + 1;
     const leb = [(length & 0x7f) | 0x80, ((length >> 7) & 0x7f) | 0x80, length >> 14];
