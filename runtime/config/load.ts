@@ -56,6 +56,9 @@ export async function loadConfiguration(file: string | undefined, options: LoadO
       code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code ?? String(cause)})`;
     throw new ConfigurationError(file, [{ path: "", message }]);
   }
+  // A file that an editor or a full disk left behind must not take every route and component away.
+  if (text.trim() === "")
+    throw new ConfigurationError(file, [{ path: "", message: "the file is empty; {} takes every default" }]);
   return parseConfiguration(text, path, options);
 }
 

@@ -57,6 +57,19 @@ it("yields a snapshot when the file is edited or renamed over, and none for a br
   assert.equal(await next, "fourth");
 });
 
+it("takes a file that became empty for a mistake", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "outrigger-source-"));
+  const file = join(folder, "outrigger.yaml");
+  await writeFile(file, "app: { id: first }");
+  await using followed = await follow(folder, file);
+  const next = followed.next();
+  const refused = followed.line();
+  await writeFile(file, "\n");
+  assert.match(await refused, /the file is empty/);
+  await writeFile(file, "app: { id: second }");
+  assert.equal(await next, "second");
+});
+
 it("yields an edit that came before the file was followed", async () => {
   const folder = await mkdtemp(join(tmpdir(), "outrigger-source-"));
   const file = join(folder, "outrigger.yaml");
