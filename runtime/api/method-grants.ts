@@ -84,7 +84,7 @@ export function checkGrants(plugin: string, grants: Capabilities, method: string
   for (const { kind, names } of required) {
     const name = names.find((one) => !grants[kind].includes(one));
     if (name === undefined) continue;
-    const message = `plugin '${plugin}' was not granted the ${nouns[kind] ?? kind} '${name}'; its manifest asks for it under capabilities.${kind}, and plugins.grants.${plugin}.${kind} grants it`;
+    const message = `plugin '${plugin}' was not granted the ${nouns[kind] ?? kind} '${name}'; let its manifest ask for it under capabilities.${kind}, and grant it under plugins.grants.${plugin}.${kind}`;
     throw new RuntimeError("PERMISSION_DENIED", "NOT_GRANTED", message, { details: { plugin, kind, name } });
   }
 }
