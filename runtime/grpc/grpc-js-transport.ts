@@ -1,223 +1,146 @@
-import type { EventEmitter } from "node:events";
-import {
-  Metadata,
-  type MethodDefinition,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type UntypedHandleCall,
-} from "@grpc/grpc-js";
+import type { Socket } from "node:net";
+import { type MethodDefinition, Server, ServerCredentials, type UntypedHandleCall } from "@grpc/grpc-js";
 import { RuntimeError } from "../../components/error.ts";
 import { type Listener, listen } from "../listen.ts";
-import { CallMeter } from "./call-meter.ts";
-import { CallScope } from "./call-scope.ts";
-import { metadataOf, pairsOf } from "./metadata-pairs.ts";
-import type { BidiStream, GrpcService, Handler, ResponseStream } from "./service.ts";
-import { asRuntimeError, failedStatus } from "./status.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { CallScope } from "./call-scope.ts";
+import { grpcJsMethod, type MethodOptions } from "./grpc-js-method.ts";
 import type { GrpcListener, GrpcTransport, ServeOptions } from "./transport.ts";
 
 /** Most streams that one connection may have open. */
 const maxStreams = 1000;
+/** Most connections of one server; more are closed as they come. */
+const maxConnections = 4096;
+/** How long bidirectional streams may go on once the server drains. */
+const conversationMs = 6_000;
 
 /** gRPC on grpc-js. It cannot take services that it does not know. */
 export const grpcJsTransport: GrpcTransport = { serve };
 
 async function serve(options: ServeOptions): Promise<GrpcListener> {
   if (options.unknown !== undefined) throw new RangeError("grpc-js cannot serve services that it does not know");
+  const { addresses, services, maxMessageBytes, appId, log, metrics } = options;
   const server = new Server({
-    "grpc.max_receive_message_length": options.maxMessageBytes,
-    "grpc.max_send_message_length": options.maxMessageBytes,
+    "grpc.max_receive_message_length": maxMessageBytes,
+    "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": maxStreams,
     "grpc.keepalive_time_ms": 120_000,
     "grpc.keepalive_timeout_ms": 20_000,
   });
-  for (const service of options.services) addService(server, service, options);
+  const draining = new AbortController();
+  const conversations = new Set<CallScope>();
+  const shared = { maxMessageBytes, appId, log, metrics, draining: draining.signal, conversations };
+  for (const service of services) addService(server, service, shared);
+
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const connections = new Connections(metrics, log);
   const listeners: Listener[] = [];
-  const stop = async (): Promise<void> => void (await Promise.all(listeners.map((listener) => listener.stop())));
+  const stop = async (): Promise<void> => {
+    draining.abort(shuttingDown());
+    await Promise.all(listeners.map((listener) => listener.stop()));
+  };
+  const cutOff = (): void => {
+    server.forceShutdown();
+    connections.destroy();
+  };
   try {
-    for (const address of options.addresses) {
-      listeners.push(await listen(address, (socket) => injector.injectConnection(socket)));
+    for (const address of addresses) {
+      listeners.push(
+        await listen(address, (socket) => {
+          if (connections.admit(socket)) injector.injectConnection(socket);
+        }),
+      );
     }
   } catch (error) {
     await stop();
+    cutOff();
     throw error;
   }
-  let shut: Promise<void> | undefined;
-  const shutDown = (): Promise<void> => {
-    shut ??= new Promise((resolve) => server.tryShutdown(() => resolve()));
-    return shut;
-  };
   return {
     addresses: listeners.map(({ address }) => address),
     async drain(deadlineMs) {
       await stop();
-      const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
-      await shutDown();
-      clearTimeout(timer);
+      const endConversations = (): void => {
+        for (const scope of conversations) scope.end(shuttingDown());
+      };
+      const timers = [
+        setTimeout(endConversations, Math.min(conversationMs, deadlineMs)),
+        setTimeout(cutOff, deadlineMs),
+      ];
+      // It sends GOAWAY, but calls back while calls are in flight: Node 24 and later close the sessions with their server,
+      // and grpc-js takes those for gone. What is over is told by the sockets.
+      server.tryShutdown(() => undefined);
+      await connections.untilClosed();
+      for (const timer of timers) clearTimeout(timer);
     },
     async [Symbol.asyncDispose]() {
       await stop();
-      server.forceShutdown();
-      await shutDown();
+      cutOff();
+      await connections.untilClosed();
     },
   };
 }
 
-function addService(server: Server, { definition, handlers }: GrpcService, options: ServeOptions): void {
+const shuttingDown = (): RuntimeError =>
+  new RuntimeError("UNAVAILABLE", "SHUTTING_DOWN", "the runtime is shutting down; call it again when it is back");
+
+function addService(
+  server: Server,
+  { definition, handlers }: ServeOptions["services"][number],
+  options: MethodOptions,
+): void {
+  const methods: Record<string, MethodDefinition<Buffer, Buffer>> = {};
   const implementation: Record<string, UntypedHandleCall> = {};
   for (const [name, method] of Object.entries(definition)) {
-    implementation[name] = adapt(method, handlers[name] ?? unimplemented(method), options);
+    const adapted = grpcJsMethod(method, handlers[name], options);
+    methods[name] = adapted.definition;
+    implementation[name] = adapted.handle;
   }
-  server.addService(definition, implementation);
+  server.addService(methods, implementation);
 }
 
-function unimplemented({ path, requestStream, responseStream }: MethodDefinition<unknown, unknown>): Handler {
-  const refuse = async (): Promise<never> => {
-    throw new RuntimeError("UNIMPLEMENTED", "METHOD_UNIMPLEMENTED", `the method ${path} is not built yet`);
-  };
-  if (requestStream)
-    return responseStream ? { kind: "bidi", handle: refuse } : { kind: "client-stream", handle: refuse };
-  return responseStream ? { kind: "server-stream", handle: refuse } : { kind: "unary", handle: refuse };
-}
+/** The open connections of a server, no more than it may have. */
+class Connections {
+  readonly #open = new Set<Socket>();
+  readonly #gauge;
+  readonly #log: Log;
+  #isFull = false;
+  #closed: PromiseWithResolvers<void> | undefined;
 
-type AnyCall =
-  | ServerUnaryCall<unknown, unknown>
-  | ServerReadableStream<unknown, unknown>
-  | ServerWritableStream<unknown, unknown>
-  | ServerDuplexStream<unknown, unknown>;
+  constructor(metrics: Metrics, log: Log) {
+    this.#gauge = metrics.gauge("outrigger_grpc_connections", "Open connections to the gRPC API.");
+    this.#log = log;
+  }
 
-function adapt(
-  { path }: MethodDefinition<unknown, unknown>,
-  handler: Handler,
-  options: ServeOptions,
-): UntypedHandleCall {
-  const meter = new CallMeter(options.metrics, path);
-  const begin = (call: AnyCall): CallScope => {
-    const scope = new CallScope({
-      deadlineMs: deadlineOf(call),
-      peerAddress: call.getPeer(),
-      metadata: pairsOf(call.metadata),
-      sendMetadata: (pairs) => call.sendMetadata(metadataOf(pairs)),
-      appId: options.appId,
-      log: options.log,
-    });
-    const emitter: EventEmitter = call;
-    emitter.on("cancelled", () => scope.cancel());
-    return scope;
-  };
-  /** Runs the work to its end and tells it: `respond` on success, `fail` otherwise. */
-  const run = async <R>(
-    scope: CallScope,
-    work: () => Promise<R>,
-    respond: (result: R) => void,
-    fail: Fail,
-  ): Promise<void> => {
-    const startedAt = performance.now();
-    try {
-      const result = await scope.race(work());
-      meter.observe("OK", performance.now() - startedAt);
-      respond(result);
-    } catch (error) {
-      const { code, cause } = asRuntimeError(error);
-      meter.observe(code, performance.now() - startedAt);
-      if (code === "INTERNAL" || code === "UNKNOWN")
-        options.log.error({ err: cause ?? error, method: path }, "a call failed");
-      fail(toServiceError(error));
-    } finally {
-      scope[Symbol.dispose]();
+  /** False when there are too many: the connection is closed then. */
+  admit(socket: Socket): boolean {
+    if (this.#open.size >= maxConnections) {
+      if (!this.#isFull) this.#log.warn({ connections: maxConnections }, "the gRPC API refuses further connections");
+      this.#isFull = true;
+      socket.destroy();
+      return false;
     }
-  };
-  switch (handler.kind) {
-    case "unary":
-      return (
-        call: ServerUnaryCall<unknown, unknown>,
-        callback: (error: object | null, response?: unknown) => void,
-      ) => {
-        const scope = begin(call);
-        void run(
-          scope,
-          () => handler.handle(call.request, scope.context),
-          (response) => callback(null, response),
-          callback,
-        );
-      };
-    case "client-stream":
-      return (
-        call: ServerReadableStream<unknown, unknown>,
-        callback: (error: object | null, response?: unknown) => void,
-      ) => {
-        const scope = begin(call);
-        const work = () => handler.handle(requestsOf(call, scope), scope.context);
-        void run(scope, work, (response) => callback(null, response), callback);
-      };
-    case "server-stream":
-      return (call: ServerWritableStream<unknown, unknown>) => {
-        const scope = begin(call);
-        const work = () => handler.handle(call.request, responseStream(call, scope));
-        void run(
-          scope,
-          work,
-          () => call.end(),
-          (error) => call.emit("error", error),
-        );
-      };
-    case "bidi":
-      return (call: ServerDuplexStream<unknown, unknown>) => {
-        const scope = begin(call);
-        const stream: BidiStream<unknown, unknown> = {
-          ...responseStream(call, scope),
-          requests: requestsOf(call, scope),
-        };
-        void run(
-          scope,
-          () => handler.handle(stream),
-          () => call.end(),
-          (error) => call.emit("error", error),
-        );
-      };
+    this.#open.add(socket);
+    this.#gauge.inc();
+    socket.once("close", () => this.#leave(socket));
+    return true;
   }
-}
 
-type Fail = (error: { code: number; details: string; metadata: Metadata }) => void;
+  destroy(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
 
-function toServiceError(error: unknown): Parameters<Fail>[0] {
-  const { code, message, details } = failedStatus(error);
-  const metadata = new Metadata();
-  metadata.set("grpc-status-details-bin", Buffer.from(details));
-  return { code, details: message, metadata };
-}
+  async untilClosed(): Promise<void> {
+    if (this.#open.size === 0) return;
+    this.#closed ??= Promise.withResolvers();
+    await this.#closed.promise;
+  }
 
-function deadlineOf(call: AnyCall): number | undefined {
-  const deadline = Number(call.getDeadline());
-  return Number.isFinite(deadline) ? deadline : undefined;
-}
-
-function responseStream(
-  call: ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
-  scope: CallScope,
-): ResponseStream<unknown> {
-  return {
-    call: scope.context,
-    async write(response) {
-      scope.context.signal.throwIfAborted();
-      if (call.write(response)) return;
-      await scope.race(new Promise<void>((resolve) => call.once("drain", resolve)));
-    },
-  };
-}
-
-async function* requestsOf(
-  call: ServerReadableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
-  scope: CallScope,
-): AsyncGenerator<unknown> {
-  const requests = call.iterator({ destroyOnReturn: false });
-  for (;;) {
-    const next = await scope.race(requests.next());
-    if (next.done === true) return;
-    yield next.value;
+  #leave(socket: Socket): void {
+    this.#open.delete(socket);
+    this.#gauge.dec();
+    this.#isFull = false;
+    if (this.#open.size === 0) this.#closed?.resolve();
   }
 }

@@ -15,8 +15,9 @@ export interface HealthState {
 /** Health of the server (the empty name) and of the named services; not serving until told otherwise. */
 export function openHealth(services: readonly string[]): HealthState {
   const known = new Set(["", ...services]);
+  /** Told of each change; a watcher is here only while it waits. */
+  const waiting = new Set<() => void>();
   let current: ServingStatus = ServingStatus.NOT_SERVING;
-  let changed = Promise.withResolvers<void>();
   return {
     service: defineService(HealthService, {
       async check({ service }) {
@@ -31,9 +32,9 @@ export function openHealth(services: readonly string[]): HealthState {
       },
       async watch({ service }, stream) {
         for (;;) {
-          const change = changed.promise;
-          await stream.write({ status: known.has(service) ? current : ServingStatus.SERVICE_UNKNOWN });
-          await untilChangedOrOver(change, stream);
+          const told = known.has(service) ? current : ServingStatus.SERVICE_UNKNOWN;
+          await stream.write({ status: told });
+          while (told === ServingStatus.SERVICE_UNKNOWN || told === current) await untilChanged(waiting, stream);
         }
       },
     }),
@@ -41,21 +42,28 @@ export function openHealth(services: readonly string[]): HealthState {
       const next = isServing ? ServingStatus.SERVING : ServingStatus.NOT_SERVING;
       if (next === current) return;
       current = next;
-      changed.resolve();
-      changed = Promise.withResolvers();
+      for (const tell of waiting) tell();
     },
   };
 }
 
-/** Rejects when the call is over, so that a watcher ends with it. */
-function untilChangedOrOver(change: Promise<void>, { call: { signal } }: ResponseStream<unknown>): Promise<void> {
+/** Rejects when the call is over or the server drains, so that a watcher ends with them. */
+function untilChanged(waiting: Set<() => void>, { call, draining }: ResponseStream<unknown>): Promise<void> {
   return new Promise((resolve, reject) => {
-    const over = (): void => reject(signal.reason);
-    signal.throwIfAborted();
-    signal.addEventListener("abort", over, { once: true });
-    void change.then(() => {
-      signal.removeEventListener("abort", over);
+    const leave = (): void => {
+      waiting.delete(changed);
+      for (const signal of [call.signal, draining]) signal.removeEventListener("abort", over);
+    };
+    const changed = (): void => {
+      leave();
       resolve();
-    });
+    };
+    const over = (): void => {
+      leave();
+      reject(call.signal.aborted ? call.signal.reason : draining.reason);
+    };
+    waiting.add(changed);
+    for (const signal of [call.signal, draining]) signal.addEventListener("abort", over, { once: true });
+    if (call.signal.aborted || draining.aborted) over();
   });
 }

@@ -9,6 +9,8 @@ export interface ResponseStream<R> {
   readonly call: CallContext;
   /** Resolves when the transport takes more (back-pressure); rejects when the call is over. */
   write(response: R): Promise<void>;
+  /** Aborts when the server begins to drain, with the error that a stream without an end of its own should end with. */
+  readonly draining: AbortSignal;
 }
 
 export interface BidiStream<Q, R> extends ResponseStream<R> {

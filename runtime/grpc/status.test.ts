@@ -23,9 +23,18 @@ describe("the status of a failed call", () => {
   });
 
   it("shortens a message to what fits a trailer, at a whole character", () => {
-    const { message } = failedStatus(new RuntimeError("INTERNAL", "X", "ä€".repeat(2000)));
-    assert.ok(Buffer.byteLength(message) <= 2048);
-    assert.match(message, /^(ä€)+ä?\.\.\.$/);
+    for (const text of ["ä€", "in plain words, ", "😀", "%"]) {
+      const { message } = failedStatus(new RuntimeError("INTERNAL", "X", text.repeat(2000)));
+      assert.ok(encodeURI(message).length <= 2048);
+      assert.ok(encodeURI(message).length > 2000);
+      assert.ok(text.repeat(2000).startsWith(message.slice(0, -3)) && message.endsWith("..."));
+    }
+  });
+
+  it("can be sent whatever the message holds", () => {
+    const { message, details } = failedStatus(new RuntimeError("INTERNAL", "X", "cut \ud83d"));
+    assert.equal(message, "cut \ufffd");
+    assert.equal(Status.decode(details).message, message);
   });
 
   it("names codes by number, and an unknown number UNKNOWN", () => {

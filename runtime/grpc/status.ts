@@ -11,7 +11,7 @@ export interface FailedStatus {
 }
 
 const domain = "outrigger";
-/** Longest message in bytes of UTF-8: it travels in a trailer, which peers limit. */
+/** Longest message as it travels, percent-encoded in a trailer and again in the details: some peers take 8 KiB of trailers. */
 const longestMessageBytes = 2048;
 
 export const statusCodeOf = (code: ErrorCode): number => status[code];
@@ -35,13 +35,19 @@ export function failedStatus(error: unknown): FailedStatus {
   return { code: statusCodeOf(code), message: text, details: encoded };
 }
 
+/** What is not well-formed Unicode could not be encoded at all. */
 function shorten(message: string): string {
-  const bytes = Buffer.from(message);
-  if (bytes.length <= longestMessageBytes) return message;
-  return `${bytes
-    .subarray(0, longestMessageBytes - 6)
-    .toString("utf8")
-    .replace(/\ufffd$/, "")}...`;
+  const text = message.toWellFormed();
+  if (encodeURI(text).length <= longestMessageBytes) return text;
+  const ellipsis = "...";
+  let end = 0;
+  let bytes = ellipsis.length;
+  for (const character of text) {
+    bytes += encodeURI(character).length;
+    if (bytes > longestMessageBytes) break;
+    end += character.length;
+  }
+  return text.slice(0, end) + ellipsis;
 }
 
 /** Any failure as a RuntimeError; one that is not is INTERNAL, with the original as its cause. */

@@ -25,7 +25,10 @@ export interface ServeOptions {
 export interface GrpcListener extends AsyncDisposable {
   /** As bound. */
   readonly addresses: readonly string[];
-  /** Accepts nothing more, lets calls in flight end, and cuts off what is left after `deadlineMs`. */
+  /**
+   * Accepts nothing more, lets calls in flight end, and cuts off what is left after `deadlineMs`. Bidirectional streams have
+   * no end of their own: they are told (`draining`), and end with UNAVAILABLE when they are still open 6 seconds later.
+   */
   drain(deadlineMs: number): Promise<void>;
 }
 

@@ -39,6 +39,7 @@ function openStream(block: PubSubBlock, write: (response: SubscribeTopicEventsRe
   const subscribed = Promise.withResolvers<void>();
   const stream = {
     call: callContext({ signal: gone.signal }),
+    draining: new AbortController().signal,
     requests,
     write: async (response: SubscribeTopicEventsResponse) => {
       await write(response);
