@@ -1,6 +1,7 @@
 /** CloudEvents 1.0 in the structured JSON format (https://github.com/cloudevents/spec, JSON format sections 2 and 3). */
 import { randomUUID } from "node:crypto";
 import { RuntimeError } from "../../components/error.ts";
+import { memberSource } from "./cloud-event-json.ts";
 
 /** An event as it is delivered. */
 export interface TopicEvent {
@@ -35,7 +36,8 @@ const mediaType = (contentType: string): string => (contentType.split(";", 1)[0]
 
 /**
  * Wraps data into an event. Metadata `cloudevent.NAME` sets an attribute, `ttlInSeconds` an expiry. Data that says it is an
- * event already is completed, not wrapped. Throws INVALID_ARGUMENT when it, or JSON data, cannot be parsed.
+ * event already is completed, not wrapped. JSON data is kept to the letter. Throws INVALID_ARGUMENT when it, or an event,
+ * cannot be parsed.
  */
 export function wrapEvent(
   data: Uint8Array,
@@ -43,7 +45,7 @@ export function wrapEvent(
   metadata: Readonly<Record<string, string>>,
   source: EventSource,
 ): Uint8Array {
-  const given = isCloudEvent(contentType) ? parseObject(data) : undefined;
+  const { attributes, json } = isCloudEvent(contentType) ? givenEvent(data) : wrapped(data, contentType);
   const event: Record<string, unknown> = {
     specversion: "1.0",
     id: randomUUID(),
@@ -51,24 +53,56 @@ export function wrapEvent(
     type: defaultType,
     time: new Date().toISOString(),
     ...(source.traceparent === undefined ? {} : { traceparent: source.traceparent }),
-    ...(given ?? dataAttributes(data, contentType)),
+    ...attributes,
     topic: source.topic,
     pubsubname: source.pubsubName,
   };
   for (const [name, value] of Object.entries(metadata)) {
     const attribute = /^cloudevent\.([a-z0-9]{1,20})$/.exec(name)?.[1];
-    if (attribute !== undefined && attribute !== "data" && attribute !== "specversion") event[attribute] = value;
+    if (attribute !== undefined && value !== "" && !fixed.has(attribute)) event[attribute] = value;
   }
-  const ttl = metadata["ttlInSeconds"];
-  if (ttl !== undefined) event["expiration"] = new Date(Date.now() + secondsOf(ttl) * 1000).toISOString();
-  return encode(event);
+  const ttl = metadata.ttlInSeconds;
+  if (ttl !== undefined) event.expiration = new Date(Date.now() + secondsOf(ttl) * 1000).toISOString();
+  const text = JSON.stringify(event);
+  return utf8.encode(json === undefined ? text : `${text.slice(0, -1)},"data":${json}}`);
 }
 
-function dataAttributes(data: Uint8Array, contentType: string): Record<string, unknown> {
+/** What no metadata can set: the event's shape and where it was published. */
+const fixed: ReadonlySet<string> = new Set(["data", "specversion", "topic", "pubsubname"]);
+
+/** An event in the making: its attributes, and the JSON text of its data unless that is among them as base64. */
+interface Draft {
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly json?: string | undefined;
+}
+
+function wrapped(data: Uint8Array, contentType: string): Draft {
   const datacontenttype = contentType === "" ? "application/octet-stream" : contentType;
-  if (isJson(datacontenttype)) return { datacontenttype, data: parseJson(data, "the data, which is said to be JSON,") };
-  if (isText(datacontenttype)) return { datacontenttype, data: Buffer.from(data).toString("utf8") };
-  return { datacontenttype, data_base64: Buffer.from(data).toString("base64") };
+  if (isJson(datacontenttype)) {
+    const { text } = parseJson(data, "the data, which is said to be JSON,");
+    return { attributes: { datacontenttype }, json: text };
+  }
+  const text = isText(datacontenttype) ? textIn(data) : undefined;
+  if (text !== undefined) return { attributes: { datacontenttype }, json: JSON.stringify(text) };
+  return { attributes: { datacontenttype, data_base64: Buffer.from(data).toString("base64") } };
+}
+
+/** The text, or undefined when the bytes are not UTF-8, whatever their type says. */
+function textIn(data: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(data);
+  } catch {
+    return undefined;
+  }
+}
+
+function givenEvent(bytes: Uint8Array): Draft {
+  const { value, text } = parseJson(bytes, "the event, which is said to be a CloudEvent,");
+  if (!isRecord(value) || ![value.id, value.source, value.type].every(isFilled)) {
+    throw new RuntimeError("INVALID_ARGUMENT", "EVENT_MALFORMED", "the CloudEvent lacks id, source or type");
+  }
+  const { data: _, ...attributes } = value;
+  return { attributes, json: memberSource(text, "data") };
 }
 
 /** Reads a delivered message; one that is no event (published raw, or by a stranger) becomes an event with its bytes as data. */
@@ -82,7 +116,8 @@ export function unwrapEvent(
   source: EventSource,
 ): TopicEvent {
   const { topic, pubsubName } = source;
-  const event = isCloudEvent(message.contentType) ? tryParseObject(message.data) : undefined;
+  const text = isCloudEvent(message.contentType) ? Buffer.from(message.data).toString("utf8") : "";
+  const event = tryParseObject(text);
   if (event === undefined) {
     const { id, data, contentType: dataContentType, metadata } = message;
     return {
@@ -110,14 +145,14 @@ export function unwrapEvent(
     ...rest
   } = event;
   const dataContentType = textOf(datacontenttype) || "application/json";
-  const expiresAtMs = Date.parse(textOf(rest["expiration"]));
+  const expiresAtMs = Date.parse(textOf(rest.expiration));
   return {
     id: textOf(id) || message.id,
     source: textOf(from),
     type: textOf(type) || defaultType,
     specVersion: textOf(specversion) || "1.0",
     dataContentType,
-    data: dataOf(data, data_base64, dataContentType),
+    data: dataOf(text, data, data_base64, dataContentType),
     topic,
     pubsubName,
     metadata: Object.fromEntries(Object.entries(rest).map(([name, value]) => [name, textOf(value)])),
@@ -125,15 +160,16 @@ export function unwrapEvent(
   };
 }
 
-function dataOf(data: unknown, base64: unknown, contentType: string): Uint8Array {
+/** JSON data is given as it was written, so that no number loses its digits. */
+function dataOf(event: string, data: unknown, base64: unknown, contentType: string): Uint8Array {
   if (typeof base64 === "string") return new Uint8Array(Buffer.from(base64, "base64"));
-  if (data === undefined) return new Uint8Array();
-  return typeof data === "string" && !isJson(contentType) ? new TextEncoder().encode(data) : encode(data);
+  return utf8.encode(typeof data === "string" && !isJson(contentType) ? data : memberSource(event, "data"));
 }
 
+const utf8 = new TextEncoder();
+const isFilled = (value: unknown): boolean => typeof value === "string" && value !== "";
 const textOf = (value: unknown): string =>
   typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
-const encode = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
 function secondsOf(text: string): number {
   const seconds = Number(text);
@@ -147,9 +183,10 @@ function secondsOf(text: string): number {
   return seconds;
 }
 
-function parseJson(data: Uint8Array, what: string): unknown {
+function parseJson(data: Uint8Array, what: string): { readonly value: unknown; readonly text: string } {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(data));
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(data);
+    return { value: JSON.parse(text), text };
   } catch (cause) {
     throw new RuntimeError(
       "INVALID_ARGUMENT",
@@ -160,16 +197,9 @@ function parseJson(data: Uint8Array, what: string): unknown {
   }
 }
 
-function parseObject(data: Uint8Array): Record<string, unknown> {
-  const value = parseJson(data, "the event, which is said to be a CloudEvent,");
-  if (isRecord(value) && [value["id"], value["source"], value["type"]].every((one) => typeof one === "string"))
-    return value;
-  throw new RuntimeError("INVALID_ARGUMENT", "EVENT_MALFORMED", "the CloudEvent lacks id, source or type");
-}
-
-function tryParseObject(data: Uint8Array): Record<string, unknown> | undefined {
+function tryParseObject(text: string): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(Buffer.from(data).toString("utf8"));
+    const value: unknown = JSON.parse(text);
     return isRecord(value) ? value : undefined;
   } catch {
     return undefined;

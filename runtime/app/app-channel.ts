@@ -1,162 +1,182 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { connectivityState, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import {
-  AppCallbackClient,
-  type TopicSubscription as ListedSubscription,
-  type ListTopicSubscriptionsResponse,
-} from "../../proto/gen/spec/proto/runtime/v1/appcallback.ts";
-import type { TopicEventRequest } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
-import type { TopicEvent } from "../api/cloud-event.ts";
-import { eventMessage, outcomeOf } from "../api/layotto/pubsub-methods.ts";
-import type { EventOutcome, PubSubBlock } from "../api/pubsub.ts";
+import { Client, credentials } from "@grpc/grpc-js";
+import { RuntimeError } from "../../components/error.ts";
+import type { PubSubBlock, TopicSubscription } from "../api/pubsub.ts";
+import type { EventHandler } from "../api/pubsub-delivery.ts";
+import { unlessAborted } from "../api/unless-aborted.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { CallbackProtocol } from "./callback-protocol.ts";
+import { untilDisconnected } from "./connection.ts";
+import { layottoCallbacks } from "./layotto-callbacks.ts";
 
 export interface AppChannelOptions {
   /** `host:port` or `unix:/path` where the application serves the callbacks. */
   readonly address: string;
   readonly pubsub: PubSubBlock;
   readonly maxMessageBytes: number;
+  /** Longest wait for the answer to an event; then it is delivered again. Default a minute. */
+  readonly eventTimeoutMs?: number;
+  /**
+   * How long the subscriptions of an application that is gone are kept, so that it finds its events when it was only
+   * restarted; later they are left to its other instances. Default 10 seconds.
+   */
+  readonly absenceMs?: number;
   readonly log: Log;
 }
 
-const listTimeoutMs = 5_000;
-const eventTimeoutMs = 60_000;
-const firstAskMs = 100;
-const longestAskMs = 5_000;
+const firstWaitMs = 100;
+const longestWaitMs = 5_000;
+/** The longest that a timer takes. */
+const neverMs = 2 ** 31 - 1;
+
+/** A subscription that the application asked for, by the protocol it asked in. */
+interface Wanted {
+  readonly protocol: CallbackProtocol;
+  readonly subscription: TopicSubscription;
+}
 
 /**
  * The channel to the application's gRPC callbacks. It asks which topics the application wants until it answers, asks again
- * each time the application comes back, and delivers their events. Disposing unsubscribes and closes.
+ * each time the application comes back, and delivers their events while it is there. Disposing unsubscribes and closes.
  */
 export class AppChannel implements AsyncDisposable {
   readonly #options: AppChannelOptions;
-  readonly #client: AppCallbackClient;
+  readonly #client: Client;
+  readonly #protocols: readonly CallbackProtocol[];
   readonly #stopping = new AbortController();
   readonly #subscriptions = new Map<string, AsyncDisposable>();
   readonly #running: Promise<void>;
+  /** Resolved while the application is there. */
+  #present = Promise.withResolvers<void>();
+  #closed: Promise<void> | undefined;
 
   constructor(options: AppChannelOptions) {
+    const { address, maxMessageBytes, eventTimeoutMs = 60_000, log } = options;
     this.#options = options;
-    this.#client = new AppCallbackClient(options.address, credentials.createInsecure(), {
-      "grpc.max_receive_message_length": options.maxMessageBytes,
-      "grpc.max_send_message_length": options.maxMessageBytes,
-      "grpc.initial_reconnect_backoff_ms": firstAskMs,
-      "grpc.max_reconnect_backoff_ms": longestAskMs,
+    this.#client = new Client(address, credentials.createInsecure(), {
+      "grpc.max_receive_message_length": maxMessageBytes,
+      "grpc.max_send_message_length": maxMessageBytes,
+      "grpc.initial_reconnect_backoff_ms": firstWaitMs,
+      "grpc.max_reconnect_backoff_ms": longestWaitMs,
+      // An application that has no events for long is not gone.
+      "grpc.client_idle_timeout_ms": neverMs,
     });
+    this.#protocols = [layottoCallbacks({ client: this.#client, maxMessageBytes, eventTimeoutMs, log })];
     this.#running = this.#run();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    await Promise.all([...this.#subscriptions.values()].map((one) => one[Symbol.asyncDispose]()));
-    this.#subscriptions.clear();
+    await this.#unsubscribe(() => true);
     this.#client.close();
   }
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
-    let waitMs = firstAskMs;
+    const { absenceMs = 10_000 } = this.#options;
+    let waitMs = firstWaitMs;
+    let seenAtMs = performance.now();
     while (!signal.aborted) {
-      try {
-        await this.#subscribeAll((await this.#list()).subscriptions);
-        waitMs = firstAskMs;
-        await this.#untilDisconnected(signal);
-      } catch (error) {
-        this.#options.log.debug(
-          { err: error, application: this.#options.address },
-          "the application does not say its subscriptions yet",
+      const wanted = await this.#ask();
+      if (wanted !== undefined) {
+        const cameAtMs = performance.now();
+        await this.#serve(wanted);
+        seenAtMs = performance.now();
+        // One that hangs up at once is not asked more and more often.
+        if (seenAtMs - cameAtMs > longestWaitMs) waitMs = firstWaitMs;
+      } else if (performance.now() - seenAtMs > absenceMs && this.#subscriptions.size > 0) {
+        this.#options.log.warn(
+          { application: this.#options.address },
+          "the application is gone; its events wait for it",
         );
-        await delay(waitMs, undefined, { signal, ref: false }).catch(() => undefined);
-        waitMs = Math.min(2 * waitMs, longestAskMs);
+        await this.#unsubscribe(() => true);
       }
+      await this.#pause(waitMs);
+      waitMs = Math.min(2 * waitMs, longestWaitMs);
     }
   }
 
-  /** Rejects while the application is not there; one without the method wants no topics. */
-  #list(): Promise<ListTopicSubscriptionsResponse> {
-    return new Promise((resolve, reject) => {
-      const deadline = Date.now() + listTimeoutMs;
-      const call = this.#client.listTopicSubscriptions({}, new Metadata(), { deadline }, (error, response) => {
-        this.#stopping.signal.removeEventListener("abort", cancel);
-        if (error === null) resolve(response);
-        else if (error.code === status.UNIMPLEMENTED) resolve({ subscriptions: [] });
-        else reject(error);
-      });
-      const cancel = (): void => call.cancel();
-      this.#stopping.signal.addEventListener("abort", cancel, { once: true });
-    });
+  /** What the application wants, in every protocol that it speaks; undefined while it is not there. */
+  async #ask(): Promise<Map<string, Wanted> | undefined> {
+    const wanted = new Map<string, Wanted>();
+    try {
+      for (const protocol of this.#protocols) {
+        for (const subscription of (await protocol.subscriptions(this.#stopping.signal)) ?? []) {
+          const { pubsub, topic, metadata } = subscription;
+          wanted.set(JSON.stringify([protocol.name, pubsub, topic, metadata]), { protocol, subscription });
+        }
+      }
+      return wanted;
+    } catch (error) {
+      const fields = { err: error, application: this.#options.address };
+      this.#options.log.debug(fields, "the application does not say its subscriptions yet");
+      return undefined;
+    }
   }
 
-  /** Adds what is new and ends what the application no longer lists. */
-  async #subscribeAll(listed: readonly ListedSubscription[]): Promise<void> {
-    const wanted = new Map(listed.map((one) => [JSON.stringify([one.pubsubName, one.topic, one.metadata]), one]));
-    for (const [key, subscription] of this.#subscriptions) {
-      if (wanted.has(key)) continue;
-      this.#subscriptions.delete(key);
-      await subscription[Symbol.asyncDispose]();
+  /** Delivers until the application is gone. */
+  async #serve(wanted: ReadonlyMap<string, Wanted>): Promise<void> {
+    const gone = new AbortController();
+    const disconnected = untilDisconnected(this.#client, this.#stopping.signal).then(() => gone.abort());
+    this.#present.resolve();
+    await this.#unsubscribe((key) => !wanted.has(key));
+    const refused = new Set<string>();
+    for (let waitMs = firstWaitMs; !(await this.#subscribe(wanted, refused)); ) {
+      await delay(waitMs, undefined, { signal: gone.signal }).catch(() => undefined);
+      waitMs = Math.min(2 * waitMs, longestWaitMs);
+      if (gone.signal.aborted) break;
     }
-    for (const [key, { pubsubName: pubsub, topic, metadata }] of wanted) {
-      if (this.#subscriptions.has(key)) continue;
-      const { deadLetterTopic } = metadata;
-      const request = { pubsub, topic, metadata, ...(deadLetterTopic === undefined ? {} : { deadLetterTopic }) };
+    await disconnected;
+    // While it closes, the events that the application has are still answered.
+    if (!this.#stopping.signal.aborted) this.#present = Promise.withResolvers();
+  }
+
+  /** Adds what is missing; false when a part of it failed that may succeed later. */
+  async #subscribe(wanted: ReadonlyMap<string, Wanted>, refused: Set<string>): Promise<boolean> {
+    let isComplete = true;
+    for (const [key, { protocol, subscription }] of wanted) {
+      if (this.#subscriptions.has(key) || refused.has(key)) continue;
+      const { pubsub, topic } = subscription;
       try {
-        this.#subscriptions.set(
-          key,
-          await this.#options.pubsub.subscribe(request, (event, signal) => this.#deliver(event, signal)),
-        );
+        this.#subscriptions.set(key, await this.#options.pubsub.subscribe(subscription, this.#handler(protocol)));
         this.#options.log.info({ pubsub, topic }, "the application is subscribed");
       } catch (error) {
-        this.#options.log.error(
-          { err: error, pubsub, topic },
-          "the application asks for a topic that cannot be subscribed to",
-        );
+        this.#options.log.error({ err: error, pubsub, topic }, "the application cannot be subscribed to a topic");
+        if (isFinal(error)) refused.add(key);
+        else isComplete = false;
       }
     }
+    return isComplete;
   }
 
-  #deliver(event: TopicEvent, signal: AbortSignal): Promise<EventOutcome> {
-    const request: TopicEventRequest = eventMessage(event);
-    return new Promise((resolve, reject) => {
-      const deadline = Date.now() + eventTimeoutMs;
-      const done = (error: ServiceError | null, answer: { status: Parameters<typeof outcomeOf>[0] }): void => {
-        signal.removeEventListener("abort", cancel);
-        if (error === null) resolve(outcomeOf(answer.status));
-        else if (error.code === status.UNIMPLEMENTED) resolve(this.#dropUnimplemented(event));
-        else reject(error);
-      };
-      const call = this.#client.onTopicEvent(request, new Metadata(), { deadline }, done);
-      const cancel = (): void => call.cancel();
-      if (signal.aborted) cancel();
-      else signal.addEventListener("abort", cancel, { once: true });
-    });
+  #handler(protocol: CallbackProtocol): EventHandler {
+    return async (event, signal) => {
+      await unlessAborted(this.#present.promise, signal);
+      return protocol.deliver(event, signal);
+    };
   }
 
-  #dropUnimplemented({ topic }: TopicEvent): EventOutcome {
-    this.#options.log.warn({ topic }, "the application lists topics but does not implement OnTopicEvent");
-    return "drop";
+  async #unsubscribe(isUnwanted: (key: string) => boolean): Promise<void> {
+    const ended = [...this.#subscriptions].filter(([key]) => isUnwanted(key));
+    for (const [key] of ended) this.#subscriptions.delete(key);
+    await Promise.all(ended.map(([, subscription]) => subscription[Symbol.asyncDispose]()));
   }
 
-  /** Resolves once the connection that answered is gone. */
-  #untilDisconnected(signal: AbortSignal): Promise<void> {
-    const channel = this.#client.getChannel();
-    return new Promise((resolve) => {
-      const look = (): void => {
-        const state = channel.getConnectivityState(false);
-        if (signal.aborted || state !== connectivityState.READY) {
-          done();
-          return;
-        }
-        channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, (error) =>
-          error === undefined ? look() : done(),
-        );
-      };
-      const done = (): void => {
-        signal.removeEventListener("abort", done);
-        resolve();
-      };
-      signal.addEventListener("abort", done, { once: true });
-      look();
-    });
+  async #pause(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stopping.signal, ref: false }).catch(() => undefined);
   }
+}
+
+/** Whether asking again would be answered the same. */
+function isFinal(error: unknown): boolean {
+  return (
+    error instanceof RuntimeError &&
+    ["INVALID_ARGUMENT", "FAILED_PRECONDITION", "PERMISSION_DENIED", "UNIMPLEMENTED"].includes(error.code)
+  );
 }

@@ -1,0 +1,64 @@
+import { type Client, Metadata, status } from "@grpc/grpc-js";
+import { AppCallbackService } from "../../proto/gen/spec/proto/runtime/v1/appcallback.ts";
+import type { TopicEvent } from "../api/cloud-event.ts";
+import { eventMessage, outcomeOf } from "../api/layotto/pubsub-methods.ts";
+import type { EventOutcome } from "../api/pubsub-delivery.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { CallbackProtocol } from "./callback-protocol.ts";
+import { unaryCall } from "./unary-call.ts";
+
+export interface LayottoCallbacksOptions {
+  readonly client: Client;
+  readonly maxMessageBytes: number;
+  readonly eventTimeoutMs: number;
+  readonly log: Log;
+}
+
+const listTimeoutMs = 5_000;
+const traceparent = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
+
+/** `spec.proto.runtime.v1.AppCallback`, as the application serves it. */
+export function layottoCallbacks(options: LayottoCallbacksOptions): CallbackProtocol {
+  const { client, eventTimeoutMs: timeoutMs, log } = options;
+  return {
+    name: "layotto",
+    async subscriptions(signal) {
+      try {
+        const call = { metadata: new Metadata(), timeoutMs: listTimeoutMs, signal };
+        const listed = await unaryCall(client, AppCallbackService.listTopicSubscriptions, {}, call);
+        return listed.subscriptions.map(({ pubsubName: pubsub, topic, metadata }) => ({ pubsub, topic, metadata }));
+      } catch (error) {
+        if (isUnimplemented(error)) return undefined;
+        throw error;
+      }
+    },
+    async deliver(event, signal) {
+      const request = eventMessage(event);
+      const bytes = AppCallbackService.onTopicEvent.requestSerialize(request).length;
+      if (bytes > options.maxMessageBytes) return dropped(log, event, `an event of ${bytes} bytes is too large`);
+      try {
+        const call = { metadata: traceOf(event), timeoutMs, signal };
+        return outcomeOf((await unaryCall(client, AppCallbackService.onTopicEvent, request, call)).status);
+      } catch (error) {
+        if (isUnimplemented(error)) return dropped(log, event, "the application does not implement OnTopicEvent");
+        throw error;
+      }
+    },
+  };
+}
+
+const isUnimplemented = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === status.UNIMPLEMENTED;
+
+function dropped(log: Log, { pubsubName: pubsub, topic, id }: TopicEvent, why: string): EventOutcome {
+  log.warn({ pubsub, topic, id, why }, "an event cannot be delivered to the application");
+  return "drop";
+}
+
+/** Lets the application go on with the trace of the publisher. */
+function traceOf({ metadata: attributes }: TopicEvent): Metadata {
+  const metadata = new Metadata();
+  const trace = attributes.traceparent ?? "";
+  if (traceparent.test(trace)) metadata.set("traceparent", trace);
+  return metadata;
+}
