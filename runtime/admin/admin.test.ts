@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { describe, it } from "node:test";
 import type { PluginStatus } from "../plugin/status.ts";
 import { createLog, type LogLevel } from "../telemetry/log.ts";
@@ -152,6 +154,22 @@ describe("the admin API", () => {
     assert.equal((await post("text/plain", '{"level":"debug"}')).status, 415);
     assert.equal((await post("application/json; charset=utf-8", '{"level":"debug"}')).status, 200);
     assert.equal((await post("application/json", " ".repeat(1024 ** 2 + 1))).status, 413);
+  });
+
+  it("closes with connections open on which nothing, half a request or a whole one came", async () => {
+    const admin = await open();
+    const [host, port] = admin.address.split(":");
+    const sent = ["", "GET /metrics HT", `GET /metrics HTTP/1.1\r\nHost: ${admin.address}\r\n\r\n`];
+    const sockets = sent.map((text) => {
+      const socket = connect(Number(port), host);
+      socket.write(text);
+      return socket;
+    });
+    const closed = Promise.all(sockets.map((socket) => once(socket.resume(), "close")));
+    await Promise.all(sockets.map((socket) => once(socket, "connect")));
+    assert.equal((await ask(admin.address, "/metrics")).status, 200);
+    await admin[Symbol.asyncDispose]();
+    await closed;
   });
 
   it("says which paths and methods there are", async () => {

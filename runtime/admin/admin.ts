@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { listen } from "../listen.ts";
 import type { PluginStatus } from "../plugin/status.ts";
 import type { Log, LogLevel } from "../telemetry/log.ts";
@@ -30,6 +31,8 @@ export interface Admin extends AsyncDisposable {
 }
 
 const maxBodyBytes = 1024 ** 2;
+/** How long an answer that is being written may take once the API closes. */
+const lastAnswerMs = 1_000;
 
 /** Opens the admin listener, and the one for probes when it has an address. */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
@@ -55,7 +58,14 @@ async function openListener(
 ): Promise<{ readonly address: string } & AsyncDisposable> {
   let protection: Protection | undefined;
   const server = createServer({ headersTimeout: 5_000, requestTimeout: 10_000, keepAliveTimeout: 5_000 });
+  const answering = new Set<Promise<void>>();
   server.on("request", (request, response) => {
+    const answered = Promise.withResolvers<void>();
+    answering.add(answered.promise);
+    response.once("close", () => {
+      answering.delete(answered.promise);
+      answered.resolve();
+    });
     const refusal = protection === undefined ? undefined : refuse(request, protection);
     if (refusal !== undefined) {
       request.resume();
@@ -68,20 +78,21 @@ async function openListener(
     });
   });
   const listener = await listen(address, (socket) => server.emit("connection", socket));
+  // Sockets come from elsewhere; this is what makes node:http keep account of them and of the time their requests take.
+  server.emit("listening");
   if (isProtected) protection = { address: listener.address, token };
   return {
     address: listener.address,
     [Symbol.asyncDispose]: async () => {
       await listener.stop();
-      closeConnections(server);
+      server.close();
+      server.closeIdleConnections();
+      const late = new AbortController();
+      await Promise.race([Promise.all(answering), delay(lastAnswerMs, undefined, { signal: late.signal })]);
+      late.abort();
+      server.closeAllConnections();
     },
   };
-}
-
-/** Idle connections end now; one that is being answered ends with its answer. */
-function closeConnections(server: Server): void {
-  server.closeIdleConnections();
-  server.keepAliveTimeout = 1;
 }
 
 async function serve(request: IncomingMessage, response: ServerResponse, routes: readonly Route[]): Promise<void> {

@@ -1,5 +1,6 @@
 import type { GrpcReply, HostServices, HttpMessage, PluginProgram } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
+import { fuelPerMillisecond } from "../plugin/sandbox/fuel.ts";
 import type { StreamContext } from "./context.ts";
 import { faultOf, pluginError } from "./fault.ts";
 import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
@@ -19,6 +20,8 @@ export type Reply =
 export const maxCallDepth = 4;
 /** Starting and configuring may take this many times the fuel and the time of a callback: guests build their tables then. */
 const startFactor = 20;
+/** Fuel for all of the start, whatever a callback may use: it holds up everyone. */
+const maxStartFuel = 1_000 * fuelPerMillisecond;
 const maxContextId = 0x7fffffff;
 
 /**
@@ -62,7 +65,10 @@ export class Vm {
   readonly #turns: Turns | undefined;
   readonly #deferred: (() => void)[] = [];
   #callbacks: Callbacks | undefined;
+  /** What the callback that runs, or the next one, may use. */
   #fuelPerCall: number;
+  /** What is left for starting; without end once the guest has started. */
+  #fuelLeft = maxStartFuel;
   #lastContextId = 1;
   #running: Callback | undefined;
   #acting = false;
@@ -73,7 +79,7 @@ export class Vm {
     this.program = program;
     this.services = services;
     this.#died = died;
-    this.#fuelPerCall = program.fuelPerCall * startFactor;
+    this.#fuelPerCall = Math.min(program.fuelPerCall * startFactor, maxStartFuel);
     this.calls = new OutstandingCalls(this);
     this.ticker = new Ticker(this);
     if (program.suspends) this.#turns = new Turns(program.deadlineMs, () => this.#overran());
@@ -100,6 +106,7 @@ export class Vm {
   /** From here on callbacks get the budgets of a running plugin, and ticks come. */
   started(): void {
     this.#fuelPerCall = this.program.fuelPerCall;
+    this.#fuelLeft = Number.POSITIVE_INFINITY;
     this.ticker.start();
   }
 
@@ -270,6 +277,7 @@ export class Vm {
     this.entered = stream;
     this.#running = callback;
     this.counters.calls++;
+    if (this.#fuelLeft < this.#fuelPerCall) this.#fuelPerCall = this.#fuelLeft;
     this.meter.refill(this.#fuelPerCall);
   }
 
@@ -280,7 +288,9 @@ export class Vm {
   }
 
   #leave(left: number): void {
-    this.counters.fuel += this.#fuelPerCall - Math.max(left, 0);
+    const used = this.#fuelPerCall - Math.max(left, 0);
+    this.counters.fuel += used;
+    this.#fuelLeft -= used;
     this.stream = undefined;
     this.entered = undefined;
     this.reply = undefined;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { PluginError } from "../../../runtime/plugin/plugin-error.ts";
 import { drop, type PlaceText, say } from "../../support/proxy-wasm-guest.ts";
 import { type Guest, never, startText, TestStream } from "../../support/proxy-wasm-host.ts";
 
@@ -182,6 +183,32 @@ describe("a guest pays for what its calls cost the host", () => {
       },
     );
     assert.ok(properties > 0 && properties < 60, `${properties} properties`);
+  });
+});
+
+describe("a guest that starts", () => {
+  it("has a second's fuel for all of it, however much a callback may use", async () => {
+    const starting = startText(
+      (text) => {
+        // Costs a guest far more than the host.
+        const refused = drop(`(call $proxy_define_metric (i32.const 0) ${text("")} (i32.const 8))`);
+        return {
+          fields: "(global $count (mut i32) (i32.const 0))",
+          on: {
+            proxy_on_vm_start: `(loop $on ${refused} (global.set $count (i32.add (global.get $count) (i32.const 1)))
+              (br_if $on (i32.lt_u (global.get $count) (i32.const 20000)))) (i32.const 1)`,
+            proxy_on_configure: `(loop $on ${refused} (br $on)) (i32.const 0)`,
+          },
+        };
+      },
+      { fuelPerCall: 1_000_000_000 },
+    );
+    await assert.rejects(starting, ({ fault, message }: PluginError) => {
+      const [, units] = /used up its (\d+) units of fuel in proxy_on_configure/.exec(message) ?? [];
+      assert.equal(fault, "fuel");
+      assert.ok(Number(units) > 400_000_000 && Number(units) < 700_000_000, message);
+      return true;
+    });
   });
 });
 
