@@ -19,6 +19,7 @@ import { createState } from "./api/state.ts";
 import { storeSet } from "./api/stores.ts";
 import { AppChannel } from "./app/app-channel.ts";
 import { type LoadedConfiguration, type LoadOptions, loadConfiguration } from "./config/load.ts";
+import type { Configuration } from "./config/schema.ts";
 import { fileSource } from "./config/source.ts";
 import { Upstreams } from "./egress/upstreams.ts";
 import { GrpcChannels } from "./grpc/client.ts";
@@ -49,7 +50,7 @@ const loadOptions: LoadOptions = { known: catalog, environment: process.env };
 /** Reads and checks a configuration file; throws ConfigurationError. */
 export const load = (file: string): Promise<LoadedConfiguration> => loadConfiguration(file, loadOptions);
 
-/** Runs the sidecar until SIGTERM or SIGINT, drains it and resolves; a second signal ends it at once. */
+/** Runs the sidecar until SIGTERM, SIGINT or SIGHUP, drains it and resolves; a second signal ends it at once. */
 export async function run(file: string | undefined, say: (line: string) => void): Promise<void> {
   const found = file ?? (existsSync(defaultFile) ? defaultFile : undefined);
   const loaded = await loadConfiguration(found, loadOptions);
@@ -61,7 +62,7 @@ export async function run(file: string | undefined, say: (line: string) => void)
     log.info({ signal }, "draining");
     stopping.abort();
   };
-  process.on("SIGTERM", stop).on("SIGINT", stop);
+  process.on("SIGTERM", stop).on("SIGINT", stop).on("SIGHUP", stop);
   await using runtime = await openRuntime(loaded, log);
   say(runtime.banner);
   const reloading = runtime.follow(stopping.signal);
@@ -235,6 +236,18 @@ function bannerOf(grpc: GrpcListener, ingress: Ingress, { address, probesAddress
   return `outrigger ${version} serves: gRPC ${grpc.addresses.join(" and ")}, ingress http://${ingress.address}, admin http://${address}${probes}`;
 }
 
+/** What is opened once, at the start. */
+const fixedParts: Readonly<Record<string, (configuration: Configuration) => unknown>> = {
+  api: ({ api }) => api,
+  admin: ({ admin }) => admin,
+  data: ({ data }) => data,
+  components: ({ components }) => components,
+  "app.id": ({ app }) => app.id,
+  "app.grpc": ({ app }) => app.grpc,
+  "plugins.directory": ({ plugins }) => plugins.directory,
+  "ingress.http": ({ ingress }) => ingress.http,
+};
+
 interface Reloadable {
   readonly upstreams: Upstreams;
   readonly registry: PluginRegistry;
@@ -259,8 +272,9 @@ async function reload(before: LoadedConfiguration, next: LoadedConfiguration, pa
   }
   upstreams.update(wanted.upstreams, wanted.app.http);
   if (old.log.level !== wanted.log.level) log.level = wanted.log.level;
-  const fixed = ["api", "admin", "data", "components"] as const;
-  const restart = fixed.filter((part) => JSON.stringify(old[part]) !== JSON.stringify(wanted[part]));
+  const restart = Object.entries(fixedParts)
+    .filter(([, partOf]) => JSON.stringify(partOf(old)) !== JSON.stringify(partOf(wanted)))
+    .map(([part]) => part);
   if (restart.length > 0)
     log.warn({ parts: restart }, "the changed configuration takes effect in these parts at the next start");
   log.info("the changed configuration is in force");

@@ -75,6 +75,11 @@ export class PubSubBlock implements AsyncDisposable {
     const { stores, appId, log, maxAttempts = 5, drainMs = 5_000 } = this.#options;
     const { store } = stores.find(pubsub);
     requireTopic(topic);
+    const deadLetterTopic = deadLetterTopicOf(subscription);
+    if (deadLetterTopic === topic) {
+      const message = `topic '${topic}' is its own dead-letter topic, so that what is dropped would come again; name another`;
+      throw new RuntimeError("INVALID_ARGUMENT", "DEAD_LETTER_TOPIC_INVALID", message);
+    }
     const ownAttempts = attemptsOf(metadata.maxAttempts);
     const delivery = await TopicDelivery.open(
       {
@@ -82,7 +87,7 @@ export class PubSubBlock implements AsyncDisposable {
         topic,
         appId,
         store,
-        deadLetterTopic: deadLetterTopicOf(subscription),
+        deadLetterTopic,
         maxAttempts: ownAttempts ?? maxAttempts,
         whenExhausted: ownAttempts === undefined ? "return" : "drop",
         drainMs,

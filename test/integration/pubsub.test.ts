@@ -153,6 +153,15 @@ describe("events to the application", () => {
     assert.equal(application.received.filter(({ id, topic }) => id === "retried" && topic === "orders").length, 5);
   });
 
+  it("cannot have their own topic as the dead-letter topic", async () => {
+    await using events = await openBlock();
+    const subscription = { pubsub: "events", topic: "orders", metadata: {}, deadLetterTopic: "orders" };
+    await assert.rejects(
+      events.block.subscribe(subscription, async () => "drop"),
+      { code: "INVALID_ARGUMENT", message: /its own dead-letter topic/ },
+    );
+  });
+
   it("reach an application that comes later, and one that comes back", async () => {
     await using events = await openBlock();
     let port = 0;
