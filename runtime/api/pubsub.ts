@@ -76,10 +76,6 @@ export class PubSubBlock implements AsyncDisposable {
     const { store } = stores.find(pubsub);
     requireTopic(topic);
     const deadLetterTopic = deadLetterTopicOf(subscription);
-    if (deadLetterTopic === topic) {
-      const message = `topic '${topic}' is its own dead-letter topic, so that what is dropped would come again; name another`;
-      throw new RuntimeError("INVALID_ARGUMENT", "DEAD_LETTER_TOPIC_INVALID", message);
-    }
     const ownAttempts = attemptsOf(metadata.maxAttempts);
     const delivery = await TopicDelivery.open(
       {

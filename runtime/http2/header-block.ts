@@ -1,0 +1,30 @@
+/**
+ * A header or trailer section: name, value, name, value, … with names in lower case and pseudo-header fields first. It is
+ * never changed: the decoder hands out one block for all sections with the same bytes, and a connection keeps its
+ * encoding. Values hold octets as Latin-1, one character each.
+ */
+export class HeaderBlock {
+  readonly flat: readonly string[];
+  /** What a reader of the fields wants to keep with them, so that it reads equal sections once: it owns the slot by convention. */
+  note: unknown = undefined;
+  /** The encoding by the encoder `encodedBy`, good while that encoder's table is in the state `encodedAt`; kept by the encoder. */
+  encoded: Buffer | undefined = undefined;
+  encodedBy: object | undefined = undefined;
+  encodedAt = -1;
+
+  constructor(flat: readonly string[]) {
+    this.flat = flat;
+  }
+
+  /** From alternating names and values. */
+  static of(...flat: readonly string[]): HeaderBlock {
+    return new HeaderBlock(flat);
+  }
+
+  /** The first value of the name, given in lower case. */
+  get(name: string): string | undefined {
+    const { flat } = this;
+    for (let at = 0; at < flat.length; at += 2) if (flat[at] === name) return flat[at + 1];
+    return undefined;
+  }
+}
