@@ -6,21 +6,22 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fromBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
-import { credentials, Metadata, Server, ServerCredentials, type ServiceError, status } from "@grpc/grpc-js";
+import { Metadata, Server, ServerCredentials, type ServiceError, status } from "@grpc/grpc-js";
 import { ErrorInfo, Status } from "../../proto/gen/google/rpc/status.ts";
-import { HealthCheckResponse_ServingStatus, HealthClient } from "../../proto/gen/grpc/health/v1/health.ts";
+import { HealthCheckResponse_ServingStatus, HealthService } from "../../proto/gen/grpc/health/v1/health.ts";
 import {
-  ServerReflectionClient,
   type ServerReflectionResponse,
+  ServerReflectionService,
 } from "../../proto/gen/grpc/reflection/v1/reflection.ts";
-import { ServerReflectionClient as AlphaClient } from "../../proto/gen/grpc/reflection/v1alpha/reflection.ts";
-import { RuntimeClient } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
+import { ServerReflectionService as AlphaService } from "../../proto/gen/grpc/reflection/v1alpha/reflection.ts";
+import { RuntimeService } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { createRuntimeService } from "../../runtime/api/layotto/runtime-service.ts";
 import { grpcJsTransport } from "../../runtime/grpc/grpc-js-transport.ts";
 import { openHealth } from "../../runtime/grpc/health.ts";
 import { reflectionServices } from "../../runtime/grpc/reflection.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { openApiParts, silentLog } from "../support/api.ts";
+import { serviceClient } from "../support/service-client.ts";
 import { temporaryDirectory } from "../support/sidecar.ts";
 
 const names = ["spec.proto.runtime.v1.Runtime", "grpc.health.v1.Health"];
@@ -35,9 +36,8 @@ async function serve(upstreams: Record<string, object> = {}, addresses = ["127.0
   const listener = open.use(
     await grpcJsTransport.serve({ addresses, services, maxMessageBytes, appId: "app", log: silentLog, metrics }),
   );
-  const insecure = credentials.createInsecure();
   const [address = ""] = listener.addresses;
-  const runtime = new RuntimeClient(address, insecure, { "grpc.max_receive_message_length": 2 ** 24 });
+  const runtime = serviceClient(RuntimeService, address, { "grpc.max_receive_message_length": 2 ** 24 });
   open.defer(() => runtime.close());
   return { address, health, listener, metrics, runtime, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
@@ -181,7 +181,7 @@ describe("the gRPC transport", () => {
     );
     await arrived.promise;
     const drained = served.listener.drain(10_000);
-    const late = new RuntimeClient(served.address, credentials.createInsecure());
+    const late = serviceClient(RuntimeService, served.address);
     const refused = await failed<unknown>((done) =>
       late.sayHello({ serviceName: "", name: "", data: undefined }, done),
     );
@@ -196,7 +196,7 @@ describe("the gRPC transport", () => {
 describe("health and reflection", () => {
   it("tells health, and its changes to watchers", async () => {
     await using served = await serve();
-    const client = new HealthClient(served.address, credentials.createInsecure());
+    const client = serviceClient(HealthService, served.address);
     const check = (service: string) => (done: Callback<{ status: number }>) => client.check({ service }, done);
     assert.equal((await answered(check(""))).status, HealthCheckResponse_ServingStatus.NOT_SERVING);
     const watch = client.watch({ service: "spec.proto.runtime.v1.Runtime" });
@@ -217,8 +217,8 @@ describe("health and reflection", () => {
 
   it("lists the services and gives their files, in v1 and v1alpha", async () => {
     await using served = await serve();
-    for (const Client of [ServerReflectionClient, AlphaClient]) {
-      const client = new Client(served.address, credentials.createInsecure());
+    for (const definition of [ServerReflectionService, AlphaService]) {
+      const client = serviceClient(definition, served.address);
       const stream = client.serverReflectionInfo();
       const ask = (
         messageRequest: Parameters<typeof stream.write>[0]["messageRequest"],

@@ -6,18 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
-import {
-  type CallOptions,
-  type ChannelCredentials,
-  Client,
-  type ClientOptions,
-  type ClientUnaryCall,
-  type handleUnaryCall,
-  makeGenericClientConstructor,
-  type Metadata,
-  type ServiceError,
-  type UntypedServiceImplementation,
-} from "@grpc/grpc-js";
+import type { handleUnaryCall, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { Empty } from "../../../../google/protobuf/empty.ts";
 import { TopicEventRequest, TopicEventResponse } from "./runtime.ts";
 
@@ -291,50 +280,6 @@ export interface AppCallbackServer extends UntypedServiceImplementation {
   /** Delivers one event. */
   onTopicEvent: handleUnaryCall<TopicEventRequest, TopicEventResponse>;
 }
-
-export interface AppCallbackClient extends Client {
-  /** Asks which topics the application wants; asked again until it answers. */
-  listTopicSubscriptions(
-    request: Empty,
-    callback: (error: ServiceError | null, response: ListTopicSubscriptionsResponse) => void,
-  ): ClientUnaryCall;
-  listTopicSubscriptions(
-    request: Empty,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: ListTopicSubscriptionsResponse) => void,
-  ): ClientUnaryCall;
-  listTopicSubscriptions(
-    request: Empty,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: ListTopicSubscriptionsResponse) => void,
-  ): ClientUnaryCall;
-  /** Delivers one event. */
-  onTopicEvent(
-    request: TopicEventRequest,
-    callback: (error: ServiceError | null, response: TopicEventResponse) => void,
-  ): ClientUnaryCall;
-  onTopicEvent(
-    request: TopicEventRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: TopicEventResponse) => void,
-  ): ClientUnaryCall;
-  onTopicEvent(
-    request: TopicEventRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: TopicEventResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const AppCallbackClient = makeGenericClientConstructor(
-  AppCallbackService,
-  "spec.proto.runtime.v1.AppCallback",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): AppCallbackClient;
-  service: typeof AppCallbackService;
-  serviceName: string;
-};
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
