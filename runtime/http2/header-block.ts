@@ -1,3 +1,5 @@
+import type { SectionFacts } from "./message-rules.ts";
+
 /**
  * A header or trailer section: name, value, name, value, … with names in lower case and pseudo-header fields first. It is
  * never changed: the decoder hands out one block for all sections with the same bytes, and a connection keeps its
@@ -7,6 +9,8 @@ export class HeaderBlock {
   readonly flat: readonly string[];
   /** What a reader of the fields wants to keep with them, so that it reads equal sections once: it owns the slot by convention. */
   note: unknown = undefined;
+  /** What the connection found out about the section; kept by the connection. */
+  facts: (SectionFacts & { readonly kind: string }) | undefined = undefined;
   /** The encoding by the encoder `encodedBy`, good while that encoder's table is in the state `encodedAt`; kept by the encoder. */
   encoded: Buffer | undefined = undefined;
   encodedBy: object | undefined = undefined;

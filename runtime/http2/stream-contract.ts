@@ -84,6 +84,8 @@ export interface Http2ServerOptions {
   readonly onStream: (stream: Http2Stream, headers: HeaderBlock, endStream: boolean) => StreamReceiver;
   /** Called once, when the socket is closed; `fault` is undefined after an orderly end. */
   readonly onClose?: (connection: Http2Connection, fault: Error | undefined) => void;
+  /** A receiver or `onStream` threw; its stream was reset with INTERNAL_ERROR. */
+  readonly onReceiverError?: (error: unknown) => void;
   readonly limits?: Partial<Http2Limits>;
   /** Bytes of the preface or more that were read from the socket already. */
   readonly received?: Buffer;
@@ -93,6 +95,7 @@ export interface Http2ClientOptions {
   readonly onClose?: (connection: Http2ClientConnection, fault: Error | undefined) => void;
   /** The peer's settings came, or its limit of streams allows more: `canRequest` may have become true. */
   readonly onAvailable?: (connection: Http2ClientConnection) => void;
+  readonly onReceiverError?: (error: unknown) => void;
   readonly limits?: Partial<Http2Limits>;
 }
 

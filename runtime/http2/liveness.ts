@@ -1,0 +1,107 @@
+/** Whether the peer is still there and still needed. */
+export interface LivenessOptions {
+  readonly keepAliveMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly idleMs: number;
+  readonly settingsTimeoutMs: number;
+}
+
+export interface LivenessEvents {
+  ping(): void;
+  /** Nothing came for too long; the text says what was awaited. */
+  dead(message: string): void;
+  /** No stream for too long. */
+  idle(): void;
+}
+
+/** One timer of a connection for its settings, keep-alive and idleness; it looks at stamps rather than being set anew. */
+export class Liveness implements Disposable {
+  readonly #options: LivenessOptions;
+  readonly #events: LivenessEvents;
+  #timer: NodeJS.Timeout | undefined;
+  #receivedAtMs = performance.now();
+  #idleSinceMs: number | undefined = this.#receivedAtMs;
+  #pingedAtMs: number | undefined;
+  #settingsDueAtMs: number | undefined;
+
+  constructor(options: LivenessOptions, events: LivenessEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#settingsDueAtMs = this.#receivedAtMs + options.settingsTimeoutMs;
+    this.#arm(this.#receivedAtMs);
+  }
+
+  received(): void {
+    this.#receivedAtMs = performance.now();
+    this.#pingedAtMs = undefined;
+  }
+
+  /** The peer has acknowledged the settings. */
+  settled(): void {
+    this.#settingsDueAtMs = undefined;
+  }
+
+  busy(): void {
+    this.#idleSinceMs = undefined;
+  }
+
+  /** The last stream has ended. */
+  rest(): void {
+    if (this.#options.idleMs > 0) this.#idleSinceMs = performance.now();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+
+  #arm(now: number): void {
+    const next = Math.min(
+      this.#settingsDueAtMs ?? Number.POSITIVE_INFINITY,
+      this.#idleDueAtMs,
+      this.#pingedAtMs === undefined ? this.#pingDueAtMs : this.#pingedAtMs + this.#options.keepAliveTimeoutMs,
+    );
+    const longest = this.#longestMs;
+    const delay = next === Number.POSITIVE_INFINITY ? longest : Math.min(next - now, longest);
+    if (delay !== Number.POSITIVE_INFINITY) {
+      this.#timer = setTimeout(() => this.#look(), Math.max(1, Math.ceil(delay))).unref();
+    }
+  }
+
+  /** A state that begins later than now must be looked for within this time. */
+  get #longestMs(): number {
+    const { idleMs } = this.#options;
+    return idleMs > 0 ? idleMs : Number.POSITIVE_INFINITY;
+  }
+
+  get #pingDueAtMs(): number {
+    const { keepAliveMs } = this.#options;
+    return keepAliveMs > 0 ? this.#receivedAtMs + keepAliveMs : Number.POSITIVE_INFINITY;
+  }
+
+  get #idleDueAtMs(): number {
+    const { idleMs } = this.#options;
+    return idleMs > 0 && this.#idleSinceMs !== undefined ? this.#idleSinceMs + idleMs : Number.POSITIVE_INFINITY;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    const { keepAliveTimeoutMs } = this.#options;
+    if (this.#settingsDueAtMs !== undefined && now >= this.#settingsDueAtMs) {
+      this.#events.dead("the settings were not acknowledged in time");
+      return;
+    }
+    if (this.#pingedAtMs !== undefined && now >= this.#pingedAtMs + keepAliveTimeoutMs) {
+      this.#events.dead("the peer does not answer PING");
+      return;
+    }
+    if (now >= this.#idleDueAtMs) {
+      this.#events.idle();
+      return;
+    }
+    if (this.#pingedAtMs === undefined && now >= this.#pingDueAtMs) {
+      this.#pingedAtMs = now;
+      this.#events.ping();
+    }
+    this.#arm(now);
+  }
+}

@@ -1,0 +1,76 @@
+/** What makes a field section malformed (RFC 9113, sections 8.2 and 8.3): the stream is reset with PROTOCOL_ERROR then. */
+import type { HeaderBlock } from "./header-block.ts";
+
+/** What a check of a section found; kept with the block, since equal sections come again and again. */
+export interface SectionFacts {
+  /** What is wrong, as a sentence; undefined when nothing is. */
+  readonly fault: string | undefined;
+  /** The value of content-length; -1 without it. */
+  readonly contentLength: number;
+  /** Of a response; 0 for others. */
+  readonly status: number;
+}
+
+type SectionKind = "request" | "response" | "trailers";
+
+const requestPseudo = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
+const connectionSpecific = new Set(["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"]);
+const nameOctets = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** No NUL, CR or LF anywhere, and no blank at either end (section 8.2.1). */
+const badValue = /[\0\r\n]|^[ \t]|[ \t]$/;
+
+export function sectionFacts(block: HeaderBlock, kind: SectionKind): SectionFacts {
+  const known = block.facts;
+  if (known?.kind === kind) return known;
+  const facts = { kind, ...inspect(block.flat, kind) };
+  block.facts = facts;
+  return facts;
+}
+
+function inspect(flat: readonly string[], kind: SectionKind): SectionFacts {
+  let contentLength = -1;
+  let status = 0;
+  let hasRegular = false;
+  const seen: string[] = [];
+  const wrong = (fault: string): SectionFacts => ({ fault, contentLength, status });
+  for (let at = 0; at < flat.length; at += 2) {
+    const name = flat[at] ?? "";
+    const value = flat[at + 1] ?? "";
+    if (badValue.test(value)) return wrong(`the value of '${name}' holds an octet that is not allowed`);
+    if (name.charCodeAt(0) === 0x3a) {
+      if (hasRegular) return wrong(`'${name}' comes after regular fields`);
+      if (seen.includes(name)) return wrong(`'${name}' comes twice`);
+      const isKnown = kind === "request" ? requestPseudo.has(name) : kind === "response" && name === ":status";
+      if (!isKnown) return wrong(`'${name.slice(0, 64)}' is no pseudo-header field of a ${kind}`);
+      seen.push(name);
+      if (name === ":path" && value === "") return wrong("':path' is empty");
+      if (name === ":status") {
+        if (!/^[1-9]\d\d$/.test(value)) return wrong("':status' is not a status code");
+        status = Number(value);
+      }
+      continue;
+    }
+    hasRegular = true;
+    if (!nameOctets.test(name)) return wrong(`'${name.slice(0, 64)}' is not a field name in lower case`);
+    if (connectionSpecific.has(name)) return wrong(`'${name}' belongs to HTTP/1.1`);
+    if (name === "te" && value !== "trailers") return wrong("'te' may only be 'trailers'");
+    if (name === "content-length") {
+      if (!/^\d{1,15}$/.test(value) || (contentLength >= 0 && contentLength !== Number(value))) {
+        return wrong("'content-length' is not one number");
+      }
+      contentLength = Number(value);
+    }
+  }
+  return { fault: missing(kind, seen, flat), contentLength, status };
+}
+
+function missing(kind: SectionKind, seen: readonly string[], flat: readonly string[]): string | undefined {
+  if (kind === "response") return seen.length === 1 ? undefined : "':status' is missing";
+  if (kind === "trailers") return undefined;
+  if (flat[seen.indexOf(":method") * 2 + 1] === "CONNECT" && !seen.includes(":protocol")) {
+    const isPlain = seen.length === 2 && seen.includes(":authority");
+    return isPlain ? undefined : "CONNECT takes ':method' and ':authority' alone";
+  }
+  const absent = [":method", ":scheme", ":path"].find((name) => !seen.includes(name));
+  return absent === undefined ? undefined : `'${absent}' is missing`;
+}

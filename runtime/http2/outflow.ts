@@ -1,0 +1,259 @@
+import { ConnectionError, errorCode } from "./error-code.ts";
+import { frameFlag, frameType, initialWindow, largestWindow, smallestMaxFrameBytes } from "./frame.ts";
+import type { FrameWriter } from "./frame-writer.ts";
+import type { HeaderBlock } from "./header-block.ts";
+import { HpackEncoder } from "./hpack/encoder.ts";
+import type { Stream } from "./stream.ts";
+
+/** What waits behind a closed window: octets, or a field section behind them. */
+export interface Queued {
+  readonly block: HeaderBlock | undefined;
+  readonly bytes: Uint8Array;
+  start: number;
+  readonly end: number;
+  readonly endStream: boolean;
+}
+
+/** What becomes of frames that are done. */
+export interface OutflowEvents {
+  /** END_STREAM has been framed. */
+  ended(stream: Stream): void;
+  /** What the stream queued has been framed. */
+  drained(stream: Stream): void;
+  /** More waits than may. */
+  overflowed(): void;
+}
+
+const messagePrefixBytes = 5;
+/** Larger frames save nothing and make others wait. */
+const largestFrameBytes = 32 * 1024;
+const noBytes = new Uint8Array(0);
+
+/**
+ * The sending half of a connection: frames what streams send as far as the peer's windows (RFC 9113, section 5.2) and the
+ * socket allow, and queues the rest by stream; streams that wait take turns, a frame each.
+ */
+export class Outflow {
+  readonly writer: FrameWriter;
+  readonly #encoder = new HpackEncoder();
+  readonly #events: OutflowEvents;
+  readonly #maxQueuedBytes: number;
+  /** Streams that could send if the connection's window or the socket let them. */
+  readonly #ready = new Set<Stream>();
+  #window = initialWindow;
+  #streamWindow = initialWindow;
+  #maxFrameBytes = smallestMaxFrameBytes;
+  #queuedBytes = 0;
+  #isHeld = false;
+  #isPumping = false;
+
+  constructor(writer: FrameWriter, maxQueuedBytes: number, events: OutflowEvents) {
+    this.writer = writer;
+    this.#maxQueuedBytes = maxQueuedBytes;
+    this.#events = events;
+  }
+
+  /** The window that a new stream begins with. */
+  get streamWindow(): number {
+    return this.#streamWindow;
+  }
+
+  set maxFrameBytes(bytes: number) {
+    this.#maxFrameBytes = Math.min(bytes, largestFrameBytes);
+  }
+
+  set maxTableBytes(bytes: number) {
+    this.#encoder.setMaxTableBytes(bytes);
+  }
+
+  sendHeaders(stream: Stream, block: HeaderBlock, endStream: boolean): void {
+    if (stream.queue !== undefined) {
+      stream.queue.push({ block, bytes: noBytes, start: 0, end: 0, endStream });
+      return;
+    }
+    this.#writeHeaders(stream, block, endStream);
+  }
+
+  sendData(stream: Stream, bytes: Uint8Array, start: number, end: number, endStream: boolean): boolean {
+    const length = end - start;
+    if (!this.#fits(stream, length)) return this.#enqueue(stream, bytes, start, end, endStream);
+    this.writer.frame(length, frameType.DATA, endStream ? frameFlag.END_STREAM : 0, stream.id);
+    this.writer.copy(bytes, start, end);
+    this.#spend(stream, length, endStream);
+    return true;
+  }
+
+  sendMessage(stream: Stream, flag: number, message: Uint8Array, endStream: boolean): boolean {
+    const length = messagePrefixBytes + message.length;
+    if (!this.#fits(stream, length)) {
+      const prefix = Buffer.from([flag, 0, 0, 0, 0]);
+      prefix.writeUInt32BE(message.length, 1);
+      this.#enqueue(stream, prefix, 0, messagePrefixBytes, false);
+      return this.#enqueue(stream, message, 0, message.length, endStream);
+    }
+    const { writer } = this;
+    writer.frame(length, frameType.DATA, endStream ? frameFlag.END_STREAM : 0, stream.id);
+    writer.octet(flag);
+    writer.uint32(message.length);
+    writer.copy(message, 0, message.length);
+    this.#spend(stream, length, endStream);
+    return true;
+  }
+
+  /** WINDOW_UPDATE for the connection. Throws ConnectionError when the window overflows (section 6.9.1). */
+  widen(increment: number): void {
+    this.#window += increment;
+    if (this.#window > largestWindow) {
+      throw new ConnectionError(errorCode.FLOW_CONTROL_ERROR, "the window of the connection is above 2^31-1");
+    }
+    this.pumpAll();
+  }
+
+  /** WINDOW_UPDATE for a stream; false when its window overflows. */
+  widenStream(stream: Stream, increment: number): boolean {
+    stream.sendWindow += increment;
+    if (stream.sendWindow > largestWindow) return false;
+    if (stream.queue !== undefined && stream.sendWindow > 0) {
+      this.#ready.add(stream);
+      this.pumpAll();
+    }
+    return true;
+  }
+
+  /** SETTINGS_INITIAL_WINDOW_SIZE changes the windows of all open streams (section 6.9.2). */
+  resizeStreams(bytes: number, streams: Iterable<Stream>): void {
+    const change = bytes - this.#streamWindow;
+    this.#streamWindow = bytes;
+    for (const stream of streams) {
+      if (this.widenStream(stream, change)) continue;
+      throw new ConnectionError(errorCode.FLOW_CONTROL_ERROR, "SETTINGS make a stream's window larger than 2^31-1");
+    }
+  }
+
+  /** Lets waiting streams take turns until a window or the socket is full. */
+  pumpAll(): void {
+    // A receiver that sends more from within `drained` is served by the loop that told it.
+    if (this.#isPumping || this.#ready.size === 0) return;
+    this.#isPumping = true;
+    let isMoving = true;
+    while (isMoving && !this.#isCongested()) {
+      isMoving = false;
+      for (const stream of this.#ready) if (this.#pump(stream)) isMoving = true;
+    }
+    this.#isPumping = false;
+  }
+
+  /** The socket takes more. */
+  socketDrained(): void {
+    this.#isHeld = false;
+    this.pumpAll();
+  }
+
+  /** The stream is over: what waits of it is dropped. */
+  forget(stream: Stream): void {
+    if (stream.queue === undefined) return;
+    for (const { start, end } of stream.queue) this.#queuedBytes -= end - start;
+    stream.queue = undefined;
+    this.#ready.delete(stream);
+  }
+
+  #fits(stream: Stream, length: number): boolean {
+    if (stream.queue !== undefined) return false;
+    if (length === 0) return true;
+    return (
+      length <= this.#window && length <= stream.sendWindow && length <= this.#maxFrameBytes && !this.#isCongested()
+    );
+  }
+
+  #isCongested(): boolean {
+    this.#isHeld ||= this.writer.isCongested;
+    return this.#isHeld;
+  }
+
+  #spend(stream: Stream, length: number, endStream: boolean): void {
+    this.#window -= length;
+    stream.sendWindow -= length;
+    if (endStream) this.#events.ended(stream);
+  }
+
+  #enqueue(stream: Stream, bytes: Uint8Array, start: number, end: number, endStream: boolean): boolean {
+    stream.queue ??= [];
+    stream.queue.push({ block: undefined, bytes, start, end, endStream });
+    this.#queuedBytes += end - start;
+    this.#ready.add(stream);
+    this.pumpAll();
+    if (this.#queuedBytes > this.#maxQueuedBytes) {
+      this.#events.overflowed();
+      return false;
+    }
+    if (stream.queue === undefined) return true;
+    stream.wantsDrained = true;
+    return false;
+  }
+
+  /** Frames one piece of the stream's queue; false when its window is closed, and the stream is no longer ready. */
+  #pump(stream: Stream): boolean {
+    const { queue } = stream;
+    const first = queue?.[0];
+    if (queue === undefined || first === undefined) {
+      this.#ready.delete(stream);
+      return false;
+    }
+    if (first.block !== undefined) {
+      queue.shift();
+      this.#emptied(stream, queue);
+      this.#writeHeaders(stream, first.block, first.endStream);
+      return true;
+    }
+    const left = first.end - first.start;
+    const length = Math.min(left, this.#window, stream.sendWindow, this.#maxFrameBytes);
+    if (length <= 0 && left > 0) {
+      if (stream.sendWindow <= 0) this.#ready.delete(stream);
+      return false;
+    }
+    const isLast = length === left;
+    const endStream = isLast && first.endStream;
+    this.writer.frame(length, frameType.DATA, endStream ? frameFlag.END_STREAM : 0, stream.id);
+    this.writer.copy(first.bytes, first.start, first.start + length);
+    first.start += length;
+    this.#queuedBytes -= length;
+    if (isLast) {
+      queue.shift();
+      this.#emptied(stream, queue);
+    }
+    this.#spend(stream, length, endStream);
+    if (stream.queue === undefined && stream.wantsDrained && stream.isOpen) {
+      stream.wantsDrained = false;
+      this.#events.drained(stream);
+    }
+    return true;
+  }
+
+  #emptied(stream: Stream, queue: readonly Queued[]): void {
+    if (queue.length > 0) return;
+    stream.queue = undefined;
+    this.#ready.delete(stream);
+  }
+
+  #writeHeaders(stream: Stream, block: HeaderBlock, endStream: boolean): void {
+    const { writer } = this;
+    const bytes = this.#encoder.encode(block);
+    const flags = endStream ? frameFlag.END_STREAM : 0;
+    if (bytes.length <= this.#maxFrameBytes) {
+      writer.frame(bytes.length, frameType.HEADERS, flags | frameFlag.END_HEADERS, stream.id);
+      writer.copy(bytes, 0, bytes.length);
+    } else this.#writeContinued(stream, bytes, flags);
+    if (endStream) this.#events.ended(stream);
+  }
+
+  #writeContinued(stream: Stream, bytes: Buffer, flags: number): void {
+    const size = this.#maxFrameBytes;
+    for (let at = 0; at < bytes.length; at += size) {
+      const end = Math.min(at + size, bytes.length);
+      const isLast = end === bytes.length ? frameFlag.END_HEADERS : 0;
+      if (at === 0) this.writer.frame(end, frameType.HEADERS, flags, stream.id);
+      else this.writer.frame(end - at, frameType.CONTINUATION, isLast, stream.id);
+      this.writer.copy(bytes, at, end);
+    }
+  }
+}
