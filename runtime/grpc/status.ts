@@ -1,6 +1,6 @@
-import { status } from "@grpc/grpc-js";
 import { type ErrorCode, RuntimeError } from "../../components/error.ts";
 import { ErrorInfo, Status } from "../../proto/gen/google/rpc/status.ts";
+import { statusCode, statusNames } from "./status-code.ts";
 
 /** A failed call as gRPC tells it. */
 export interface FailedStatus {
@@ -14,13 +14,10 @@ const domain = "outrigger";
 /** Longest message as it travels, percent-encoded in a trailer and again in the details: some peers take 8 KiB of trailers. */
 const longestMessageBytes = 2048;
 
-export const statusCodeOf = (code: ErrorCode): number => status[code];
+export const statusCodeOf = (code: ErrorCode): number => statusCode[code];
 
 /** The name of a status code; UNKNOWN for a number that has none. */
-export function errorCodeOf(code: number): ErrorCode | "OK" {
-  const name = status[code];
-  return name === undefined ? "UNKNOWN" : (name as ErrorCode | "OK");
-}
+export const errorCodeOf = (code: number): ErrorCode | "OK" => statusNames[code] ?? "UNKNOWN";
 
 /** What the caller is told: a RuntimeError as it is, anything else without what it may give away. */
 export function failedStatus(error: unknown): FailedStatus {
