@@ -1,0 +1,98 @@
+/** Processes on a core of their own, and what the operating system says that they used. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+
+/** What is measured has the first core; whatever drives it or answers it has the second. */
+export const cores = { measured: 0, driver: 1 } as const;
+
+export interface PinnedOptions {
+  readonly core: number;
+  readonly command: string;
+  readonly parameters: readonly string[];
+  /** A line of standard output or standard error that says that the process serves; without it, it is ready at once. */
+  readonly ready?: RegExp;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly directory?: string;
+}
+
+/** A process while it runs. Disposing ends it. */
+export interface PinnedProcess extends AsyncDisposable {
+  readonly pid: number;
+  /** What matched `ready`; `[1]` is its first group. */
+  readonly announced: RegExpExecArray;
+  /** Milliseconds from its start until it announced itself. */
+  readonly readyMs: number;
+  /** User and system time of all its threads so far. */
+  cpuSeconds(): number;
+  /** Resident memory in bytes. */
+  residentBytes(): number;
+  hasEnded(): boolean;
+  /** Sends the signal and resolves once it has ended. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+}
+
+const nothing = /^/;
+const mostKept = 16_384;
+
+/** Starts a process and resolves once it is ready; rejects with what it wrote when it ends before that. */
+export async function startPinned(options: PinnedOptions): Promise<PinnedProcess> {
+  const startedAt = performance.now();
+  const child = spawn("taskset", ["-c", String(options.core), options.command, ...options.parameters], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...options.environment },
+    ...(options.directory === undefined ? {} : { cwd: options.directory }),
+  });
+  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const announced = options.ready === undefined ? nothing.exec("") : await announcement(child, options.ready, options);
+  const { pid } = child;
+  if (pid === undefined || announced === null) throw new Error(`${options.command} cannot be started`);
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  const stop = (signal: NodeJS.Signals = "SIGKILL"): Promise<void> => {
+    if (!hasEnded()) child.kill(signal);
+    return ended;
+  };
+  return {
+    pid,
+    announced,
+    readyMs: performance.now() - startedAt,
+    cpuSeconds: () => cpuSecondsOf(pid),
+    residentBytes: () => residentBytesOf(pid),
+    hasEnded,
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  };
+}
+
+function announcement(child: ChildProcess, ready: RegExp, { command }: PinnedOptions): Promise<RegExpExecArray> {
+  return new Promise((resolve, reject) => {
+    let written = "";
+    for (const stream of [child.stdout, child.stderr]) {
+      if (stream === null) continue;
+      createInterface({ input: stream }).on("line", (line) => {
+        if (written.length < mostKept) written += `${line}\n`;
+        const match = ready.exec(line);
+        if (match !== null) resolve(match);
+      });
+    }
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      reject(new Error(`${command} ended (${code ?? signal}) before it served:\n${written}`));
+    });
+  });
+}
+
+/** User and system time of all threads of a process, to the nanosecond. */
+function cpuSecondsOf(pid: number): number {
+  let nanoseconds = 0;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    nanoseconds += Number.parseInt(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8"), 10);
+  }
+  return nanoseconds / 1e9;
+}
+
+function residentBytesOf(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  if (kilobytes === undefined) throw new Error(`process ${pid} has no memory any more`);
+  return Number(kilobytes) * 1024;
+}
