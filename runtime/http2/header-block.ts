@@ -7,6 +7,8 @@ import type { SectionFacts } from "./message-rules.ts";
  */
 export class HeaderBlock {
   readonly flat: readonly string[];
+  /** Names of fields that the peer wants in no compression table (RFC 7541, section 6.2.3): whoever forwards hands them on. */
+  readonly sensitive: readonly string[] | undefined;
   /** What a reader of the fields wants to keep with them, so that it reads equal sections once: it owns the slot by convention. */
   note: unknown = undefined;
   /** What the connection found out about the section; kept by the connection. */
@@ -16,8 +18,9 @@ export class HeaderBlock {
   encodedBy: object | undefined = undefined;
   encodedAt = -1;
 
-  constructor(flat: readonly string[]) {
+  constructor(flat: readonly string[], sensitive?: readonly string[] | undefined) {
     this.flat = flat;
+    this.sensitive = sensitive;
   }
 
   /** From alternating names and values. */
