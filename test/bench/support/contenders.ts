@@ -10,6 +10,9 @@ import { onFreePorts } from "../../support/sidecar.ts";
 import { cores, type PinnedOptions, type PinnedProcess, startPinned } from "./pinned-process.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
+/** A directory that takes a CPU profile of every sidecar that a benchmark starts. */
+const profileDirectory = process.env.OUTRIGGER_BENCH_PROFILE;
+const profiling = profileDirectory === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profileDirectory}`];
 
 /** A server that listens on loopback. */
 export interface Served extends PinnedProcess {
@@ -35,10 +38,11 @@ export interface SidecarOptions {
 
 /** The sidecar, with a configuration of its own below a temporary directory that goes with it. */
 export async function startBenchSidecar(options: SidecarOptions): Promise<ServedSidecar> {
-  const { configuration, nodeOptions = [], entry = "runtime/main.ts", core = cores.measured } = options;
+  const { configuration, nodeOptions = profiling, entry = "runtime/main.ts", core = cores.measured } = options;
   const place = configured(configuration);
   const started = await startIn(place, {
     core,
+    logFile: join(place.directory, "log"),
     command: process.execPath,
     parameters: [...nodeOptions, join(root, entry), "start", "--config", place.file],
     ready: /^outrigger .* serves: (.*)$/,
@@ -59,6 +63,7 @@ export async function startGrpcJs({ configuration, nodeOptions = [] }: SidecarOp
   const place = configured(configuration);
   const started = await startIn(place, {
     core: cores.measured,
+    logFile: join(place.directory, "log"),
     command: process.execPath,
     parameters: [...nodeOptions, join(root, "test/bench/support/grpc-js-server.ts"), place.file],
     ready: /gRPC ([^\s,]+)/,
@@ -100,7 +105,7 @@ function configured(configuration: Record<string, unknown>) {
   const directory = mkdtempSync(join(tmpdir(), "outrigger-bench-"));
   mkdirSync(join(directory, "plugins"));
   const file = join(directory, "outrigger.yaml");
-  writeFileSync(file, stringify(onFreePorts({ data: { directory }, log: { level: "warn" }, ...configuration })));
+  writeFileSync(file, stringify(onFreePorts({ data: { directory }, log: { level: "info" }, ...configuration })));
   return { directory, file, [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
@@ -113,6 +118,8 @@ async function startIn(place: Disposable, options: PinnedOptions): Promise<Pinne
   return {
     ...started,
     async [Symbol.asyncDispose]() {
+      // Only a process that ends by itself writes its profile.
+      if (profileDirectory !== undefined) await started.stop("SIGTERM");
       await started[Symbol.asyncDispose]();
       owned.dispose();
     },

@@ -1,4 +1,6 @@
 /** What a benchmark found, beside what was wanted. */
+import { writeFileSync } from "node:fs";
+
 export interface Figure {
   /** What was measured, in a few words. */
   readonly what: string;
@@ -8,17 +10,40 @@ export interface Figure {
   readonly against?: string;
   /** What the goal speaks of: a ratio, or the number itself. */
   readonly value: number;
+  /** The least and the greatest value of the rounds. */
+  readonly spread?: readonly [number, number];
   /** The value at most. */
   readonly goal: number;
   /** How the value and the goal are written; by default as a ratio with two digits. */
   readonly format?: (value: number) => string;
 }
 
+/** A line of a table, as text. */
+export interface FigureRow {
+  readonly what: string;
+  readonly measured: string;
+  readonly against: string;
+  readonly value: string;
+  readonly goal: string;
+  readonly verdict: string;
+}
+
+/** What one benchmark leaves for the page of all benchmarks. */
+export interface FigureRecord {
+  readonly title: string;
+  readonly rows: readonly FigureRow[];
+  readonly summary: string;
+}
+
+/** Names the file that `finish` writes a FigureRecord to; without it, it only prints. */
+export const recordVariable = "OUTRIGGER_BENCH_RECORD";
+
+const columns = ["what", "measured", "against", "value", "goal", "verdict"] as const;
 const asRatio = (value: number): string => `${value.toFixed(2)}×`;
 
 /** The table of one benchmark. `finish` prints it, says one line of summary and sets the exit code. */
 export class Figures {
-  readonly #rows: string[][] = [];
+  readonly #rows: FigureRow[] = [];
   readonly #title: string;
   #met = 0;
   #missed = 0;
@@ -29,39 +54,48 @@ export class Figures {
   }
 
   /** Adds a row, tells it at once, and gives whether the goal was met. */
-  add({ what, measured, against = "", value, goal, format = asRatio }: Figure): boolean {
+  add({ what, measured, against = "", value, spread, goal, format = asRatio }: Figure): boolean {
     const isMet = value <= goal;
     if (isMet) this.#met++;
     else this.#missed++;
-    const verdict = isMet ? "met" : "MISSED";
-    this.#rows.push([what, measured, against, format(value), `≤ ${format(goal)}`, verdict]);
-    console.log(`${what}: ${measured}${against === "" ? "" : `, ${against}`}: ${format(value)}, ${verdict}`);
+    const range = spread === undefined ? "" : ` (${spread.map(format).join(" – ")})`;
+    const row = {
+      what,
+      measured,
+      against,
+      value: `${format(value)}${range}`,
+      goal: `≤ ${format(goal)}`,
+      verdict: isMet ? "met" : "MISSED",
+    };
+    this.#rows.push(row);
+    console.log(`${what}: ${measured}${against === "" ? "" : `, ${against}`}: ${row.value}, ${row.verdict}`);
     return isMet;
   }
 
-  /** Adds a row without a number. */
+  /** Adds a row without a number; `why` is a sentence. */
   addNotMeasured(what: string, why: string): void {
     this.#notMeasured++;
-    this.#rows.push([what, "", why, "", "", "not measured"]);
+    this.#rows.push({ what, measured: "", against: why, value: "", goal: "", verdict: "not measured" });
     console.log(`${what}: not measured: ${why}`);
   }
 
   finish(): void {
-    console.log("");
-    printTable(["what", "measured", "against", "value", "goal", "verdict"], this.#rows);
     const missed = this.#missed === 0 ? "" : `, ${this.#missed} MISSED`;
     const unknown = this.#notMeasured === 0 ? "" : `, ${this.#notMeasured} not measured`;
-    console.log(`\n${this.#title}: ${this.#met} goals met${missed}${unknown}`);
+    const summary = `${this.#title}: ${this.#met} goals met${missed}${unknown}`;
+    console.log(`\n${figureTable(this.#rows)}\n\n${summary}`);
+    const file = process.env[recordVariable];
+    const record: FigureRecord = { title: this.#title, rows: this.#rows, summary };
+    if (file !== undefined) writeFileSync(file, JSON.stringify(record));
     process.exitCode = this.#missed === 0 ? 0 : 1;
   }
 }
 
 /** A Markdown table that reads well on a terminal, too. */
-export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+export function figureTable(rows: readonly FigureRow[]): string {
+  const widths = columns.map((column) => Math.max(column.length, ...rows.map((row) => row[column].length)));
   const line = (cells: readonly string[]): string =>
     `| ${widths.map((width, column) => (cells[column] ?? "").padEnd(width)).join(" | ")} |`;
-  console.log(line(head));
-  console.log(`|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`);
-  for (const row of rows) console.log(line(row));
+  const rule = `|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`;
+  return [line(columns), rule, ...rows.map((row) => line(columns.map((column) => row[column])))].join("\n");
 }

@@ -2,12 +2,14 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { tool } from "./tools.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const sources = join(root, "test/bench/go");
+const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "outrigger-bench");
 const messages = "proto/spec/proto/runtime/v1/runtime.proto";
 
 /**
@@ -20,7 +22,7 @@ export function goBench(): string | undefined {
   const files = readdirSync(sources).sort();
   const hash = createHash("sha256").update(readFileSync(join(root, messages)));
   for (const file of files) hash.update(file).update(readFileSync(join(sources, file)));
-  const directory = join(root, "node_modules/.cache/outrigger-bench", hash.digest("hex").slice(0, 16));
+  const directory = join(cache, hash.digest("hex").slice(0, 16));
   const program = join(directory, "bench");
   if (existsSync(program)) return program;
   try {

@@ -1,6 +1,6 @@
 /** Processes on a core of their own, and what the operating system says that they used. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 /** What is measured has the first core; whatever drives it or answers it has the second. */
@@ -14,6 +14,8 @@ export interface PinnedOptions {
   readonly ready?: RegExp;
   readonly environment?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** A file that takes standard error, so that no reader of a log takes time from the driver's core. */
+  readonly logFile?: string;
 }
 
 /** A process while it runs. Disposing ends it. */
@@ -34,15 +36,14 @@ export interface PinnedProcess extends AsyncDisposable {
 
 const nothing = /^/;
 const mostKept = 16_384;
+/** Descriptors for the servers that hold ten thousand connections. */
+const descriptors = 16_384;
 
 /** Starts a process and resolves once it is ready; rejects with what it wrote when it ends before that. */
 export async function startPinned(options: PinnedOptions): Promise<PinnedProcess> {
   const startedAt = performance.now();
-  const child = spawn("taskset", ["-c", String(options.core), options.command, ...options.parameters], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...options.environment },
-    ...(options.directory === undefined ? {} : { cwd: options.directory }),
-  });
+  const child = spawnOn(options);
+  if (options.ready === undefined) for (const stream of [child.stdout, child.stderr]) stream?.resume();
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const announced = options.ready === undefined ? nothing.exec("") : await announcement(child, options.ready, options);
   const { pid } = child;
@@ -64,7 +65,30 @@ export async function startPinned(options: PinnedOptions): Promise<PinnedProcess
   };
 }
 
-function announcement(child: ChildProcess, ready: RegExp, { command }: PinnedOptions): Promise<RegExpExecArray> {
+function spawnOn({ core, command, parameters, environment, directory, logFile }: PinnedOptions): ChildProcess {
+  const log = logFile === undefined ? undefined : openSync(logFile, "a");
+  // Both replace themselves by the command, so that the child's id is the command's. The shell takes what is allowed when
+  // the operating system allows fewer descriptors.
+  const pinned = 'ulimit -n "$1" 2>/dev/null; core=$2; shift 2; exec taskset -c "$core" "$@"';
+  const child = spawn("sh", ["-c", pinned, "sh", String(descriptors), String(core), command, ...parameters], {
+    stdio: ["ignore", "pipe", log ?? "pipe"],
+    env: { ...process.env, ...environment },
+    ...(directory === undefined ? {} : { cwd: directory }),
+  });
+  if (log !== undefined) closeSync(log);
+  return child;
+}
+
+/** Keeps this process away from the core that is measured. */
+export function pinDriver(): void {
+  spawnSync("taskset", ["-a", "-c", "-p", String(cores.driver), String(process.pid)], { stdio: "ignore" });
+}
+
+function announcement(
+  child: ChildProcess,
+  ready: RegExp,
+  { command, logFile }: PinnedOptions,
+): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {
     let written = "";
     for (const stream of [child.stdout, child.stderr]) {
@@ -77,7 +101,8 @@ function announcement(child: ChildProcess, ready: RegExp, { command }: PinnedOpt
     }
     child.once("error", reject);
     child.once("close", (code, signal) => {
-      reject(new Error(`${command} ended (${code ?? signal}) before it served:\n${written}`));
+      const logged = logFile === undefined ? "" : readFileSync(logFile, "utf8").slice(-mostKept);
+      reject(new Error(`${command} ended (${code ?? signal}) before it served:\n${written}${logged}`));
     });
   });
 }

@@ -22,6 +22,8 @@ export interface Costs {
   of(name: string): number;
   /** The median of the rounds' ratios. */
   ratio(name: string, against: string): number;
+  /** The least and the greatest of the rounds' ratios. */
+  spread(name: string, against: string): readonly [number, number];
 }
 
 /** The middle of some numbers, or what lies at another fraction of them in order. */
@@ -46,11 +48,13 @@ export async function compare(contenders: readonly Contender[], options: RoundOp
     if (measured === undefined) throw new Error(`no contender is called ${name}`);
     return measured;
   };
+  const ratios = (name: string, against: string): readonly number[] => {
+    const others = of(against);
+    return of(name).map((cost, round) => cost / (others[round] ?? Number.NaN));
+  };
   return {
     of: (name) => quantile(of(name)),
-    ratio: (name, against) => {
-      const others = of(against);
-      return quantile(of(name).map((cost, round) => cost / (others[round] ?? Number.NaN)));
-    },
+    ratio: (name, against) => quantile(ratios(name, against)),
+    spread: (name, against) => [Math.min(...ratios(name, against)), Math.max(...ratios(name, against))],
   };
 }
