@@ -63,12 +63,12 @@ class ClientConnection implements Http2ClientConnection, Role {
   }
 
   get canRequest(): boolean {
-    const { isClosed, isEnding, activeStreams } = this.#connection;
-    return (
-      !(isClosed || isEnding || this.#isGoingAway) &&
-      activeStreams < this.#maxStreams &&
-      this.#nextId <= largestStreamId
-    );
+    return this.#connection.activeStreams < this.#maxStreams && !this.isGoingAway;
+  }
+
+  get isGoingAway(): boolean {
+    const { isClosed, isEnding } = this.#connection;
+    return this.#isGoingAway || isEnding || isClosed || this.#nextId > largestStreamId;
   }
 
   request(headers: HeaderBlock, endStream: boolean, receiver: StreamReceiver): Http2Stream {

@@ -101,11 +101,14 @@ export class Connection implements StreamHost {
       this.#take(type, flags, id, bytes, start, end);
       return !this.#isEnding;
     });
-    this.liveness = new Liveness(limits, {
-      ping: () => this.writer.ping(pingPayload, 0, false),
-      dead: (message) => this.#die(new Error(message)),
-      idle: () => this.drain(),
-    });
+    this.liveness = new Liveness(
+      { ...limits, pingsWithoutStreams: role.isServer },
+      {
+        ping: () => this.writer.ping(pingPayload, 0, false),
+        dead: (message) => this.#die(new Error(message)),
+        idle: () => this.drain(),
+      },
+    );
     socket.on("data", (chunk: Buffer) => this.read(chunk));
     socket.on("drain", () => this.outflow.socketDrained());
     socket.on("end", () => this.#peerEnded());

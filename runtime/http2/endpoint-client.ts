@@ -21,6 +21,8 @@ export interface EndpointClientOptions {
   readonly connect?: () => net.Socket;
   /** Of each connection; its `idleMs` closes connections that nobody uses, its `keepAliveMs` finds dead ones. */
   readonly limits?: Partial<Http2Limits>;
+  /** A receiver threw; its stream was reset. */
+  readonly onReceiverError?: (error: unknown) => void;
   /** From the dial until the peer's SETTINGS; default 5 seconds. */
   readonly connectTimeoutMs?: number;
   /** A further connection is dialled when the others are at the peer's limit of streams. Default 8. */
@@ -34,10 +36,10 @@ export interface EndpointClientOptions {
 
 /** A connection and whether the peer's SETTINGS have come. */
 interface Member {
+  readonly socket: net.Socket;
   readonly connection: Http2ClientConnection;
-  readonly timer: NodeJS.Timeout;
+  readonly connectTimer: NodeJS.Timeout;
   isReady: boolean;
-  timedOut: boolean;
 }
 
 /**
@@ -57,6 +59,8 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
   /** Oldest first. */
   readonly #queue = new Set<PooledRequest>();
   readonly #watchers = new Set<() => void>();
+  /** Resolved when the last connection has closed behind a client that makes no more. */
+  readonly #emptied = Promise.withResolvers<void>();
   #isClosing = false;
 
   /** Throws RangeError when the address is none. */
@@ -120,18 +124,23 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
     if (this.#queue.size === 0) for (const { connection } of [...this.#members]) connection.drain();
   }
 
-  /** Ends every request with a fault and closes the connections. */
+  /** Ends every request with a fault and closes the connections; resolves when their sockets are closed. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosing = true;
-    this.#failQueue(`the client of ${this.address} is closed`);
-    for (const { connection } of [...this.#members]) connection.close(errorCode.NO_ERROR, "the client is closed");
+    const message = `the client of ${this.address} is closed`;
+    this.#failQueue(message);
+    for (const member of [...this.#members]) {
+      if (member.isReady) member.connection.close(errorCode.NO_ERROR, message);
+      else member.socket.destroy();
+    }
+    if (this.#members.length > 0) await this.#emptied.promise;
   }
 
   retry(request: PooledRequest, fault: StreamFault): void {
     // The connection may be in the midst of telling all its streams.
     queueMicrotask(() => {
       if (!request.isOpen) return;
-      if (this.#isClosing) request.fail(fault);
+      if (this.#isClosing) this.#fail(request, fault);
       else this.#enqueue(request);
       this.#flush();
     });
@@ -149,7 +158,7 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
   #enqueue(request: PooledRequest): void {
     const refusal = this.#refusal();
     if (refusal !== undefined) {
-      queueMicrotask(() => request.fail(refusal));
+      queueMicrotask(() => this.#fail(request, refusal));
       return;
     }
     this.#queue.add(request);
@@ -158,15 +167,28 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
 
   #refusal(): StreamFault | undefined {
     if (this.#isClosing) return unconnectedFault(`the client of ${this.address} is closed`);
-    if (this.#members.length === 0 && !this.#backoff.mayDial) return unconnectedFault(this.#backoff.reason);
+    if (!this.#hasHope && !this.#backoff.mayDial) return unconnectedFault(this.#backoff.reason);
     if (this.#queue.size < this.#maxQueuedRequests) return undefined;
     return unconnectedFault(`${this.#queue.size} requests wait for a connection to ${this.address} already`);
   }
 
+  /** There is a connection that takes or will take requests. */
+  get #hasHope(): boolean {
+    return this.#members.some(({ connection }) => !connection.isGoingAway);
+  }
+
   /** One dial at a time: how many streams a connection takes is known when it is up. */
   #dialForQueue(): void {
-    if (this.#members.length >= this.#maxConnections || !this.#backoff.mayDial) return;
-    if (this.#members.every(({ isReady }) => isReady)) this.#dial();
+    if (!this.#backoff.mayDial) {
+      if (!this.#hasHope) this.#failQueue(this.#backoff.reason);
+      return;
+    }
+    let live = 0;
+    for (const { connection, isReady } of this.#members) {
+      if (!isReady) return;
+      if (!connection.isGoingAway) live += 1;
+    }
+    if (live < this.#maxConnections) this.#dial();
   }
 
   #dial(): void {
@@ -174,51 +196,46 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
     try {
       socket = this.#connect();
     } catch (error) {
-      this.#dialFailed(error instanceof Error ? error.message : String(error));
+      this.#dialFailed(reasonOf(error));
       return;
     }
+    const { limits, onReceiverError, connectTimeoutMs = 5_000 } = this.#options;
+    const late = `it did not answer within ${connectTimeoutMs} ms`;
     const member: Member = {
+      socket,
       connection: connectHttp2(socket, {
         onAvailable: () => this.#came(member),
         onClose: (_connection, fault) => this.#went(member, fault),
-        ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
+        ...(limits === undefined ? {} : { limits }),
+        ...(onReceiverError === undefined ? {} : { onReceiverError }),
       }),
-      timer: setTimeout(() => this.#timeOut(member), this.#options.connectTimeoutMs ?? 5_000),
+      connectTimer: setTimeout(() => socket.destroy(new Error(late)), connectTimeoutMs),
       isReady: false,
-      timedOut: false,
     };
     this.#members.push(member);
-  }
-
-  #timeOut(member: Member): void {
-    member.timedOut = true;
-    member.connection.close(errorCode.SETTINGS_TIMEOUT, "no SETTINGS came in time");
   }
 
   #came(member: Member): void {
     if (!member.isReady) {
       member.isReady = true;
-      clearTimeout(member.timer);
+      clearTimeout(member.connectTimer);
       this.#backoff.succeeded();
     }
     this.#flush();
   }
 
   #went(member: Member, fault: Error | undefined): void {
-    clearTimeout(member.timer);
-    const at = this.#members.indexOf(member);
-    if (at >= 0) this.#members.splice(at, 1);
-    if (!member.isReady) {
-      this.#dialFailed(member.timedOut ? "it did not answer in time" : (fault?.message ?? "it closed the connection"));
-      return;
-    }
+    clearTimeout(member.connectTimer);
+    this.#members.splice(this.#members.indexOf(member), 1);
+    if (!member.isReady) this.#dialFailed(fault === undefined ? "it closed the connection" : reasonOf(fault));
+    else if (this.#queue.size > 0) this.#dialForQueue();
     if (!this.isReady) for (const tell of [...this.#watchers]) tell();
-    if (this.#queue.size > 0) this.#dialForQueue();
+    if (this.#members.length === 0) this.#emptied.resolve();
   }
 
   #dialFailed(why: string): void {
     this.#backoff.failed(`cannot connect to ${this.address}: ${why}`);
-    if (this.#members.length === 0) this.#failQueue(this.#backoff.reason);
+    if (!this.#hasHope) this.#failQueue(this.#backoff.reason);
   }
 
   #flush(): void {
@@ -226,7 +243,12 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
       const connection = this.#available();
       if (connection === undefined) break;
       this.#queue.delete(request);
-      request.attach(connection);
+      try {
+        request.attach(connection);
+      } catch (error) {
+        request.reset(errorCode.INTERNAL_ERROR);
+        this.#options.onReceiverError?.(error);
+      }
     }
     if (this.#queue.size > 0) this.#dialForQueue();
     else if (this.#isClosing) this.drain();
@@ -235,8 +257,23 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
   #failQueue(message: string): void {
     const waiting = [...this.#queue];
     this.#queue.clear();
-    for (const request of waiting) queueMicrotask(() => request.fail(unconnectedFault(message)));
+    const fault = unconnectedFault(message);
+    for (const request of waiting) queueMicrotask(() => this.#fail(request, fault));
   }
+
+  #fail(request: PooledRequest, fault: StreamFault): void {
+    try {
+      request.fail(fault);
+    } catch (error) {
+      this.#options.onReceiverError?.(error);
+    }
+  }
+}
+
+/** Why a connection could not be made; one that was tried at several addresses has only their reasons. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === "") return error.errors.map(reasonOf).join("; ");
+  return error instanceof Error ? error.message : String(error);
 }
 
 function plainConnect(address: string): () => net.Socket {

@@ -4,6 +4,8 @@ export interface LivenessOptions {
   readonly keepAliveTimeoutMs: number;
   readonly idleMs: number;
   readonly settingsTimeoutMs: number;
+  /** Servers of gRPC end connections of clients that ping without a stream. */
+  readonly pingsWithoutStreams: boolean;
 }
 
 export interface LivenessEvents {
@@ -21,6 +23,7 @@ export class Liveness implements Disposable {
   #timer: NodeJS.Timeout | undefined;
   #receivedAtMs = performance.now();
   #idleSinceMs: number | undefined = this.#receivedAtMs;
+  #isBusy = false;
   #pingedAtMs: number | undefined;
   #settingsDueAtMs: number | undefined;
 
@@ -42,11 +45,13 @@ export class Liveness implements Disposable {
   }
 
   busy(): void {
+    this.#isBusy = true;
     this.#idleSinceMs = undefined;
   }
 
   /** The last stream has ended. */
   rest(): void {
+    this.#isBusy = false;
     if (this.#options.idleMs > 0) this.#idleSinceMs = performance.now();
   }
 
@@ -69,13 +74,18 @@ export class Liveness implements Disposable {
 
   /** A state that begins later than now must be looked for within this time. */
   get #longestMs(): number {
-    const { idleMs } = this.#options;
-    return idleMs > 0 ? idleMs : Number.POSITIVE_INFINITY;
+    const { idleMs, keepAliveMs } = this.#options;
+    return Math.min(
+      idleMs > 0 ? idleMs : Number.POSITIVE_INFINITY,
+      keepAliveMs > 0 ? keepAliveMs : Number.POSITIVE_INFINITY,
+    );
   }
 
   get #pingDueAtMs(): number {
-    const { keepAliveMs } = this.#options;
-    return keepAliveMs > 0 ? this.#receivedAtMs + keepAliveMs : Number.POSITIVE_INFINITY;
+    const { keepAliveMs, pingsWithoutStreams } = this.#options;
+    return keepAliveMs > 0 && (this.#isBusy || pingsWithoutStreams)
+      ? this.#receivedAtMs + keepAliveMs
+      : Number.POSITIVE_INFINITY;
   }
 
   get #idleDueAtMs(): number {

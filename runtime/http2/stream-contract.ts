@@ -102,6 +102,8 @@ export interface Http2ClientOptions {
 export interface Http2ClientConnection extends Http2Connection {
   /** False while the peer's limit of streams is reached, after GOAWAY, and when stream identifiers are used up. */
   readonly canRequest: boolean;
+  /** No more streams are ever begun on it: GOAWAY was sent or came, its identifiers are used up, or it ends. */
+  readonly isGoingAway: boolean;
   /** Begins a stream; it may be called before the socket is connected. Throws RangeError when `canRequest` is false. */
   request(headers: HeaderBlock, endStream: boolean, receiver: StreamReceiver): Http2Stream;
 }
@@ -121,7 +123,7 @@ export interface Http2Limits {
   readonly maxFrameBytes: number;
   /** What may wait to be sent because the peer's window is closed or its socket is slow; beyond it the connection ends. */
   readonly maxQueuedBytes: number;
-  /** A connection on which nothing came for so long is asked by PING; 0 is never. */
+  /** A connection on which nothing came for so long is asked by PING, by a client only while streams are open; 0 is never. */
   readonly keepAliveMs: number;
   /** It is closed when no answer to PING comes in so long. */
   readonly keepAliveTimeoutMs: number;
