@@ -94,7 +94,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const metrics = new Metrics();
   const life = { isDraining: false };
   const components = opening.use(await openComponents(loaded, catalog, log));
-  const upstreams = opening.use(new Upstreams({ upstreams: configuration.upstreams, application: app.http, log }));
+  const upstreams = opening.use(new Upstreams({ upstreams: configuration.upstreams, application: app, log }));
   const channels = opening.use(new GrpcChannels(api.maxMessageBytes));
   const targets = invokeTargets(upstreams, channels);
 
@@ -260,17 +260,17 @@ async function reload(before: LoadedConfiguration, next: LoadedConfiguration, pa
   const { upstreams, registry, ingress, log } = parts;
   const [old, wanted] = [before.configuration, next.configuration];
   // Old routes and new ones are both in use until the switch.
-  upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app.http);
+  upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app);
   try {
     await registry.updateGrants(wanted.plugins.grants);
     await ingress.update(wanted.ingress);
   } catch (error) {
-    upstreams.update(old.upstreams, old.app.http);
+    upstreams.update(old.upstreams, old.app);
     await registry.updateGrants(old.plugins.grants);
     log.error({ err: error }, "the changed configuration is refused; the one before stays in force");
     return false;
   }
-  upstreams.update(wanted.upstreams, wanted.app.http);
+  upstreams.update(wanted.upstreams, wanted.app);
   if (old.log.level !== wanted.log.level) log.level = wanted.log.level;
   const restart = Object.entries(fixedParts)
     .filter(([, partOf]) => JSON.stringify(partOf(old)) !== JSON.stringify(partOf(wanted)))

@@ -2,6 +2,8 @@
 export interface Endpoint {
   readonly host: string;
   readonly port: number;
+  /** Of a Unix socket, in place of host and port. */
+  readonly path?: string;
 }
 
 /** Who knows the endpoints of an upstream: a static list, or later DNS, Kubernetes, a registry. */
@@ -20,7 +22,8 @@ export function staticEndpoints(endpoints: readonly Endpoint[]): EndpointSource 
   };
 }
 
-/** `host:port`, with brackets around an IPv6 host. */
-export function endpointName(endpoint: Endpoint): string {
-  return endpoint.host.includes(":") ? `[${endpoint.host}]:${endpoint.port}` : `${endpoint.host}:${endpoint.port}`;
+/** `host:port`, with brackets around an IPv6 host; `unix:/path` for a Unix socket. */
+export function endpointName({ host, port, path }: Endpoint): string {
+  if (path !== undefined) return `unix:${path}`;
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

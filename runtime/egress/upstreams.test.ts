@@ -182,7 +182,7 @@ describe("the endpoints of an upstream", () => {
   });
 
   it("are known by name, without the application", async () => {
-    await using upstreams = open("127.0.0.1:9", { application: "127.0.0.1:8" });
+    await using upstreams = open("127.0.0.1:9", { application: { http: "127.0.0.1:8" } });
     assert.deepEqual(upstreams.names, ["backend"]);
     assert.deepEqual(
       [upstreams.has(application), upstreams.has("x"), upstreams.protocol("backend")],

@@ -7,18 +7,28 @@ import type { Handler, ResponseSink } from "../proxy/exchange.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import type { Log } from "../telemetry/log.ts";
 import { RoundRobin } from "./balancer.ts";
-import { type EndpointSource, endpointName, staticEndpoints } from "./endpoint-source.ts";
+import { type Endpoint, type EndpointSource, endpointName, staticEndpoints } from "./endpoint-source.ts";
 import { callOnce } from "./http-call.ts";
 import { Http1Pool } from "./http1.ts";
+import { Http2Endpoints } from "./http2-endpoints.ts";
+import { Http2Request } from "./http2-request.ts";
 import { UpstreamRequest } from "./upstream-request.ts";
 
-/** Name under which the application is an upstream; no name in the configuration can equal it. */
+/** Names under which the application is an upstream, by what it speaks; no name in the configuration can equal them. */
 export const application = ":app";
+export const grpcApplication = ":app.grpc";
+
+/** Where the application is. */
+export interface ApplicationAddresses {
+  /** `host:port` where it serves HTTP/1.1. */
+  readonly http?: string | undefined;
+  /** `host:port` or `unix:/path` where it serves gRPC. */
+  readonly grpc?: string | undefined;
+}
 
 export interface UpstreamsOptions {
   readonly upstreams: Configuration["upstreams"];
-  /** `host:port` where the application serves HTTP. */
-  readonly application?: string | undefined;
+  readonly application?: ApplicationAddresses;
   readonly log: Log;
   /** Who knows the endpoints of an upstream; default the list in its configuration. */
   readonly source?: (name: string, config: UpstreamConfiguration) => EndpointSource;
@@ -29,17 +39,26 @@ export interface UpstreamsOptions {
   readonly maxCallBytes?: number;
 }
 
+const absent: Readonly<Record<string, string>> = {
+  [application]: "the application has no HTTP address; set app.http",
+  [grpcApplication]: "the application has no gRPC address; set app.grpc",
+};
+
 interface Upstream {
   readonly config: UpstreamConfiguration;
   readonly balancer: RoundRobin;
   readonly watching: AbortController;
+  /** Of one that speaks HTTP/2. */
+  readonly http2: Http2Endpoints | undefined;
 }
 
 /** The upstreams of the configuration and the application: streams exchanges to them, and makes single calls. */
 export class Upstreams implements AsyncDisposable {
   readonly #options: UpstreamsOptions;
   readonly #pool: Http1Pool;
-  readonly #active = new Set<UpstreamRequest>();
+  readonly #active = new Set<UpstreamRequest | Http2Request>();
+  /** Of upstreams that are not configured any more: requests end on them. */
+  readonly #leaving = new Set<Http2Endpoints>();
   #upstreams: ReadonlyMap<string, Upstream> = new Map();
   #closed = false;
 
@@ -55,17 +74,19 @@ export class Upstreams implements AsyncDisposable {
   }
 
   /** Replaces the upstreams for requests that begin now; those under way end where they are. */
-  update(config: Configuration["upstreams"], applicationAddress = this.#options.application): void {
+  update(
+    config: Configuration["upstreams"],
+    { http, grpc }: ApplicationAddresses = this.#options.application ?? {},
+  ): void {
     const wanted = new Map(Object.entries(config));
-    if (applicationAddress !== undefined) {
-      wanted.set(application, { endpoints: [applicationAddress], protocol: "http" });
-    }
+    if (http !== undefined) wanted.set(application, { endpoints: [http], protocol: "http" });
+    if (grpc !== undefined) wanted.set(grpcApplication, { endpoints: [grpc], protocol: "grpc" });
     const next = new Map<string, Upstream>();
     for (const [name, entry] of wanted) {
       const known = this.#upstreams.get(name);
       next.set(name, known && isDeepStrictEqual(known.config, entry) ? known : this.#open(name, entry));
     }
-    for (const [name, upstream] of this.#upstreams) if (next.get(name) !== upstream) upstream.watching.abort();
+    for (const [name, upstream] of this.#upstreams) if (next.get(name) !== upstream) this.#leave(upstream);
     this.#upstreams = next;
   }
 
@@ -75,7 +96,7 @@ export class Upstreams implements AsyncDisposable {
 
   /** Names of the configured upstreams, without the application. */
   get names(): readonly string[] {
-    return [...this.#upstreams.keys()].filter((name) => name !== application);
+    return [...this.#upstreams.keys()].filter((name) => !name.startsWith(":"));
   }
 
   /** What the endpoints of the upstream speak; undefined when there is no such upstream. */
@@ -87,6 +108,11 @@ export class Upstreams implements AsyncDisposable {
   address(name: string): string | undefined {
     const endpoint = this.#upstreams.get(name)?.balancer.pick();
     return endpoint && endpointName(endpoint);
+  }
+
+  /** The connections of an upstream that speaks HTTP/2, as it is configured now, for streams that pass as they are. */
+  http2(name: string): Http2Endpoints | undefined {
+    return this.#upstreams.get(name)?.http2;
   }
 
   /** Takes requests to the upstream of that name, as it is configured when they come. */
@@ -108,13 +134,35 @@ export class Upstreams implements AsyncDisposable {
     for (const upstream of this.#upstreams.values()) upstream.watching.abort();
     for (const request of [...this.#active]) request.abandon();
     this.#pool[Symbol.dispose]();
+    const endpoints = [...this.#upstreams.values()].flatMap(({ http2 }) => (http2 === undefined ? [] : [http2]));
+    await Promise.all([...endpoints, ...this.#leaving].map((each) => each[Symbol.asyncDispose]()));
   }
 
   #open(name: string, config: UpstreamConfiguration): Upstream {
-    const source = this.#options.source?.(name, config) ?? staticEndpoints(config.endpoints.map(parseHostPort));
-    const upstream = { config, balancer: new RoundRobin(source.initial), watching: new AbortController() };
+    const source = this.#options.source?.(name, config) ?? staticEndpoints(config.endpoints.map(endpointOf));
+    const balancer = new RoundRobin(source.initial);
+    const http2 = config.protocol === "http" ? undefined : this.#endpoints(name, balancer);
+    const upstream = { config, balancer, watching: new AbortController(), http2 };
     void this.#follow(name, source, upstream);
     return upstream;
+  }
+
+  #endpoints(name: string, balancer: RoundRobin): Http2Endpoints {
+    const { connectTimeoutMs = 5_000, idleTimeoutMs = 300_000, maxHeaderBytes = 64 * 1024, log } = this.#options;
+    return new Http2Endpoints(balancer, {
+      connectTimeoutMs,
+      limits: { idleMs: idleTimeoutMs, maxHeaderListBytes: maxHeaderBytes },
+      onReceiverError: (error) => log.error({ upstream: name, err: error }, "a response could not be passed on"),
+    });
+  }
+
+  /** Requests under way end where they are. */
+  #leave({ watching, http2 }: Upstream): void {
+    watching.abort();
+    for (const endpoints of this.#leaving) if (endpoints.activeRequests === 0) this.#leaving.delete(endpoints);
+    if (http2 === undefined) return;
+    http2.drain();
+    this.#leaving.add(http2);
   }
 
   async #follow(name: string, source: EndpointSource, upstream: Upstream): Promise<void> {
@@ -123,6 +171,7 @@ export class Upstreams implements AsyncDisposable {
       for await (const endpoints of source.watch(signal)) {
         if (signal.aborted) return;
         upstream.balancer.update(endpoints);
+        upstream.http2?.forgetGone();
       }
     } catch (error) {
       if (signal.aborted) return;
@@ -145,13 +194,11 @@ export class Upstreams implements AsyncDisposable {
       const ignore = () => undefined;
       return { data: ignore, trailers: ignore, reset: stop, pause: ignore, resume: ignore };
     }
-    const request = new UpstreamRequest(
-      name,
-      upstream.balancer,
-      this.#pool,
-      { headers, endOfStream, response },
-      (over) => this.#active.delete(over),
-    );
+    const asked = { headers, endOfStream, response };
+    const request =
+      upstream.http2 === undefined
+        ? new UpstreamRequest(name, upstream.balancer, this.#pool, asked, (over) => this.#active.delete(over))
+        : new Http2Request(name, upstream.http2, asked, (over) => this.#active.delete(over));
     this.#active.add(request);
     return request;
   }
@@ -159,18 +206,20 @@ export class Upstreams implements AsyncDisposable {
   #refusal(name: string, upstream: Upstream | undefined): string | undefined {
     if (this.#closed) return "the proxy is shutting down";
     if (upstream === undefined) {
-      return name === application ? "the application has no HTTP address; set app.http" : this.#unknown(name).message;
+      return this.#unknown(name).message;
     }
-    if (upstream.config.protocol === "http") return undefined;
-    return `upstream '${name}' speaks ${upstream.config.protocol}, which the HTTP/1.1 client cannot`;
+    return undefined;
   }
 
   #unknown(name: string): RuntimeError {
     const known = this.names.join(", ") || "none";
-    const message =
-      name === application
-        ? "the application has no HTTP address; set app.http"
-        : `upstream '${name}' is not configured; configured: ${known}`;
+    const message = absent[name] ?? `upstream '${name}' is not configured; configured: ${known}`;
     return new RuntimeError("NOT_FOUND", "UPSTREAM_NOT_FOUND", message);
   }
+}
+
+function endpointOf(address: string): Endpoint {
+  return address.startsWith("unix:")
+    ? { host: "", port: 0, path: address.slice("unix:".length) }
+    : parseHostPort(address);
 }

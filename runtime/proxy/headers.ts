@@ -23,6 +23,11 @@ export class HeaderList implements HeaderMap {
     return new HeaderList(flat);
   }
 
+  /** A copy of name, value, name, value, … with names in lower case. */
+  static ofFlat(flat: readonly string[]): HeaderList {
+    return new HeaderList(flat.slice());
+  }
+
   /** Name, value, name, value, …; valid until the list changes. */
   get flat(): readonly string[] {
     return this.#flat;

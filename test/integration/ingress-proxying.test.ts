@@ -420,14 +420,4 @@ describe("the ingress, when the upstream fails", () => {
     socket.destroy();
     assert.equal(await broken.promise, false);
   });
-
-  it("refuses an upstream that it cannot speak to", async () => {
-    await using rig = await openRig({
-      ingress: toUpstream,
-      upstreams: { backend: { endpoints: ["127.0.0.1:1"], protocol: "grpc" } },
-    });
-    const answer = await rig.send({ path: "/" });
-    assert.equal(answer.status, 503);
-    assert.match(answer.body, /speaks grpc/);
-  });
 });

@@ -102,6 +102,7 @@ interface RigOptions {
   readonly ingress: object;
   readonly upstreams?: object;
   readonly app?: string;
+  readonly grpcApp?: string;
   readonly plugins?: Plugins;
   readonly timings?: Pick<IngressOptions, "headTimeoutMs" | "idleConnectionMs" | "idleStreamMs">;
 }
@@ -113,7 +114,7 @@ export async function openRig(options: RigOptions): Promise<Rig> {
   const config = configurationSchema.parse({ upstreams: options.upstreams ?? {} });
   const log = createLog({ level: "silent", destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
   const metrics = new Metrics();
-  const upstreams = new Upstreams({ upstreams: config.upstreams, application: options.app, log });
+  const upstreams = new Upstreams({ upstreams: config.upstreams, application: { http: options.app, grpc: options.grpcApp }, log });
   const records: AccessRecord[] = [];
   const waiting: ((record: AccessRecord) => void)[] = [];
   let taken = 0;
