@@ -7,6 +7,7 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
 import { onFreePorts } from "../../support/sidecar.ts";
+import { deployFilter, type FilterName } from "../filters/build.ts";
 import { cores, type PinnedOptions, type PinnedProcess, startPinned } from "./pinned-process.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -34,12 +35,15 @@ export interface SidecarOptions {
   /** Another entry than the sidecar's own, such as the built one. */
   readonly entry?: string;
   readonly core?: number;
+  /** Filters of test/bench/filters that are there when it starts. */
+  readonly filters?: readonly FilterName[];
 }
 
 /** The sidecar, with a configuration of its own below a temporary directory that goes with it. */
 export async function startBenchSidecar(options: SidecarOptions): Promise<ServedSidecar> {
   const { configuration, nodeOptions = profiling, entry = "runtime/main.ts", core = cores.measured } = options;
   const place = configured(configuration);
+  for (const filter of options.filters ?? []) await deployFilter(filter, place.plugins);
   const started = await startIn(place, {
     core,
     logFile: join(place.directory, "log"),
@@ -67,6 +71,17 @@ export async function startGrpcJs({ configuration, nodeOptions = [] }: SidecarOp
     command: process.execPath,
     parameters: [...nodeOptions, join(root, "test/bench/support/grpc-js-server.ts"), place.file],
     ready: /gRPC ([^\s,]+)/,
+  });
+  return { ...started, address: started.announced[1] ?? "" };
+}
+
+/** The application behind the proxies, on the driver's core. */
+export async function startGrpcApp(): Promise<Served> {
+  const started = await startPinned({
+    core: cores.driver,
+    command: process.execPath,
+    parameters: [join(root, "test/bench/support/grpc-app.ts")],
+    ready: /^serves (\S+)$/,
   });
   return { ...started, address: started.announced[1] ?? "" };
 }
@@ -103,10 +118,12 @@ export async function startNghttpx(nghttpx: string, backend: string): Promise<Se
 
 function configured(configuration: Record<string, unknown>) {
   const directory = mkdtempSync(join(tmpdir(), "outrigger-bench-"));
-  mkdirSync(join(directory, "plugins"));
+  const plugins = join(directory, "plugins");
+  mkdirSync(plugins);
   const file = join(directory, "outrigger.yaml");
-  writeFileSync(file, stringify(onFreePorts({ data: { directory }, log: { level: "info" }, ...configuration })));
-  return { directory, file, [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
+  const shared = { data: { directory }, log: { level: "info" }, plugins: { directory: plugins } };
+  writeFileSync(file, stringify(onFreePorts({ ...shared, ...configuration })));
+  return { directory, plugins, file, [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
 /** Starts a process that reads what stands in a place of its own; the place goes with it, also when it cannot start. */

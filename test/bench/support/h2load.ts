@@ -16,6 +16,8 @@ export interface Load {
   readonly bodyFile?: string;
   /** HTTP/1.1 in place of HTTP/2 with prior knowledge. */
   readonly http1?: boolean;
+  /** Gets a line for each request: its begin, its status and its microseconds. */
+  readonly logFile?: string;
 }
 
 export interface LoadResult {
@@ -32,6 +34,7 @@ export async function drive(load: Load): Promise<LoadResult> {
   const parameters = ["-n", load.requests, "-c", load.connections, "-m", load.streams].map(String);
   for (const header of load.headers ?? []) parameters.push("-H", header);
   if (load.bodyFile !== undefined) parameters.push("-d", load.bodyFile);
+  if (load.logFile !== undefined) parameters.push(`--log-file=${load.logFile}`);
   if (load.http1 === true) parameters.push("--h1");
   const output = await run("taskset", ["-c", String(cores.driver), requiredTool("h2load"), ...parameters, load.url]);
   const succeeded = numberIn(output, /(\d+) succeeded/);

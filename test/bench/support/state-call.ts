@@ -1,5 +1,5 @@
 /** The call that the benchmarks make: GetState of one key with a value of 256 bytes. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import {
@@ -13,7 +13,7 @@ import { drive, grpcHeaders } from "./h2load.ts";
 /** The name of the state store, and of the key in it. */
 export const storeName = "bench";
 const key = "bench";
-const value = new Uint8Array(256).fill("v".charCodeAt(0));
+export const value = new Uint8Array(256).fill("v".charCodeAt(0));
 
 export const getStatePath = "/spec.proto.runtime.v1.Runtime/GetState";
 export const getStateMessage: Uint8Array = GetStateRequest.encode(
@@ -38,19 +38,36 @@ export async function checkState(address: string): Promise<void> {
 
 /** GetState as load for h2load. */
 export interface StateLoad extends Disposable {
-  drive(address: string, shape: { connections: number; streams: number; requests: number }): Promise<void>;
+  /** Makes the calls one at a time on one connection; resolves to the microseconds of each. */
+  latencies(address: string, calls: number): Promise<number[]>;
+  drive(address: string, shape: Shape): Promise<void>;
+}
+
+interface Shape {
+  readonly connections: number;
+  readonly streams: number;
+  readonly requests: number;
 }
 
 export function stateLoad(): StateLoad {
   const directory = mkdtempSync(join(tmpdir(), "outrigger-bench-"));
   const bodyFile = join(directory, "get-state");
   writeFileSync(bodyFile, lengthPrefixed(getStateMessage));
+  const logFile = join(directory, "log");
+  const load = async (address: string, shape: Shape, more: { logFile?: string } = {}): Promise<void> => {
+    const url = `http://${address}${getStatePath}`;
+    const { bodyBytes } = await drive({ url, headers: grpcHeaders, bodyFile, ...shape, ...more });
+    const least = shape.requests * value.length;
+    if (bodyBytes < least) throw new Error(`${address} answered ${bodyBytes} bytes where ${least} were due`);
+  };
   return {
-    async drive(address, shape) {
-      const url = `http://${address}${getStatePath}`;
-      const { bodyBytes } = await drive({ url, headers: grpcHeaders, bodyFile, ...shape });
-      const least = shape.requests * value.length;
-      if (bodyBytes < least) throw new Error(`${address} answered ${bodyBytes} bytes where ${least} were due`);
+    drive: load,
+    async latencies(address, calls) {
+      rmSync(logFile, { force: true });
+      await load(address, { connections: 1, streams: 1, requests: calls }, { logFile });
+      const lines = readFileSync(logFile, "utf8").trimEnd().split("\n");
+      if (lines.length !== calls) throw new Error(`h2load wrote ${lines.length} lines for ${calls} calls`);
+      return lines.map((line) => Number(line.split("\t")[2]));
     },
     [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }),
   };

@@ -1,0 +1,5 @@
+import { Filter, register } from "@outrigger/plugin";
+
+class Empty extends Filter {}
+
+register<Empty>();
