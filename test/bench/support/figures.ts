@@ -79,6 +79,14 @@ export class Figures {
     console.log(`${what}: not measured: ${why}`);
   }
 
+  /** Adds a row for what broke instead of giving a number: it counts as missed. */
+  addFailed(what: string, error: unknown): void {
+    this.#missed++;
+    const [why = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    this.#rows.push({ what, measured: "", against: why, value: "", goal: "", verdict: "FAILED" });
+    console.log(`${what}: FAILED: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
   finish(): void {
     const missed = this.#missed === 0 ? "" : `, ${this.#missed} MISSED`;
     const unknown = this.#notMeasured === 0 ? "" : `, ${this.#notMeasured} not measured`;

@@ -23,8 +23,6 @@ export interface PinnedProcess extends AsyncDisposable {
   readonly pid: number;
   /** What matched `ready`; `[1]` is its first group. */
   readonly announced: RegExpExecArray;
-  /** Milliseconds from its start until it announced itself. */
-  readonly readyMs: number;
   /** User and system time of all its threads so far. */
   cpuSeconds(): number;
   /** Resident memory in bytes. */
@@ -41,7 +39,6 @@ const descriptors = 16_384;
 
 /** Starts a process and resolves once it is ready; rejects with what it wrote when it ends before that. */
 export async function startPinned(options: PinnedOptions): Promise<PinnedProcess> {
-  const startedAt = performance.now();
   const child = spawnOn(options);
   if (options.ready === undefined) for (const stream of [child.stdout, child.stderr]) stream?.resume();
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -56,7 +53,6 @@ export async function startPinned(options: PinnedOptions): Promise<PinnedProcess
   return {
     pid,
     announced,
-    readyMs: performance.now() - startedAt,
     cpuSeconds: () => cpuSecondsOf(pid),
     residentBytes: () => residentBytesOf(pid),
     hasEnded,

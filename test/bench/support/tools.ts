@@ -14,7 +14,8 @@ const packages: Readonly<Record<string, string>> = {
 /** Where programs are that no search path of an ordinary user names. */
 const extraDirectories = ["/usr/sbin", "/usr/local/sbin", "/usr/local/go/bin"];
 
-function find(program: string): string | undefined {
+/** The path of a program that is there. */
+export function findTool(program: string): string | undefined {
   const directories = [...(process.env.PATH ?? "").split(delimiter), ...extraDirectories];
   return directories.map((directory) => join(directory, program)).find((path) => existsSync(path));
 }
@@ -24,11 +25,11 @@ function find(program: string): string | undefined {
  * cannot be had, and gives undefined then.
  */
 export function tool(program: string): string | undefined {
-  const found = find(program);
+  const found = findTool(program);
   if (found !== undefined) return found;
   const name = packages[program];
   if (name !== undefined) install(name);
-  const installed = find(program);
+  const installed = findTool(program);
   if (installed === undefined) {
     const how = name === undefined ? "" : ` and its Debian package ${name} could not be installed`;
     console.log(`there is no ${program} here${how}; what needs it is not measured`);
