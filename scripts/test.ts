@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { glob } from "node:fs/promises";
 import { check } from "./check.ts";
 
-const patterns = ["{runtime,components,sdk,scripts,test}/**/*.test.ts"];
+const patterns = ["{proto,runtime,components,sdk,scripts,test}/**/*.test.ts"];
 
 async function testFiles(): Promise<string[]> {
   const files: string[] = [];

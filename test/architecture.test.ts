@@ -25,6 +25,7 @@ const sandbox = /^runtime\/plugin\/sandbox\/(sandboxed-module|fuel)\.ts$/;
 
 /** The first rule that matches a file is its rule. */
 const rules: readonly Rule[] = [
+  { files: /^proto\/hot\//, may: [], mayTypes: [/^proto\/gen\//] },
   { files: /^proto\//, may: [] },
   { files: /^components\/(error|component)\.ts$/, may: [], ownFolder: false },
   { files: contracts, may: [/^components\/component\.ts$/], ownFolder: false },
@@ -35,9 +36,9 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/(runtime|open-components)\.ts$/, may: [/^(runtime|components|proto)\//] },
   { files: /^runtime\/(listen|version)\.ts$/, may: [], ownFolder: false },
   {
-    files: /^runtime\/(telemetry|config|security|resilience|http2)\//,
+    files: /^runtime\/(telemetry|config|security|resilience|http1|http2)\//,
     may: leaves,
-    mayTypes: [/^runtime\/(telemetry|config|security|resilience|http2)\//, callTypes],
+    mayTypes: [/^runtime\/(telemetry|config|security|resilience|http1|http2)\//, callTypes],
   },
   {
     files: /^runtime\/grpc\//,
@@ -52,7 +53,7 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/(proxy-wasm|wasm-component)\//, may: [...leaves, pluginContract, sandbox] },
   {
     files: /^runtime\/(ingress|egress|proxy)\//,
-    may: [...leaves, pluginContract, /^runtime\/(ingress|egress|proxy|resilience|security|http2)\//],
+    may: [...leaves, pluginContract, /^runtime\/(ingress|egress|proxy|resilience|security|http1|http2)\//],
     mayTypes: [/^runtime\/config\/schema\.ts$/],
   },
   {

@@ -1,0 +1,34 @@
+import type { MessageShape } from "./message-shape.ts";
+import { WireReader } from "./wire-reader.ts";
+import { WireWriter } from "./wire-writer.ts";
+
+/** Reads and writes messages whose shape is known, one at a time. */
+export class HotCodec {
+  readonly #reader = new WireReader();
+  readonly #writer = new WireWriter();
+
+  /**
+   * Throws WireFormatError when the bytes are no such message. Fields of the type `bytes` are parts of them, so that
+   * nothing is copied that is only passed on; who keeps one beyond the call copies it.
+   */
+  decode<Message>(shape: MessageShape<Message>, bytes: Buffer): Message {
+    this.#reader.begin(bytes);
+    try {
+      return shape.read(this.#reader);
+    } finally {
+      this.#reader.release();
+    }
+  }
+
+  /** The encoded message behind `headroom` bytes that the caller fills in, such as the prefix of a gRPC message. */
+  encode<Message>(shape: MessageShape<Message>, message: Message, headroom = 0): Buffer {
+    this.#writer.begin(headroom);
+    try {
+      shape.write(message, this.#writer);
+    } catch (error) {
+      this.#writer.abandon();
+      throw error;
+    }
+    return this.#writer.finish();
+  }
+}

@@ -1,0 +1,10 @@
+import type { Empty } from "../gen/google/protobuf/empty.ts";
+import type { MessageShape } from "./message-shape.ts";
+
+export const empty: MessageShape<Empty> = {
+  read(reader) {
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) reader.skip(tag);
+    return {};
+  },
+  write: () => undefined,
+};
