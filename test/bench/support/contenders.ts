@@ -37,6 +37,10 @@ export interface SidecarOptions {
   readonly core?: number;
   /** Filters of test/bench/filters that are there when it starts. */
   readonly filters?: readonly FilterName[];
+  /** Is given the sidecar's directory, with `plugins` in it, before the sidecar starts. */
+  readonly prepare?: (directory: string) => Promise<void>;
+  /** Hears the log in place of a file. */
+  readonly onLogLine?: (line: string) => void;
 }
 
 /** The sidecar, with a configuration of its own below a temporary directory that goes with it. */
@@ -44,9 +48,11 @@ export async function startBenchSidecar(options: SidecarOptions): Promise<Served
   const { configuration, nodeOptions = profiling, entry = "runtime/main.ts", core = cores.measured } = options;
   const place = configured(configuration);
   for (const filter of options.filters ?? []) await deployFilter(filter, place.plugins);
+  await options.prepare?.(place.directory);
+  const { onLogLine } = options;
   const started = await startIn(place, {
     core,
-    logFile: join(place.directory, "log"),
+    ...(onLogLine === undefined ? { logFile: join(place.directory, "log") } : { onLine: onLogLine }),
     command: process.execPath,
     parameters: [...nodeOptions, join(root, entry), "start", "--config", place.file],
     ready: /^outrigger .* serves: (.*)$/,
@@ -121,8 +127,9 @@ function configured(configuration: Record<string, unknown>) {
   const plugins = join(directory, "plugins");
   mkdirSync(plugins);
   const file = join(directory, "outrigger.yaml");
-  const shared = { data: { directory }, log: { level: "info" }, plugins: { directory: plugins } };
-  writeFileSync(file, stringify(onFreePorts({ ...shared, ...configuration })));
+  const shared = { data: { directory }, log: { level: "info" } };
+  const watched = { directory: plugins, ...(configuration.plugins as object | undefined) };
+  writeFileSync(file, stringify(onFreePorts({ ...shared, ...configuration, plugins: watched })));
   return { directory, plugins, file, [Symbol.dispose]: () => rmSync(directory, { recursive: true, force: true }) };
 }
 

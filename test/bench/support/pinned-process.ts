@@ -14,6 +14,8 @@ export interface PinnedOptions {
   readonly ready?: RegExp;
   readonly environment?: Readonly<Record<string, string>>;
   readonly directory?: string;
+  /** Hears each line of standard output and standard error. */
+  readonly onLine?: (line: string) => void;
   /** A file that takes standard error, so that no reader of a log takes time from the driver's core. */
   readonly logFile?: string;
 }
@@ -83,13 +85,14 @@ export function pinDriver(): void {
 function announcement(
   child: ChildProcess,
   ready: RegExp,
-  { command, logFile }: PinnedOptions,
+  { command, logFile, onLine }: PinnedOptions,
 ): Promise<RegExpExecArray> {
   return new Promise((resolve, reject) => {
     let written = "";
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on("line", (line) => {
+        onLine?.(line);
         if (written.length < mostKept) written += `${line}\n`;
         const match = ready.exec(line);
         if (match !== null) resolve(match);
