@@ -42,16 +42,17 @@ export const onFreePorts = (changes: Record<string, unknown>): Record<string, un
 
 /**
  * Starts `outrigger start` with the configuration, written to outrigger.yaml in `directory`, and resolves once it serves.
- * Rejects with all that the process wrote when it ends before that.
+ * Rejects with all that the process wrote when it ends before that. `main` is what Node runs: by default the sources.
  */
 export async function startSidecar(
   directory: string,
   configuration: Record<string, unknown>,
   environment: Record<string, string> = {},
+  main = join(root, "runtime/main.ts"),
 ): Promise<Sidecar> {
   const file = join(directory, "outrigger.yaml");
   await writeFile(file, stringify(onFreePorts(configuration)));
-  const child = spawn(process.execPath, [join(root, "runtime/main.ts"), "start", "--config", file], {
+  const child = spawn(process.execPath, [main, "start", "--config", file], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...environment },
   });

@@ -1,0 +1,60 @@
+/** What an import costs when it loads more than is used; docs/decisions/0005-footprint.md has the figures. */
+import { readFileSync } from "node:fs";
+import { isBuiltin } from "node:module";
+import type { OnLoadResult, Plugin } from "esbuild";
+
+/** An esbuild plugin that leaves out of the bundle what its imports would load for nothing. */
+export const leanImports: Plugin = {
+  name: "lean imports",
+  setup(build) {
+    build.onResolve({ filter: /.*/ }, ({ path, kind }) => {
+      if (!isBuiltin(path)) return undefined;
+      const name = path.startsWith("node:") ? path : `node:${path}`;
+      return { path: name, namespace: kind === "require-call" ? "required builtin" : "imported builtin" };
+    });
+    build.onLoad({ filter: /.*/, namespace: "required builtin" }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule("${path}");`,
+    }));
+    build.onLoad({ filter: /.*/, namespace: "imported builtin" }, ({ path }) => importedBuiltin(path));
+
+    build.onLoad({ filter: /\/(runtime|components)\/[^.]*\.ts$/ }, ({ path }) => namespaceOfZod(path));
+    build.onResolve({ filter: /^prom-client$/ }, () => ({ path: "prom-client", namespace: "slim" }));
+    build.onLoad({ filter: /^prom-client$/, namespace: "slim" }, () => ({
+      contents: slimPromClient,
+      resolveDir: import.meta.dirname,
+    }));
+    build.onLoad({ filter: /\/pino\/lib\/(transport|multistream)\.js$/ }, () => ({ contents: noTransport }));
+  },
+};
+
+/**
+ * A module of Node's without the exports that load something when they are read. An import statement reads every one of
+ * them, and three of node:http load undici: 14 MB and 25 ms.
+ */
+function importedBuiltin(name: string): OnLoadResult {
+  const names = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(name) ?? {}))
+    .filter(([key, { get, enumerable }]) => get === undefined && enumerable === true && key !== "default")
+    .map(([key]) => key);
+  return {
+    contents: `const module = process.getBuiltinModule("${name}");
+export default module;
+export const { ${names.join(", ")} } = module;`,
+  };
+}
+
+/** Only the names of a namespace that are used get into the bundle; the object `z` would take all of zod along, 40 languages included. */
+function namespaceOfZod(path: string): OnLoadResult {
+  const source = readFileSync(path, "utf8");
+  return { contents: source.replace('import { z } from "zod";', 'import * as z from "zod";'), loader: "ts" };
+}
+
+/** The rest of prom-client pushes to gateways, talks to clusters and watches the process: http, https, cluster, perf_hooks. */
+const slimPromClient = `
+export { default as Registry } from "prom-client/lib/registry.js";
+export { default as Counter } from "prom-client/lib/counter.js";
+export { default as Gauge } from "prom-client/lib/gauge.js";
+export { default as Histogram } from "prom-client/lib/histogram.js";
+`;
+
+/** The sidecar writes its log itself; pino's threads for other destinations stay out. */
+const noTransport = `module.exports = () => { throw new Error("the bundle has no transports of pino"); };`;

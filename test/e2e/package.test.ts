@@ -1,0 +1,133 @@
+/** What is published, as `npm run build` makes it: one folder that needs nothing but Node. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { stringify } from "yaml";
+import {
+  type ServerReflectionResponse,
+  ServerReflectionService,
+} from "../../proto/gen/grpc/reflection/v1/reflection.ts";
+import { buildSidecar } from "../../scripts/build.ts";
+import { json, OutriggerClient } from "../../sdk/index.ts";
+import { demoConfiguration, deploy } from "../support/demo.ts";
+import { ask, askUntil } from "../support/http.ts";
+import { serviceClient } from "../support/service-client.ts";
+import { onFreePorts, type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const recorder = join(root, "test/support/loaded-modules.ts");
+
+describe("the built package", () => {
+  const open = new AsyncDisposableStack();
+  let main = "";
+  before(async () => {
+    // Outside of the checkout there is no node_modules to fall back on.
+    const { path } = open.use(await temporaryDirectory());
+    await buildSidecar(join(path, "dist"));
+    await copyFile(join(root, "package.json"), join(path, "package.json"));
+    main = join(path, "dist/runtime/main.js");
+  });
+  after(() => open.disposeAsync());
+
+  const start = (
+    directory: string,
+    configuration: Record<string, unknown>,
+    environment: Record<string, string> = {},
+  ): Promise<Sidecar> => startSidecar(directory, configuration, environment, main);
+
+  it("has the commands", async () => {
+    const run = promisify(execFile);
+    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+    assert.equal((await run(main, ["version"])).stdout, `${version}\n`);
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "outrigger.yaml");
+    await writeFile(file, "log: { level: loud }\n");
+    await assert.rejects(run(main, ["check", file]), { code: 2, stderr: /log\.level.*did you mean|expected one of/s });
+    await writeFile(file, stringify(await demoConfiguration()));
+    assert.match((await run(main, ["check", file])).stdout, /is good/);
+  });
+
+  it("serves the API on every embedded component, with health, reflection and metrics", async () => {
+    await using directory = await temporaryDirectory();
+    await writeFile(join(directory.path, "settings.yaml"), 'app: [{ key: limit, content: "5" }]\n');
+    await using sidecar = await start(directory.path, {
+      components: {
+        state: { orders: { type: "sqlite" }, cache: { type: "memory" } },
+        config: { settings: { type: "file", path: "../settings.yaml" } },
+        lock: { jobs: { type: "sqlite" } },
+        sequencer: { ids: { type: "sqlite" } },
+      },
+    });
+    assert.equal((await ask(sidecar.admin, "/actuator/health/readiness")).status, 200);
+    await using client = new OutriggerClient({ address: sidecar.grpc });
+    for (const store of ["orders", "cache"]) {
+      await client.state.save({ store, key: "apple", value: json({ stock: 3 }) });
+      assert.deepEqual((await client.state.get({ store, key: "apple" }))?.value.json(), { stock: 3 });
+    }
+    const [limit] = await client.config.get({ store: "settings", keys: ["limit"] });
+    assert.equal(limit?.content, "5");
+    assert.match((await ask(sidecar.admin, "/metrics")).text, /^# TYPE outrigger_/m);
+
+    const reflection = serviceClient(ServerReflectionService, sidecar.grpc);
+    const stream = reflection.serverReflectionInfo();
+    stream.write({
+      host: "",
+      messageRequest: { $case: "fileContainingSymbol", value: "spec.proto.runtime.v1.Runtime" },
+    });
+    const [answer]: ServerReflectionResponse[] = await once(stream, "data");
+    assert.equal(answer?.messageResponse?.$case, "fileDescriptorResponse");
+    stream.end();
+    await once(stream.resume(), "end");
+    reflection.close();
+  });
+
+  it("runs plugins, and follows its configuration file", async () => {
+    await using directory = await temporaryDirectory();
+    for (const plugin of ["rate-limit", "inventory"]) await deploy(directory.path, plugin);
+    const demo = await demoConfiguration();
+    await using sidecar = await start(directory.path, demo);
+    await ask(sidecar.ingress, "/inventory/apple", { method: "PUT", body: '{"stock":7}' });
+    assert.equal(JSON.parse((await ask(sidecar.ingress, "/inventory/apple")).text).stock, 7);
+    const routes = [{ match: { prefix: "/stock" }, to: { plugin: "inventory" } }];
+    await writeFile(join(directory.path, "outrigger.yaml"), stringify(onFreePorts({ ...demo, ingress: { routes } })));
+    await askUntil(sidecar.ingress, "/inventory/apple", ({ status }) => status === 404);
+  });
+
+  it("loads nothing for what is not configured", async () => {
+    await using directory = await temporaryDirectory();
+    const record = join(directory.path, "loaded");
+    await using sidecar = await start(
+      directory.path,
+      {},
+      {
+        NODE_OPTIONS: `--import ${recorder}`,
+        LOADED_MODULES: record,
+      },
+    );
+    await sidecar.stop("SIGTERM");
+    const loaded = (await readFile(record, "utf8")).split("\n");
+    const chunks = loaded.filter((path) => path.endsWith(".js"));
+    assert.ok(chunks.length > 1, "the bundle was seen");
+    // esbuild names the file that a part of the bundle comes from in a comment before it.
+    const sources = (await Promise.all(chunks.map((path) => readFile(path, "utf8"))))
+      .flatMap((text) => text.match(/^(?: {2})?\/\/ (?:\S*node_modules|runtime|components|proto)\/\S+$/gm) ?? [])
+      .map((line) => line.replace(/^ *\/\/ (?:\S*node_modules\/)?/, ""));
+    assert.ok(sources.includes("runtime/runtime.ts"));
+    const mustNot =
+      /^(ioredis|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis)/;
+    assert.deepEqual(
+      sources.filter((source) => mustNot.test(source)),
+      [],
+    );
+    const mustNotOfNode = /^node:(sqlite|https)$/;
+    assert.deepEqual(
+      loaded.filter((name) => mustNotOfNode.test(name)),
+      [],
+    );
+  });
+});
