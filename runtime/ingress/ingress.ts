@@ -12,7 +12,7 @@ import type { AccessRecord } from "../telemetry/access-log.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { addForwarded } from "./forwarded.ts";
-import { Http1Server } from "./http1.ts";
+import { Http1Ingress } from "./http1.ts";
 import { IngressMetrics } from "./ingress-metrics.ts";
 import { refusalRecord } from "./refusal-record.ts";
 import { type Route, RoutingTable } from "./routing-table.ts";
@@ -51,7 +51,7 @@ const nowhere: Target = {
 export class Ingress implements AsyncDisposable {
   readonly #options: IngressOptions;
   readonly #metrics: IngressMetrics;
-  readonly #server: Http1Server;
+  readonly #server: Http1Ingress;
   readonly #active = new Set<FilterChain>();
   readonly #retiring = new Set<Promise<void>>();
   readonly #sweeper: NodeJS.Timeout;
@@ -63,14 +63,14 @@ export class Ingress implements AsyncDisposable {
     this.#options = options;
     this.#table = table;
     this.#metrics = new IngressMetrics(options.metrics);
-    this.#server = new Http1Server({
+    this.#server = new Http1Ingress({
       serve: (connection, request, endOfStream, response) => this.#serve(connection, request, endOfStream, response),
       maxHeaderBytes: options.config.maxHeaderBytes,
       headTimeoutMs: options.headTimeoutMs ?? 10_000,
       idleConnectionMs: options.idleConnectionMs ?? 60_000,
-      refused: (refusal, connection, request) => {
-        this.#metrics.refused(refusal.status);
-        this.#tell(refusalRecord(refusal, connection, request));
+      refused: (fault, connection, line) => {
+        this.#metrics.refused(fault.status);
+        this.#tell(refusalRecord(fault, connection, line));
       },
     });
     this.#sweeper = setInterval(() => this.#sweep(), (options.idleStreamMs ?? 300_000) / sweepsPerIdle);

@@ -1,28 +1,39 @@
-import type http from "node:http";
 import type { ConnectionFacts } from "../proxy/exchange.ts";
 import { hostPort } from "../proxy/stream.ts";
 import type { AccessRecord } from "../telemetry/access-log.ts";
-import type { Refusal } from "./http1.ts";
+
+/** Why a request never became an exchange. */
+export interface Refusal {
+  readonly status: number;
+  readonly details: string;
+}
+
+/** What could be read of a request that was refused. */
+export interface RefusedRequest {
+  readonly method: string;
+  readonly target: string;
+  readonly minor: 0 | 1;
+}
 
 /** What the access log shows of a request that never became an exchange; what could not be read is empty. */
 export function refusalRecord(
   refusal: Refusal,
-  connection: ConnectionFacts | undefined,
-  request?: http.IncomingMessage,
+  connection: ConnectionFacts,
+  request: RefusedRequest | undefined,
 ): AccessRecord {
   return {
     startedAtMs: Date.now(),
     durationMs: 0,
-    protocol: request === undefined ? "HTTP/1.1" : `HTTP/${request.httpVersion}`,
+    protocol: request?.minor === 0 ? "HTTP/1.0" : "HTTP/1.1",
     method: request?.method ?? "",
-    path: request?.url ?? "",
-    authority: request?.headers.host ?? "",
+    path: request?.target ?? "",
+    authority: "",
     status: refusal.status,
     details: refusal.details,
     flags: ["DPE"],
     bytesReceived: 0,
     bytesSent: 0,
-    peer: connection === undefined ? "" : hostPort(connection.remoteAddress, connection.remotePort),
+    peer: hostPort(connection.remoteAddress, connection.remotePort),
     requestId: "",
   };
 }

@@ -28,6 +28,11 @@ export class HeaderList implements HeaderMap {
     return new HeaderList(flat.slice());
   }
 
+  /** Of name, value, name, value, … with names in lower case, which nobody else writes to from now on. */
+  static adopt(flat: string[]): HeaderList {
+    return new HeaderList(flat);
+  }
+
   /** Name, value, name, value, …; valid until the list changes. */
   get flat(): readonly string[] {
     return this.#flat;

@@ -1,0 +1,283 @@
+import type { Socket } from "node:net";
+import { BodyReader, type BodySink } from "./body-reader.ts";
+import type { DateField } from "./date-field.ts";
+import type { FlushTurn } from "./flush-turn.ts";
+import type { Http1Limits } from "./limits.ts";
+import { MessageFault } from "./message-fault.ts";
+import { Outflow } from "./outflow.ts";
+import { type RequestHead, type RequestLine, readRequestHead, readRequestLine } from "./request-head.ts";
+import { SectionScanner } from "./section-scanner.ts";
+import type { RequestReceiver } from "./server-contract.ts";
+import { ServerExchange } from "./server-exchange.ts";
+import { statusLine } from "./status-line.ts";
+
+/** What the connections of one server share. */
+export interface ServerShared {
+  readonly limits: Http1Limits;
+  readonly turn: FlushTurn;
+  readonly date: DateField;
+  readonly isDraining: boolean;
+  readonly headTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+/** What a connection tells its server. */
+export interface ConnectionEvents {
+  request(exchange: ServerExchange, head: RequestHead): RequestReceiver;
+  refused(fault: MessageFault, line: RequestLine | undefined): void;
+  closed(): void;
+}
+
+/**
+ * How long a connection stays readable after it was closed for writing: closing at once while the client still sends makes
+ * its kernel throw the answer away.
+ */
+const lingerMs = 1_000;
+/** Octets of requests that come ahead of their turn; with more of them the socket is not read on. */
+const maxRestBytes = 16 * 1024;
+const requestTimeout = new MessageFault(408, "request_head_timeout", "the request's head took too long");
+
+/**
+ * A client's connection: takes one request after the other out of its octets; those that come ahead of their turn wait.
+ */
+export class ServerConnection implements BodySink {
+  readonly socket: Socket;
+  readonly shared: ServerShared;
+  readonly outflow: Outflow;
+  readonly #events: ConnectionEvents;
+  readonly #scanner: SectionScanner;
+  #exchange: ServerExchange | undefined;
+  #body: BodyReader | undefined;
+  /** Octets behind the request that is being answered. */
+  #rest: Buffer | undefined;
+  #isReading = false;
+  /** Nothing of what the client sends is wanted any more. */
+  #isClosing = false;
+  #isClosed = false;
+  /** Milliseconds since the connection came to what it does now; counted by `sweep`. */
+  #quietMs = 0;
+
+  constructor(socket: Socket, shared: ServerShared, events: ConnectionEvents) {
+    this.socket = socket;
+    this.shared = shared;
+    this.#events = events;
+    this.outflow = new Outflow(socket, shared.turn);
+    const { maxHeadBytes, maxFields } = shared.limits;
+    this.#scanner = new SectionScanner({
+      hasStartLine: true,
+      allowsEmptyLine: true,
+      maxBytes: maxHeadBytes,
+      maxFields,
+    });
+    socket.on("data", (bytes: Buffer) => this.receive(bytes));
+    socket.on("end", () => this.#ended());
+    socket.on("drain", () => this.#drained());
+    socket.on("error", () => undefined);
+    socket.on("close", () => this.#gone());
+  }
+
+  /** Takes octets that came from the socket. */
+  receive(bytes: Buffer): void {
+    if (this.#isClosing) return;
+    if (this.#rest === undefined) this.#read(bytes);
+    else this.#keep(Buffer.concat([this.#rest, bytes]));
+  }
+
+  /** Called at intervals: ends what takes too long. */
+  sweep(passedMs: number): void {
+    this.#quietMs += passedMs;
+    const { headTimeoutMs, idleTimeoutMs } = this.shared;
+    if (this.#isClosing) {
+      if (this.#quietMs >= lingerMs) this.socket.destroy();
+    } else if (this.#exchange !== undefined) {
+      // The rest of a request that was answered already; what an open exchange may take is not for the connection to say.
+      if (this.#exchange.isAnswered && this.#quietMs >= headTimeoutMs) this.socket.destroy();
+    } else if (this.#scanner.isPartial) {
+      if (this.#quietMs >= headTimeoutMs) this.#refuse(requestTimeout, undefined);
+    } else if (this.#quietMs >= idleTimeoutMs) this.socket.destroy();
+  }
+
+  /** Closes now when no request is being answered; half a head is not waited for. */
+  drain(): void {
+    if (this.#exchange === undefined && !this.#isClosing) this.#close(false);
+  }
+
+  /** The response has been sent; called by the exchange. */
+  answered(exchange: ServerExchange): void {
+    if (exchange !== this.#exchange || this.#isClosing) return;
+    this.#quietMs = 0;
+    if (!exchange.staysOpen) {
+      this.#close(!exchange.isReceived);
+      return;
+    }
+    if (exchange.isReceived) this.#next();
+    // What is left of the request is read and dropped, so that the client comes to reading the answer.
+    else this.socket.resume();
+  }
+
+  /** The exchange cannot be finished; called by it. */
+  abort(withReset: boolean): void {
+    this.#isClosing = true;
+    this.outflow.flush();
+    if (withReset) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  /** What is left of the request that is being read, at least. */
+  get left(): number {
+    return this.#body?.left ?? 0;
+  }
+
+  #read(bytes: Buffer): void {
+    let at = 0;
+    this.#isReading = true;
+    try {
+      while (at < bytes.length && !this.#isClosing) {
+        if (this.#exchange === undefined) {
+          if (this.outflow.isCongested) break;
+          at = this.#readHead(bytes, at);
+          if (at < 0) return;
+        } else if (this.#body !== undefined) at = this.#body.read(bytes, at);
+        else break;
+      }
+    } catch (error) {
+      this.#fault(error);
+      return;
+    } finally {
+      this.#isReading = false;
+    }
+    if (at < bytes.length && !this.#isClosing) this.#keep(at === 0 ? bytes : bytes.subarray(at));
+  }
+
+  /** Octets that come ahead of their turn. As long as they are few the socket is read, to learn of its end. */
+  #keep(bytes: Buffer): void {
+    this.#rest = bytes;
+    if (bytes.length >= maxRestBytes) this.socket.pause();
+  }
+
+  #readHead(bytes: Buffer, at: number): number {
+    if (!this.#scanner.isPartial) this.#quietMs = 0;
+    const after = this.#scanner.scan(bytes, at);
+    if (after < 0) return after;
+    const { limits } = this.shared;
+    const section = this.#scanner.take();
+    const line = readRequestLine(section, limits.maxMethodBytes);
+    try {
+      this.#begin(readRequestHead(section, line));
+    } catch (error) {
+      this.#fault(error, line);
+    }
+    return after;
+  }
+
+  #begin(head: RequestHead): void {
+    const exchange = new ServerExchange(this, head);
+    this.#exchange = exchange;
+    // The receiver may answer before it is known here; what it is told goes through the exchange.
+    if (head.body !== 0) this.#body = new BodyReader(head.body, this.shared.limits, this);
+    exchange.receiver = this.#events.request(exchange, head);
+    if (this.#isClosed) exchange.gone();
+    else exchange.invite();
+  }
+
+  data(chunk: Buffer, isLast: boolean): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    this.#quietMs = 0;
+    if (isLast) exchange.isReceived = true;
+    if (!exchange.isAnswered) exchange.receiver?.data(chunk, isLast);
+    if (isLast) this.#received(exchange);
+  }
+
+  end(trailers: string[]): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    exchange.isReceived = true;
+    if (!exchange.isAnswered) exchange.receiver?.end(trailers);
+    this.#received(exchange);
+  }
+
+  /** All of the request has come. */
+  #received(exchange: ServerExchange): void {
+    this.#body = undefined;
+    // An answer that came while the end was told has moved the connection on already.
+    if (exchange === this.#exchange && exchange.isAnswered && !this.#isClosing) this.#next();
+  }
+
+  #next(): void {
+    this.#exchange = undefined;
+    this.#body = undefined;
+    this.#quietMs = 0;
+    if (this.shared.isDraining) this.#close(false);
+    else if (this.#rest !== undefined) this.#readRest();
+    else if (this.socket.isPaused()) this.socket.resume();
+  }
+
+  #readRest(): void {
+    const rest = this.#rest;
+    if (rest === undefined || this.#isReading || this.#exchange !== undefined || this.outflow.isCongested) return;
+    this.#rest = undefined;
+    if (this.socket.isPaused()) this.socket.resume();
+    this.#read(rest);
+  }
+
+  #drained(): void {
+    this.#exchange?.drained();
+    this.#readRest();
+  }
+
+  #fault(error: unknown, line?: RequestLine): void {
+    if (error instanceof MessageFault) this.#refuse(error, line);
+    else {
+      this.abort(false);
+      throw error;
+    }
+  }
+
+  /** One answer, and nothing more is read. */
+  #refuse(fault: MessageFault, line: RequestLine | undefined): void {
+    const exchange = this.#exchange;
+    if (exchange?.hasBegun) {
+      this.abort(true);
+      return;
+    }
+    this.#isClosing = true;
+    this.#events.refused(fault, line);
+    exchange?.gone();
+    const body = `${fault.message}\n`;
+    const { date } = this.shared;
+    this.outflow.text(
+      `${statusLine(fault.status)}content-type: text/plain; charset=utf-8\r\ncontent-length: ${body.length}\r\n${date.line}connection: close\r\n\r\n${body}`,
+    );
+    this.#close(true);
+  }
+
+  /** Ends the connection once everything was sent; `isUnread`: the client may still be sending. */
+  #close(isUnread: boolean): void {
+    this.#isClosing = true;
+    this.#quietMs = 0;
+    this.#rest = undefined;
+    this.outflow.whenFlushed(() => {
+      if (isUnread) {
+        this.socket.resume();
+        this.socket.end();
+      } else this.socket.destroySoon();
+    });
+  }
+
+  /** The client has closed its side: it wants nothing any more. */
+  #ended(): void {
+    if (this.#exchange !== undefined || this.#isClosing) this.socket.destroy();
+    else this.#close(false);
+  }
+
+  #gone(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#isClosing = true;
+    this.outflow.clear();
+    this.#rest = undefined;
+    this.#exchange?.gone();
+    this.#events.closed();
+  }
+}
