@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type RequestListener } from "node:h
 import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { describe, it } from "node:test";
+import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
 import { RuntimeService, SayHelloRequest, SayHelloResponse } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { callContext, silentLog } from "../../test/support/api.ts";
@@ -41,7 +42,8 @@ async function invoking(address: string, protocol: "http" | "grpc"): Promise<Rig
   const block = createInvoke({
     names: () => http.names,
     http: (upstream, message, signal) => http.httpCall(upstream, message, signal),
-    grpc: (upstream, message, signal) => grpc.call(http.address(upstream) ?? "", message, { signal }),
+    grpc: (upstream, message, signal, timeoutMs) =>
+      grpc.call(http.address(upstream) ?? "", message, { signal, timeoutMs }),
   });
   return { block, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
@@ -212,9 +214,10 @@ describe("invoking a service over HTTP", () => {
 });
 
 describe("invoking a service over gRPC", () => {
-  const serveHello = async (): Promise<Rig> => {
+  const serveHello = async (wait: (call: CallContext) => Promise<void> = async () => undefined): Promise<Rig> => {
     const service = defineService(RuntimeService, {
       async sayHello({ name }, call) {
+        await wait(call);
         if (name === "nobody") throw new RuntimeError("NOT_FOUND", "NOBODY", "there is nobody");
         call.sendMetadata?.([["x-served", "yes"]]);
         return { hello: `${name} ${call.metadata?.find(([key]) => key === "x-tenant")?.[1]}`, data: undefined };
@@ -254,6 +257,26 @@ describe("invoking a service over gRPC", () => {
       reply.metadata.filter(([name]) => name === "x-served"),
       [["x-served", "yes"]],
     );
+  });
+
+  it("tells the service how long it may take, and does not wait longer", async () => {
+    const left = Promise.withResolvers<number | undefined>();
+    await using service = await serveHello((call) => {
+      call.signal.addEventListener("abort", () => left.resolve(call.deadlineMs));
+      return new Promise(() => undefined);
+    });
+    const asked = request({ method, data: hello("you"), metadata: [["rpc_request_timeout", "20"]] });
+    const sentAtMs = Date.now();
+    await assert.rejects(service.block.invoke(asked, callContext()), {
+      code: "DEADLINE_EXCEEDED",
+      reason: "INVOKE_TIMEOUT",
+      message: new RegExp(`'billing' did not answer ${method} within 20 ms`),
+    });
+    assert.ok(((await left.promise) ?? 0) >= sentAtMs);
+    const signal = AbortSignal.timeout(20);
+    await assert.rejects(service.block.invoke({ ...asked, metadata: [] }, callContext({ signal })), {
+      code: "CANCELLED",
+    });
   });
 
   it("fails with the service's own code and message", async () => {

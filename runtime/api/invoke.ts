@@ -1,6 +1,7 @@
 import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
 import { errorCodeOf } from "../grpc/status.ts";
+import { statusCode } from "../grpc/status-code.ts";
 import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
 import { codeOfHttpStatus } from "./http-status.ts";
 
@@ -9,8 +10,8 @@ export interface InvokeTargets {
   names(): readonly string[];
   /** Rejects with RuntimeError when no whole answer comes. */
   http(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
-  /** The reply's code tells of failures. */
-  grpc(upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply>;
+  /** The reply's code tells of failures, also when the time has passed, which the service is told; absent: without end. */
+  grpc(upstream: string, request: GrpcRequest, signal: AbortSignal, timeoutMs?: number): Promise<GrpcReply>;
 }
 
 /** HTTP methods that a service can be invoked with. */
@@ -63,23 +64,34 @@ export function createInvoke(targets: InvokeTargets): InvokeBlock {
     async invoke(request, call) {
       requireTarget(targets.names(), request.id);
       const timeoutMs = timeoutOf(request, call);
-      const signal =
-        timeoutMs === undefined ? call.signal : AbortSignal.any([call.signal, AbortSignal.timeout(timeoutMs)]);
-      const grpc = request.verb === undefined ? grpcMethod.exec(request.method) : null;
-      try {
-        const [, service, method] = grpc ?? [];
-        return service !== undefined && method !== undefined
-          ? await invokeGrpc(targets, request, { service, method }, signal)
-          : await invokeHttp(targets, request, signal);
-      } catch (error) {
-        if (signal.aborted && !call.signal.aborted) throw tooSlow(request, timeoutMs);
-        throw error;
-      }
+      const [, service, method] = (request.verb === undefined ? grpcMethod.exec(request.method) : null) ?? [];
+      return service !== undefined && method !== undefined
+        ? invokeGrpc(targets, request, { service, method }, call, timeoutMs)
+        : invokeHttp(targets, request, call, timeoutMs);
     },
   };
 }
 
-async function invokeHttp(targets: InvokeTargets, request: InvokeRequest, signal: AbortSignal): Promise<InvokeReply> {
+async function invokeHttp(
+  targets: InvokeTargets,
+  request: InvokeRequest,
+  call: CallContext,
+  timeoutMs: number | undefined,
+): Promise<InvokeReply> {
+  const signal = timeoutMs === undefined ? call.signal : AbortSignal.any([call.signal, AbortSignal.timeout(timeoutMs)]);
+  try {
+    return await invokeHttpUntil(targets, request, signal);
+  } catch (error) {
+    if (signal.aborted && !call.signal.aborted) throw tooSlow(request, timeoutMs);
+    throw error;
+  }
+}
+
+async function invokeHttpUntil(
+  targets: InvokeTargets,
+  request: InvokeRequest,
+  signal: AbortSignal,
+): Promise<InvokeReply> {
   const verb = request.verb ?? (request.data.length > 0 ? "POST" : "GET");
   const path = pathOf(request);
   const headers: Pairs = [
@@ -102,12 +114,17 @@ async function invokeHttp(targets: InvokeTargets, request: InvokeRequest, signal
 
 async function invokeGrpc(
   targets: InvokeTargets,
-  { id, data, metadata }: InvokeRequest,
+  request: InvokeRequest,
   { service, method }: { service: string; method: string },
-  signal: AbortSignal,
+  { signal, deadlineMs }: CallContext,
+  timeoutMs: number | undefined,
 ): Promise<InvokeReply> {
-  const passed = metadata.filter(([name]) => isPassedOn(name));
-  const reply = await targets.grpc(id, { service, method, metadata: passed, message: data }, signal);
+  const { id, data: message } = request;
+  const metadata = request.metadata.filter(([name]) => isPassedOn(name));
+  const leftMs = timeoutMs ?? (deadlineMs === undefined ? undefined : deadlineMs - Date.now());
+  const dueAtMs = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
+  const reply = await targets.grpc(id, { service, method, metadata, message }, signal, leftMs);
+  if (reply.code === statusCode.DEADLINE_EXCEEDED && performance.now() >= dueAtMs) throw tooSlow(request, timeoutMs);
   if (reply.code !== 0) {
     const name = errorCodeOf(reply.code);
     const code = name === "OK" ? "UNKNOWN" : name;

@@ -1,12 +1,11 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { Client, credentials } from "@grpc/grpc-js";
 import { RuntimeError } from "../../components/error.ts";
 import type { PubSubBlock, TopicSubscription } from "../api/pubsub.ts";
 import type { EventHandler } from "../api/pubsub-delivery.ts";
 import { unlessAborted } from "../api/unless-aborted.ts";
+import { GrpcChannel } from "../grpc/client-channel.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CallbackProtocol } from "./callback-protocol.ts";
-import { untilDisconnected } from "./connection.ts";
 import { layottoCallbacks } from "./layotto-callbacks.ts";
 
 export interface AppChannelOptions {
@@ -26,8 +25,6 @@ export interface AppChannelOptions {
 
 const firstWaitMs = 100;
 const longestWaitMs = 5_000;
-/** The longest that a timer takes. */
-const neverMs = 2 ** 31 - 1;
 
 /** A subscription that the application asked for, by the protocol it asked in. */
 interface Wanted {
@@ -41,7 +38,7 @@ interface Wanted {
  */
 export class AppChannel implements AsyncDisposable {
   readonly #options: AppChannelOptions;
-  readonly #client: Client;
+  readonly #channel: GrpcChannel;
   readonly #protocols: readonly CallbackProtocol[];
   readonly #stopping = new AbortController();
   readonly #subscriptions = new Map<string, AsyncDisposable>();
@@ -53,15 +50,13 @@ export class AppChannel implements AsyncDisposable {
   constructor(options: AppChannelOptions) {
     const { address, maxMessageBytes, eventTimeoutMs = 60_000, log } = options;
     this.#options = options;
-    this.#client = new Client(address, credentials.createInsecure(), {
-      "grpc.max_receive_message_length": maxMessageBytes,
-      "grpc.max_send_message_length": maxMessageBytes,
-      "grpc.initial_reconnect_backoff_ms": firstWaitMs,
-      "grpc.max_reconnect_backoff_ms": longestWaitMs,
-      // An application that has no events for long is not gone.
-      "grpc.client_idle_timeout_ms": neverMs,
+    this.#channel = new GrpcChannel({
+      address,
+      maxMessageBytes,
+      firstBackoffMs: firstWaitMs,
+      longestBackoffMs: longestWaitMs,
     });
-    this.#protocols = [layottoCallbacks({ client: this.#client, maxMessageBytes, eventTimeoutMs, log })];
+    this.#protocols = [layottoCallbacks({ channel: this.#channel, maxMessageBytes, eventTimeoutMs, log })];
     this.#running = this.#run();
   }
 
@@ -74,7 +69,7 @@ export class AppChannel implements AsyncDisposable {
     this.#stopping.abort();
     await this.#running;
     await this.#unsubscribe(() => true);
-    this.#client.close();
+    await this.#channel[Symbol.asyncDispose]();
   }
 
   async #run(): Promise<void> {
@@ -123,7 +118,7 @@ export class AppChannel implements AsyncDisposable {
   /** Delivers until the application is gone. */
   async #serve(wanted: ReadonlyMap<string, Wanted>): Promise<void> {
     const gone = new AbortController();
-    const disconnected = untilDisconnected(this.#client, this.#stopping.signal).then(() => gone.abort());
+    const disconnected = this.#channel.untilDisconnected(this.#stopping.signal).then(() => gone.abort());
     this.#present.resolve();
     await this.#unsubscribe((key) => !wanted.has(key));
     const refused = new Set<string>();

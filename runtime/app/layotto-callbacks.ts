@@ -1,14 +1,16 @@
-import { type Client, Metadata, status } from "@grpc/grpc-js";
+import { RuntimeError } from "../../components/error.ts";
 import { AppCallbackService } from "../../proto/gen/spec/proto/runtime/v1/appcallback.ts";
 import type { TopicEvent } from "../api/cloud-event.ts";
 import { eventMessage, outcomeOf } from "../api/layotto/pubsub-methods.ts";
 import type { EventOutcome } from "../api/pubsub-delivery.ts";
+import type { GrpcChannel } from "../grpc/client-channel.ts";
+import type { Pairs } from "../grpc/metadata-fields.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CallbackProtocol } from "./callback-protocol.ts";
 import { unaryCall } from "./unary-call.ts";
 
 export interface LayottoCallbacksOptions {
-  readonly client: Client;
+  readonly channel: GrpcChannel;
   readonly maxMessageBytes: number;
   readonly eventTimeoutMs: number;
   readonly log: Log;
@@ -19,13 +21,13 @@ const traceparent = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 /** `spec.proto.runtime.v1.AppCallback`, as the application serves it. */
 export function layottoCallbacks(options: LayottoCallbacksOptions): CallbackProtocol {
-  const { client, eventTimeoutMs: timeoutMs, log } = options;
+  const { channel, eventTimeoutMs: timeoutMs, log } = options;
   return {
     name: "layotto",
     async subscriptions(signal) {
       try {
-        const call = { metadata: new Metadata(), timeoutMs: listTimeoutMs, signal };
-        const listed = await unaryCall(client, AppCallbackService.listTopicSubscriptions, {}, call);
+        const call = { timeoutMs: listTimeoutMs, signal };
+        const listed = await unaryCall(channel, AppCallbackService.listTopicSubscriptions, {}, call);
         return listed.subscriptions.map(({ pubsubName: pubsub, topic, metadata }) => ({ pubsub, topic, metadata }));
       } catch (error) {
         if (isUnimplemented(error)) return undefined;
@@ -38,7 +40,7 @@ export function layottoCallbacks(options: LayottoCallbacksOptions): CallbackProt
       if (bytes > options.maxMessageBytes) return dropped(log, event, `an event of ${bytes} bytes is too large`);
       try {
         const call = { metadata: traceOf(event), timeoutMs, signal };
-        return outcomeOf((await unaryCall(client, AppCallbackService.onTopicEvent, request, call)).status);
+        return outcomeOf((await unaryCall(channel, AppCallbackService.onTopicEvent, request, call)).status);
       } catch (error) {
         if (isUnimplemented(error)) return dropped(log, event, "the application does not implement OnTopicEvent");
         throw error;
@@ -47,8 +49,7 @@ export function layottoCallbacks(options: LayottoCallbacksOptions): CallbackProt
   };
 }
 
-const isUnimplemented = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && error.code === status.UNIMPLEMENTED;
+const isUnimplemented = (error: unknown): boolean => error instanceof RuntimeError && error.code === "UNIMPLEMENTED";
 
 function dropped(log: Log, { pubsubName: pubsub, topic, id }: TopicEvent, why: string): EventOutcome {
   log.warn({ pubsub, topic, id, why }, "an event cannot be delivered to the application");
@@ -56,9 +57,7 @@ function dropped(log: Log, { pubsubName: pubsub, topic, id }: TopicEvent, why: s
 }
 
 /** Lets the application go on with the trace of the publisher. */
-function traceOf({ metadata: attributes }: TopicEvent): Metadata {
-  const metadata = new Metadata();
+function traceOf({ metadata: attributes }: TopicEvent): Pairs {
   const trace = attributes.traceparent ?? "";
-  if (traceparent.test(trace)) metadata.set("traceparent", trace);
-  return metadata;
+  return traceparent.test(trace) ? [["traceparent", trace]] : [];
 }

@@ -1,36 +1,18 @@
-import type { Client, Metadata, MethodDefinition, ServiceError } from "@grpc/grpc-js";
+import type { MethodDefinition } from "@grpc/grpc-js";
+import { RuntimeError } from "../../components/error.ts";
+import type { CallOptions, GrpcChannel } from "../grpc/client-channel.ts";
+import { errorCodeOf } from "../grpc/status.ts";
 
-export interface UnaryCallOptions {
-  readonly metadata: Metadata;
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal;
-}
-
-/** One call of the application; rejects with grpc-js's ServiceError, CANCELLED when the signal aborts. */
-export function unaryCall<Q, R>(
-  client: Client,
+/** One call of the application; rejects with a RuntimeError of the status's code, CANCELLED when the signal aborts. */
+export async function unaryCall<Q, R>(
+  channel: GrpcChannel,
   { path, requestSerialize, responseDeserialize }: MethodDefinition<Q, R>,
   request: Q,
-  { metadata, timeoutMs, signal }: UnaryCallOptions,
+  options: CallOptions,
 ): Promise<R> {
-  return new Promise((resolve, reject) => {
-    const deadline = Date.now() + timeoutMs;
-    const done = (error: ServiceError | null, response?: R): void => {
-      signal.removeEventListener("abort", cancel);
-      if (response !== undefined && error === null) resolve(response);
-      else reject(error ?? new Error(`${path} was answered without a message`));
-    };
-    const call = client.makeUnaryRequest(
-      path,
-      requestSerialize,
-      responseDeserialize,
-      request,
-      metadata,
-      { deadline },
-      done,
-    );
-    const cancel = (): void => call.cancel();
-    signal.addEventListener("abort", cancel, { once: true });
-    if (signal.aborted) cancel();
-  });
+  const { status, message } = await channel.unary(path, requestSerialize(request), options);
+  const code = errorCodeOf(status.code);
+  if (code === "OK" && message !== undefined) return responseDeserialize(message);
+  const text = `the application answered ${path} with ${code}: ${status.message}`;
+  throw new RuntimeError(code === "OK" ? "UNKNOWN" : code, "APPLICATION_CALL_FAILED", text);
 }

@@ -1,4 +1,5 @@
 import net from "node:net";
+import type { ConnectionOptions } from "node:tls";
 import { parseHostPort } from "../listen.ts";
 import { connectHttp2 } from "./client-connection.ts";
 import { DialBackoff } from "./dial-backoff.ts";
@@ -13,11 +14,14 @@ import type {
   StreamFault,
   StreamReceiver,
 } from "./stream-contract.ts";
+import { tlsConnect } from "./tls-connect.ts";
 
 export interface EndpointClientOptions {
   /** `host:port`, `[v6]:port` or `unix:/path`. */
   readonly address: string;
-  /** Begins a connection; the socket need not be connected yet. Default: plain TCP or the Unix socket of the address. */
+  /** For TLS, asked at each dial; without it connections are cleartext with prior knowledge. */
+  readonly tls?: () => ConnectionOptions;
+  /** Begins a connection in another way; the socket need not be connected yet. */
   readonly connect?: () => net.Socket;
   /** Of each connection; its `idleMs` closes connections that nobody uses, its `keepAliveMs` finds dead ones. */
   readonly limits?: Partial<Http2Limits>;
@@ -68,7 +72,7 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
     this.#options = options;
     this.address = options.address;
     this.unconnected = unconnectedTo(options.address);
-    this.#connect = options.connect ?? plainConnect(options.address);
+    this.#connect = options.connect ?? connectTo(options);
     this.#maxConnections = options.maxConnections ?? 8;
     this.#maxQueuedRequests = options.maxQueuedRequests ?? 10_000;
     this.#backoff = new DialBackoff(options.firstBackoffMs ?? 200, options.longestBackoffMs ?? 5_000);
@@ -274,6 +278,10 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(reasonOf).join("; ");
   return error instanceof Error ? error.message : String(error);
+}
+
+function connectTo({ address, tls }: EndpointClientOptions): () => net.Socket {
+  return tls === undefined ? plainConnect(address) : tlsConnect(address, tls);
 }
 
 function plainConnect(address: string): () => net.Socket {
