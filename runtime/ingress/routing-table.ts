@@ -1,9 +1,10 @@
 import type { Configuration, RouteConfiguration } from "../config/schema.ts";
-import { application, type Upstreams } from "../egress/upstreams.ts";
+import { application, grpcApplication, type Upstreams } from "../egress/upstreams.ts";
 import type { PluginSource, PluginUse, UseOptions } from "../plugin/contract.ts";
-import type { Failure, Handler } from "../proxy/exchange.ts";
+import type { Failure } from "../proxy/exchange.ts";
 import type { Target } from "../proxy/filter-chain.ts";
 import type { HeaderList } from "../proxy/headers.ts";
+import { isGrpc } from "../proxy/local-reply.ts";
 import { pathOf, type RouteTest, routeName, routeTest } from "../proxy/route.ts";
 import { PluginsById } from "./plugins-by-id.ts";
 
@@ -119,8 +120,8 @@ async function usesOf(filters: readonly FilterConfiguration[], use: Sources["use
 async function targetOf(to: Destination, { use, byId, upstreams }: Sources): Promise<Route["target"]> {
   if (Array.isArray(to)) return weighted(to, upstreams);
   if ("plugin" in to) return always({ kind: "service", use: await use(to.plugin, {}) });
-  if ("app" in to) return always({ kind: "handler", handler: upstreams.handler(application) });
-  if ("upstream" in to) return always({ kind: "handler", handler: upstreams.handler(to.upstream) });
+  if ("app" in to) return toApplication(upstreams);
+  if ("upstream" in to) return always(toUpstream(to.upstream, upstreams));
   return (request) => {
     const id = request.get("id");
     return id === undefined ? withoutId : { kind: "service", use: () => byId.find(id) };
@@ -137,19 +138,33 @@ function always(target: Target): Route["target"] {
   return () => target;
 }
 
+function toUpstream(upstream: string, upstreams: Upstreams): Target {
+  return { kind: "handler", handler: upstreams.handler(upstream), upstream };
+}
+
+/** Calls of gRPC go to the application's gRPC address, everything else to its HTTP address; with one of both, all goes there. */
+function toApplication(upstreams: Upstreams): Route["target"] {
+  const http = toUpstream(application, upstreams);
+  const grpc = toUpstream(grpcApplication, upstreams);
+  return (request) => {
+    const wantsGrpc = isGrpc(request) || !upstreams.has(application);
+    return wantsGrpc && upstreams.has(grpcApplication) ? grpc : http;
+  };
+}
+
 function weighted(choices: readonly { upstream: string; weight: number }[], upstreams: Upstreams): Route["target"] {
   const total = choices.reduce((sum, choice) => sum + choice.weight, 0);
   if (total === 0) throw new Error("the weights of a route's upstreams add up to 0; at least one must be above");
-  const bounds: { below: number; handler: Handler }[] = [];
+  const bounds: { below: number; target: Target }[] = [];
   let below = 0;
   for (const { upstream, weight } of choices) {
     below += weight;
-    bounds.push({ below, handler: upstreams.handler(upstream) });
+    bounds.push({ below, target: toUpstream(upstream, upstreams) });
   }
   return () => {
     const drawn = Math.random() * total;
     const choice = bounds.find((bound) => drawn < bound.below) ?? bounds.at(-1);
     if (choice === undefined) throw new Error("a route has no upstreams");
-    return { kind: "handler", handler: choice.handler };
+    return choice.target;
   };
 }

@@ -24,7 +24,12 @@ import type { Stream } from "./stream.ts";
 
 /** Where a request goes when the filters let it pass. */
 export type Target =
-  | { readonly kind: "handler"; readonly handler: Handler }
+  | {
+      readonly kind: "handler";
+      readonly handler: Handler;
+      /** Name of the upstream behind it. */
+      readonly upstream?: string;
+    }
   | { readonly kind: "service"; readonly use: PluginUse | LateUse };
 
 export interface FilterChainOptions {

@@ -31,9 +31,18 @@ function formGrpcReply(reply: LocalReply): { head: HeaderList; body: Uint8Array 
   addFields(head, reply.headers);
   head.set("content-type", "application/grpc");
   head.set("grpc-status", String(reply.grpcStatus ?? grpcStatusOf(reply.status)));
-  const message = Buffer.from(reply.body).toString("utf8").trimEnd();
-  if (message !== "") head.set("grpc-message", encodeURIComponent(message.toWellFormed()).replaceAll("%20", " "));
+  const message = grpcMessage(Buffer.from(reply.body).toString("utf8").trim());
+  if (message !== "") head.set("grpc-message", message);
   return { head, body: reply.body.subarray(0, 0) };
+}
+
+/** Percent-encodes what may not stand in `grpc-message` as it is: all but printable ASCII, and the percent sign. */
+export function grpcMessage(text: string): string {
+  return text.replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => {
+    let encoded = "";
+    for (const byte of Buffer.from(part)) encoded += `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    return encoded;
+  });
 }
 
 function addFields(head: HeaderList, fields: LocalReply["headers"]): void {
@@ -43,7 +52,8 @@ function addFields(head: HeaderList, fields: LocalReply["headers"]): void {
   }
 }
 
-function isGrpc(request: HeaderList): boolean {
+/** Whether the request is a call of gRPC. */
+export function isGrpc(request: HeaderList): boolean {
   return /^application\/grpc(\+|;|$)/.test(request.get("content-type") ?? "");
 }
 

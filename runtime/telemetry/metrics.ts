@@ -1,8 +1,12 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Tallies } from "./tallies.ts";
+import { Timings } from "./timings.ts";
 
 /** The process's metric families; names begin with `outrigger_`. Asking for a family again gives the same one. */
 export class Metrics {
   readonly registry = new Registry();
+  readonly #plain = new Map<string, Tallies | Timings>();
+  readonly #texts: (() => string)[] = [];
 
   counter<Label extends string>(name: string, help: string, labels: readonly Label[] = []): Counter<Label> {
     const known = this.registry.getSingleMetric(name);
@@ -31,8 +35,32 @@ export class Metrics {
       : new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers: [this.registry] });
   }
 
+  /** Families that are counted elsewhere, cheaper than prom-client can, and written out when somebody asks. */
+  addText(write: () => string): void {
+    this.#texts.push(write);
+  }
+
+  /** A counter for hot paths. */
+  tallies(name: string, help: string, labels: readonly string[]): Tallies {
+    const known = this.#plain.get(name);
+    if (known instanceof Tallies) return known;
+    const made = new Tallies(this.registry, name, help, labels);
+    this.#plain.set(name, made);
+    return made;
+  }
+
+  /** A histogram for hot paths; `bounds` as those of `histogram`. */
+  timings(name: string, help: string, label: string, bounds: readonly number[]): Timings {
+    const known = this.#plain.get(name);
+    if (known instanceof Timings) return known;
+    const made = new Timings(this.registry, name, help, label, bounds);
+    this.#plain.set(name, made);
+    return made;
+  }
+
   /** The Prometheus text exposition format. */
-  expose(): Promise<string> {
-    return this.registry.metrics();
+  async expose(): Promise<string> {
+    const text = await this.registry.metrics();
+    return [text, ...this.#texts.map((write) => write())].join("\n");
   }
 }
