@@ -23,8 +23,8 @@ import type { Configuration } from "./config/schema.ts";
 import { fileSource } from "./config/source.ts";
 import { Upstreams } from "./egress/upstreams.ts";
 import { GrpcChannels } from "./grpc/client.ts";
-import { grpcJsTransport } from "./grpc/grpc-js-transport.ts";
 import { openHealth } from "./grpc/health.ts";
+import { http2Transport } from "./grpc/http2-transport.ts";
 import { inProcessCaller } from "./grpc/in-process.ts";
 import { reflectionServices } from "./grpc/reflection.ts";
 import type { GrpcListener } from "./grpc/transport.ts";
@@ -146,7 +146,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const names = ["spec.proto.runtime.v1.Runtime", "grpc.health.v1.Health"];
   const health = openHealth(names);
   const grpc = opening.use(
-    await grpcJsTransport.serve({
+    await http2Transport.serve({
       addresses: api.grpc,
       services: [service, health.service, ...reflectionServices(names)],
       maxMessageBytes: api.maxMessageBytes,
@@ -214,9 +214,9 @@ function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): InvokeTarg
   return {
     names: () => upstreams.names,
     http: (upstream, request, signal) => upstreams.httpCall(upstream, request, signal),
-    grpc: async (upstream, request, signal) => {
+    grpc: async (upstream, request, signal, timeoutMs) => {
       const address = upstreams.address(upstream);
-      if (address !== undefined) return channels.call(address, request, { signal });
+      if (address !== undefined) return channels.call(address, request, { signal, timeoutMs });
       const details = `there is no upstream '${upstream}'; there are ${upstreams.names.join(", ")}`;
       return { code: 14, details, initialMetadata: [], trailingMetadata: [] };
     },

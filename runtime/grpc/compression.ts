@@ -38,4 +38,6 @@ const tooLarge = (maxBytes: number): RuntimeError =>
   );
 
 const malformed = (encoding: string, cause: unknown): RuntimeError =>
-  new RuntimeError("INTERNAL", "MESSAGE_COMPRESSION", `a message flagged as compressed is not '${encoding}'`, { cause });
+  new RuntimeError("INTERNAL", "MESSAGE_COMPRESSION", `a message flagged as compressed is not '${encoding}'`, {
+    cause,
+  });

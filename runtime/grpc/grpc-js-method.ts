@@ -8,15 +8,15 @@ import {
   type ServerWritableStream,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import { RuntimeError } from "../../components/error.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { CallMeter } from "./call-meter.ts";
 import { CallScope } from "./call-scope.ts";
 import { type MessageCodec, messageCodec } from "./message-codec.ts";
 import { metadataOf, pairsOf } from "./metadata-pairs.ts";
-import type { Handler, ResponseStream } from "./service.ts";
-import { asRuntimeError, failedStatus } from "./status.ts";
+import { unimplemented } from "./served-method.ts";
+import type { Handler, ResponseStream, MethodDefinition as ServedDefinition } from "./service.ts";
+import { asRuntimeError, failedStatus, statusCodeOf } from "./status.ts";
 
 /** What the methods of one server share. */
 export interface MethodOptions {
@@ -45,7 +45,7 @@ type Respond = (error: Status | null, response?: Buffer) => void;
 
 /** Runs a handler as a method of grpc-js; without a handler the method answers UNIMPLEMENTED with a sentence. */
 export function grpcJsMethod(
-  method: MethodDefinition<unknown, unknown>,
+  method: ServedDefinition,
   handler: Handler | undefined,
   options: MethodOptions,
 ): GrpcJsMethod {
@@ -136,12 +136,12 @@ class Calls {
     const startedAt = performance.now();
     try {
       const result = await scope.race(work());
-      this.#meter.observe("OK", performance.now() - startedAt);
+      this.#meter.observe(0, performance.now() - startedAt);
       scope[Symbol.dispose]();
       respond(result);
     } catch (error) {
       const { code, cause } = asRuntimeError(error);
-      this.#meter.observe(code, performance.now() - startedAt);
+      this.#meter.observe(statusCodeOf(code), performance.now() - startedAt);
       if (code === "INTERNAL" || code === "UNKNOWN") {
         this.#log.error({ err: cause ?? error, method: this.#path }, "a call failed");
       }
@@ -196,14 +196,4 @@ async function* requestsOf(
     if (next.done === true) return undefined;
     yield codec.decode(next.value);
   }
-}
-
-function unimplemented({ path, requestStream, responseStream }: MethodDefinition<unknown, unknown>): Handler {
-  const refuse = async (): Promise<never> => {
-    throw new RuntimeError("UNIMPLEMENTED", "METHOD_UNIMPLEMENTED", `the method ${path} is not built yet`);
-  };
-  if (requestStream) {
-    return responseStream ? { kind: "bidi", handle: refuse } : { kind: "client-stream", handle: refuse };
-  }
-  return responseStream ? { kind: "server-stream", handle: refuse } : { kind: "unary", handle: refuse };
 }

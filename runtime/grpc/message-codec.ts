@@ -1,33 +1,70 @@
-import type { MethodDefinition } from "@grpc/grpc-js";
 import { RuntimeError } from "../../components/error.ts";
+import { HotCodec } from "../../proto/hot/codec.ts";
+import { hotMethods } from "../../proto/hot/hot-methods.ts";
+import type { MethodDefinition } from "./service.ts";
 
-/** The messages of one method, decoded and encoded; what cannot be is told as a RuntimeError. */
+/** The messages of one method as a server sees them; what cannot be decoded or encoded is told as a RuntimeError. */
 export interface MessageCodec {
-  /** Throws INVALID_ARGUMENT when the bytes are no request of the method. */
+  /**
+   * Throws INVALID_ARGUMENT when the bytes are no request of the method. Fields of the type `bytes` are parts of what was
+   * given: who keeps one beyond the call copies it.
+   */
   decode(bytes: Uint8Array): unknown;
-  /** Throws RESOURCE_EXHAUSTED (`MESSAGE_TOO_LARGE`) when the response is larger than allowed. */
-  encode(response: unknown): Buffer;
+  /**
+   * The response behind `headroom` bytes (default 0) that the caller fills in. Throws RESOURCE_EXHAUSTED
+   * (`MESSAGE_TOO_LARGE`) when it is larger than allowed.
+   */
+  encode(response: unknown, headroom?: number): Buffer;
 }
 
+type Coding = Pick<MessageCodec, "encode"> & { decode(bytes: Buffer): unknown };
+
 /** Without `maxMessageBytes` responses may have any size. */
-export function messageCodec(
-  { path, requestDeserialize, responseSerialize }: MethodDefinition<unknown, unknown>,
-  maxMessageBytes = Number.POSITIVE_INFINITY,
-): MessageCodec {
+export function messageCodec(method: MethodDefinition, maxMessageBytes = Number.POSITIVE_INFINITY): MessageCodec {
+  const { path } = method;
+  const coding = codingOf(method);
   return {
     decode(bytes) {
       try {
-        return requestDeserialize(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+        return coding.decode(asBuffer(bytes));
       } catch (cause) {
-        const text = `the message is not a request of ${path}`;
+        const why = cause instanceof Error ? cause.message : String(cause);
+        const text = `the message is not a request of ${path}: ${why}`;
         throw new RuntimeError("INVALID_ARGUMENT", "MESSAGE_MALFORMED", text, { cause });
       }
     },
-    encode(response) {
-      const bytes = responseSerialize(response);
-      if (bytes.length <= maxMessageBytes) return bytes;
-      const text = `a response of ${path} takes ${bytes.length} bytes; api.maxMessageBytes allows ${maxMessageBytes}`;
+    encode(response, headroom = 0) {
+      const bytes = coding.encode(response, headroom);
+      const length = bytes.length - headroom;
+      if (length <= maxMessageBytes) return bytes;
+      const text = `a response of ${path} takes ${length} bytes; api.maxMessageBytes allows ${maxMessageBytes}`;
       throw new RuntimeError("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE", text);
     },
   };
 }
+
+/** By hand where there are codecs by hand, else as generated. */
+function codingOf({ path, requestDeserialize, responseSerialize }: MethodDefinition): Coding {
+  const hot = hotMethods.get(path);
+  if (hot === undefined) {
+    return {
+      decode: requestDeserialize,
+      encode: (response, headroom = 0) => behind(headroom, responseSerialize(response)),
+    };
+  }
+  const codec = new HotCodec();
+  return {
+    decode: (bytes) => codec.decode(hot.request, bytes),
+    encode: (response, headroom) => codec.encode(hot.response, response, headroom),
+  };
+}
+
+function behind(headroom: number, bytes: Buffer): Buffer {
+  if (headroom === 0) return bytes;
+  const all = Buffer.allocUnsafe(headroom + bytes.length);
+  all.set(bytes, headroom);
+  return all;
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

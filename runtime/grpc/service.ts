@@ -1,6 +1,18 @@
 /** Services as the runtime writes them, whatever transport serves them: a request and a CallContext in, a response out. */
-import type { ServiceDefinition } from "@grpc/grpc-js";
 import type { CallContext } from "../../components/component.ts";
+
+/** A method as the generated code describes it, whatever its messages are. */
+export interface MethodDefinition {
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly requestStream: boolean;
+  readonly responseStream: boolean;
+  requestDeserialize(bytes: Buffer): unknown;
+  responseSerialize(response: unknown): Buffer;
+}
+
+/** The methods of a service by their names in the generated code. */
+export type ServiceDefinition = Readonly<Record<string, MethodDefinition>>;
 
 /** Resolves to the response; rejects with RuntimeError for anything the caller should be told. */
 export type UnaryHandler<Q, R> = (request: Q, call: CallContext) => Promise<R>;

@@ -1,11 +1,16 @@
+import type { HeaderBlock } from "../http2/header-block.ts";
+import type { Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { GrpcService } from "./service.ts";
 
-/** Takes streams of services that nobody here knows, to proxy them byte by byte. */
+/** Takes streams of services that nobody here knows, to proxy them frame by frame. */
 export interface ByteStreamHandler {
-  /** `path` is `/package.Service/Method`; messages pass undecoded. */
-  handle(path: string, stream: unknown): void;
+  /**
+   * `path` is `/package.Service/Method` if the request is gRPC at all, which `headers` tell. The result hears the rest of the
+   * request, undecoded; what is sent on `stream` is the answer.
+   */
+  handle(path: string, stream: Http2Stream, headers: HeaderBlock, endStream: boolean): StreamReceiver;
 }
 
 export interface ServeOptions {

@@ -16,8 +16,8 @@ import {
 import { ServerReflectionService as AlphaService } from "../../proto/gen/grpc/reflection/v1alpha/reflection.ts";
 import { RuntimeService } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { createRuntimeService } from "../../runtime/api/layotto/runtime-service.ts";
-import { grpcJsTransport } from "../../runtime/grpc/grpc-js-transport.ts";
 import { openHealth } from "../../runtime/grpc/health.ts";
+import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
 import { reflectionServices } from "../../runtime/grpc/reflection.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { openApiParts, silentLog } from "../support/api.ts";
@@ -34,7 +34,7 @@ async function serve(upstreams: Record<string, object> = {}, addresses = ["127.0
   const metrics = new Metrics();
   const services = [createRuntimeService(blocks), health.service, ...reflectionServices(names)];
   const listener = open.use(
-    await grpcJsTransport.serve({ addresses, services, maxMessageBytes, appId: "app", log: silentLog, metrics }),
+    await http2Transport.serve({ addresses, services, maxMessageBytes, appId: "app", log: silentLog, metrics }),
   );
   const [address = ""] = listener.addresses;
   const runtime = serviceClient(RuntimeService, address, { "grpc.max_receive_message_length": 2 ** 24 });

@@ -16,7 +16,7 @@ import { type OpenedStore, storeSet } from "../../runtime/api/stores.ts";
 import { configurationSchema } from "../../runtime/config/schema.ts";
 import { Upstreams } from "../../runtime/egress/upstreams.ts";
 import { GrpcChannels } from "../../runtime/grpc/client.ts";
-import { grpcJsTransport } from "../../runtime/grpc/grpc-js-transport.ts";
+import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
 import { createLog, type Log } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 
@@ -83,7 +83,8 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
       invoke: createInvoke({
         names: () => http.names,
         http: (upstream, request, signal) => http.httpCall(upstream, request, signal),
-        grpc: (upstream, request, signal) => grpc.call(http.address(upstream) ?? "", request, { signal }),
+        grpc: (upstream, request, signal, timeoutMs) =>
+          grpc.call(http.address(upstream) ?? "", request, { signal, timeoutMs }),
       }),
     },
     [Symbol.asyncDispose]: () => open.disposeAsync(),
@@ -104,7 +105,7 @@ export async function serveApi(
   const open = new AsyncDisposableStack();
   const blocks = shape(open.use(await openApiParts(upstreams)).blocks);
   const listener = open.use(
-    await grpcJsTransport.serve({
+    await http2Transport.serve({
       addresses: ["127.0.0.1:0"],
       services: [createRuntimeService(blocks)],
       maxMessageBytes: 4 * 1024 ** 2,
