@@ -22,21 +22,14 @@ function* routes({ ingress, upstreams, app }: Configuration): Generator<Problem>
           message: `no upstream is named '${target.upstream}'; ${suggestion(target.upstream, known)}`,
         };
       }
-      const protocol = upstreams[target.upstream]?.protocol ?? "http";
-      if (protocol !== "http") {
-        yield {
-          path: target.path,
-          message: `upstream '${target.upstream}' speaks ${protocol}; routes lead to upstreams that speak http`,
-        };
-      }
     }
     if (Array.isArray(to) && to.every(({ weight }) => weight === 0)) {
       yield { path, message: "every weight is 0; expected at least one above it" };
     }
-    if (!Array.isArray(to) && "app" in to && app.http === undefined) {
+    if (!Array.isArray(to) && "app" in to && app.http === undefined && app.grpc === undefined) {
       yield {
         path: [...path, "app"],
-        message: "the route leads to the application, but app.http does not say where that is",
+        message: "the route leads to the application, but neither app.http nor app.grpc says where that is",
       };
     }
     if (match.regex !== undefined) {

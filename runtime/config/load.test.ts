@@ -109,7 +109,7 @@ admin: { http: 127.0.0.1:2045 }
 `);
     assert.deepEqual(mistakes, [
       "ingress.routes[0].to.upstream@7: no upstream is named 'bakend'; did you mean 'backend'?",
-      "ingress.routes[1].to.app@8: the route leads to the application, but app.http does not say where that is",
+      "ingress.routes[1].to.app@8: the route leads to the application, but neither app.http nor app.grpc says where that is",
       "ingress.routes[2].to@9: every weight is 0; expected at least one above it",
       "ingress.routes[2].match.regex@9: Invalid regular expression: /(/: Unterminated group",
       "upstreams.outrigger@3: the name is reserved: to a plugin it means the runtime itself",

@@ -30,7 +30,9 @@ const filterUse = z.union([
 
 const destination = z.union([
   z.strictObject({ plugin: name.describe("A plugin of kind service") }),
-  z.strictObject({ app: z.literal(true).describe("The application at app.http") }),
+  z.strictObject({
+    app: z.literal(true).describe("The application: gRPC at app.grpc, all else at app.http, whichever there are"),
+  }),
   z.strictObject({ upstream: name.describe("An upstream by name") }),
   z.strictObject({ pluginById: z.literal(true).describe("The plugin that the request header `id` names") }),
   z
@@ -59,7 +61,12 @@ const route = z.strictObject({
 
 const upstream = z.strictObject({
   endpoints: z.array(tcpAddress).min(1).describe("host:port of each endpoint; calls take turns"),
-  protocol: z.enum(["http", "http2", "grpc"]).default("http").describe("What the endpoints speak; default http"),
+  protocol: z
+    .enum(["http", "http2", "grpc"])
+    .default("http")
+    .describe(
+      "What the endpoints speak: http is HTTP/1.1, http2 and grpc are HTTP/2 with prior knowledge; default http",
+    ),
 });
 
 const component = z.looseObject({ type: z.string().describe("The backend") });
@@ -71,7 +78,7 @@ export const configurationSchema = z.strictObject({
     .strictObject({
       id: name.default("app").describe("Identity of the application, used in key prefixes and as consumer group"),
       http: tcpAddress.optional().describe("Where the application serves HTTP"),
-      grpc: anyAddress.optional().describe("Where the application serves the gRPC callbacks"),
+      grpc: anyAddress.optional().describe("Where the application serves gRPC: its callbacks, and its own services"),
     })
     .prefault({}),
   data: z

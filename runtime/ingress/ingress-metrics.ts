@@ -1,41 +1,27 @@
-import type { AccessRecord } from "../telemetry/access-log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { type RequestMeter, RequestMeters } from "../telemetry/request-meter.ts";
 
-const buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-
-/** What the ingress counts. Requests that match no route have the route `none`. */
+/** What the ingress counts. Requests that match no route have the route `none`; those that reach no upstream, none. */
 export class IngressMetrics {
-  readonly #requests;
-  readonly #durations;
-  readonly #active;
+  readonly #meters: RequestMeters;
 
-  constructor(metrics: Metrics) {
-    this.#requests = metrics.counter("outrigger_ingress_requests_total", "Requests answered by the ingress", [
-      "route",
-      "code",
-    ]);
-    this.#durations = metrics.histogram(
-      "outrigger_ingress_request_duration_seconds",
-      "Time from the head of a request to the end of its response",
-      ["route"],
-      buckets,
+  /** `active` tells the requests not yet answered in full. */
+  constructor(metrics: Metrics, active: () => number) {
+    this.#meters = new RequestMeters(metrics, {
+      requests: { name: "outrigger_ingress_requests_total", help: "Requests answered by the ingress" },
+      durations: {
+        name: "outrigger_ingress_request_duration_seconds",
+        help: "Time from the head of a request to the end of its response",
+      },
+      labels: ["route", "upstream"],
+    });
+    const name = "outrigger_ingress_active_requests";
+    metrics.addText(
+      () => `# HELP ${name} Requests not yet answered in full\n# TYPE ${name} gauge\n${name} ${active()}\n`,
     );
-    this.#active = metrics.gauge("outrigger_ingress_active_requests", "Requests not yet answered in full");
   }
 
-  began(): void {
-    this.#active.inc();
-  }
-
-  ended(record: AccessRecord): void {
-    const route = record.route ?? "none";
-    this.#active.dec();
-    this.#requests.inc({ route, code: record.status });
-    this.#durations.observe({ route }, record.durationMs / 1000);
-  }
-
-  /** A request that was not even readable. */
-  refused(status: number): void {
-    this.#requests.inc({ route: "none", code: status });
+  meter(route: string | undefined, upstream: string | undefined): RequestMeter {
+    return this.#meters.of(route ?? "none", upstream ?? "");
   }
 }

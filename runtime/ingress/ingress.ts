@@ -1,21 +1,18 @@
+import type net from "node:net";
 import type { Configuration } from "../config/schema.ts";
 import type { Upstreams } from "../egress/upstreams.ts";
 import { type Listener, listen } from "../listen.ts";
 import type { PluginSource } from "../plugin/contract.ts";
-import type { ConnectionFacts, Failure, RequestSink, ResponseSink } from "../proxy/exchange.ts";
-import { tooLarge } from "../proxy/failures.ts";
-import { FilterChain, type Target } from "../proxy/filter-chain.ts";
-import type { HeaderList } from "../proxy/headers.ts";
-import { declaredLength } from "../proxy/outlet.ts";
-import { Stream } from "../proxy/stream.ts";
 import type { AccessRecord } from "../telemetry/access-log.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
-import { addForwarded } from "./forwarded.ts";
+import { type AccessPolicy, Exchanges } from "./exchanges.ts";
 import { Http1Ingress } from "./http1.ts";
+import { Http2Server } from "./http2.ts";
 import { IngressMetrics } from "./ingress-metrics.ts";
+import { detectProtocol } from "./protocol-detection.ts";
 import { refusalRecord } from "./refusal-record.ts";
-import { type Route, RoutingTable } from "./routing-table.ts";
+import { RoutingTable } from "./routing-table.ts";
 
 export interface IngressOptions {
   readonly config: Configuration["ingress"];
@@ -25,6 +22,10 @@ export interface IngressOptions {
   readonly metrics: Metrics;
   /** Called once for every exchange, when it is over. */
   readonly onComplete: (record: AccessRecord) => void;
+  /** Whether `onComplete` does anything with a record now; default always. */
+  readonly isRecording?: () => boolean;
+  /** Asked about each request that has a route, before anything is done with it. */
+  readonly policy?: AccessPolicy;
   /** A client has this long to send a head; default 10 s. */
   readonly headTimeoutMs?: number;
   /** Connections without a request are closed after this; default 60 s. */
@@ -34,25 +35,14 @@ export interface IngressOptions {
 }
 
 const sweepsPerIdle = 4;
-const noRoute: Failure = {
-  status: 404,
-  details: "route_not_found",
-  message: "no route matches the request",
-  flag: "NR",
-};
-const nowhere: Target = {
-  kind: "handler",
-  handler: () => {
-    throw new Error("a refused request has no target");
-  },
-};
 
-/** The HTTP listener that applications' clients reach: finds the route of a request and drives its exchange. */
+/** The listener that applications' clients reach, by HTTP/1.1 and by HTTP/2 with prior knowledge on the same port. */
 export class Ingress implements AsyncDisposable {
   readonly #options: IngressOptions;
-  readonly #metrics: IngressMetrics;
-  readonly #server: Http1Ingress;
-  readonly #active = new Set<FilterChain>();
+  readonly #exchanges: Exchanges;
+  readonly #http1: Http1Ingress;
+  readonly #http2: Http2Server;
+  readonly #undecided = new Set<net.Socket>();
   readonly #retiring = new Set<Promise<void>>();
   readonly #sweeper: NodeJS.Timeout;
   #listener: Listener | undefined;
@@ -60,18 +50,36 @@ export class Ingress implements AsyncDisposable {
   #updating: Promise<unknown> = Promise.resolve();
 
   private constructor(options: IngressOptions, table: RoutingTable) {
+    const { config, upstreams, log, headTimeoutMs = 10_000, idleConnectionMs = 60_000 } = options;
     this.#options = options;
     this.#table = table;
-    this.#metrics = new IngressMetrics(options.metrics);
-    this.#server = new Http1Ingress({
-      serve: (connection, request, endOfStream, response) => this.#serve(connection, request, endOfStream, response),
-      maxHeaderBytes: options.config.maxHeaderBytes,
-      headTimeoutMs: options.headTimeoutMs ?? 10_000,
-      idleConnectionMs: options.idleConnectionMs ?? 60_000,
-      refused: (fault, connection, line) => {
-        this.#metrics.refused(fault.status);
-        this.#tell(refusalRecord(fault, connection, line));
+    this.#exchanges = new Exchanges({
+      upstreams,
+      metrics: new IngressMetrics(options.metrics, () => this.active),
+      log,
+      table: () => this.#table,
+      policy: options.policy,
+      isRecording: options.isRecording ?? (() => true),
+      record: options.onComplete,
+      answered: (stream) => this.#http2.linger(stream),
+    });
+    this.#http1 = new Http1Ingress({
+      serve: (connection, request, endOfStream, response) =>
+        this.#exchanges.serve(connection, request, endOfStream, response),
+      maxHeaderBytes: config.maxHeaderBytes,
+      headTimeoutMs,
+      idleConnectionMs,
+      refused: (fault, connection, line) => this.#exchanges.refused(refusalRecord(fault, connection, line)),
+    });
+    this.#http2 = new Http2Server({
+      onRequest: (connection, stream, headers, endStream) =>
+        this.#exchanges.serveHttp2(connection, stream, headers, endStream),
+      limits: {
+        maxHeaderListBytes: config.maxHeaderBytes,
+        settingsTimeoutMs: headTimeoutMs,
+        idleMs: idleConnectionMs,
       },
+      onError: (error) => log.error({ err: error }, "an exchange over HTTP/2 failed"),
     });
     this.#sweeper = setInterval(() => this.#sweep(), (options.idleStreamMs ?? 300_000) / sweepsPerIdle);
   }
@@ -81,7 +89,7 @@ export class Ingress implements AsyncDisposable {
     const table = await RoutingTable.build(options.config, options.plugins, options.upstreams);
     const ingress = new Ingress(options, table);
     try {
-      ingress.#listener = await listen(options.config.http, (socket) => ingress.#server.accept(socket));
+      ingress.#listener = await listen(options.config.http, (socket) => ingress.#accept(socket));
     } catch (error) {
       await ingress[Symbol.asyncDispose]();
       throw error;
@@ -96,7 +104,7 @@ export class Ingress implements AsyncDisposable {
 
   /** Requests that have not been answered in full. */
   get active(): number {
-    return this.#active.size;
+    return this.#exchanges.active;
   }
 
   /**
@@ -126,76 +134,44 @@ export class Ingress implements AsyncDisposable {
     const deadline = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, deadlineMs);
     });
-    await Promise.race([this.#server.drain(), deadline]);
+    this.#closeUndecided();
+    await Promise.race([Promise.all([this.#http1.drain(), this.#http2.drain()]), deadline]);
     clearTimeout(timer);
-    await this.#server.close();
+    await Promise.all([this.#http1.close(), this.#http2.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeper);
     await this.#listener?.stop();
-    await this.#server.close();
+    this.#closeUndecided();
+    await Promise.all([this.#http1.close(), this.#http2.close()]);
+    this.#exchanges[Symbol.dispose]();
     await this.#updating;
     this.#retire(this.#table);
     await Promise.all(this.#retiring);
   }
 
-  #serve(connection: ConnectionFacts, request: HeaderList, endOfStream: boolean, response: ResponseSink): RequestSink {
-    const requestId = addForwarded(request, connection);
-    const stream = new Stream(connection, request, requestId);
-    const table = this.#table;
-    const route = table.find(request);
-    stream.route = route?.name;
-    const found = this.#destination(table, route, request);
-    const refusal = "status" in found ? found : undefined;
-    const chain = new FilterChain({
-      stream,
-      filters: refusal === undefined ? (route?.filters ?? []) : [],
-      target: "status" in found ? nowhere : found,
-      client: response,
-      maxBufferBytes: table.config.maxBufferBytes,
-      maxBodyBytes: table.config.maxBodyBytes,
-      timeoutMs: route?.timeoutMs ?? 0,
-      log: this.#options.log,
-      finished: (over) => this.#finished(over, table),
+  #accept(socket: net.Socket): void {
+    this.#undecided.add(socket);
+    socket.once("close", () => this.#undecided.delete(socket));
+    detectProtocol(socket, {
+      timeoutMs: this.#options.headTimeoutMs ?? 10_000,
+      detected: (protocol, received) => {
+        this.#undecided.delete(socket);
+        if (protocol === "HTTP/2") this.#http2.accept(socket, received);
+        else this.#http1.accept(socket, received);
+      },
     });
-    table.begin();
-    this.#active.add(chain);
-    this.#metrics.began();
-    if (refusal === undefined) chain.start(endOfStream);
-    else chain.fail(refusal);
-    return chain.request;
   }
 
-  #destination(table: RoutingTable, route: Route | undefined, request: HeaderList): Target | Failure {
-    if (route === undefined) return noRoute;
-    const { maxBodyBytes } = table.config;
-    if (maxBodyBytes !== undefined && (declaredLength(request) ?? 0) > maxBodyBytes) return tooLarge(maxBodyBytes);
-    return route.target(request);
-  }
-
-  #finished(chain: FilterChain, table: RoutingTable): void {
-    this.#active.delete(chain);
-    table.end();
-    const record = chain.stream.record();
-    this.#metrics.ended(record);
-    this.#tell(record);
-  }
-
-  #tell(record: AccessRecord): void {
-    try {
-      this.#options.onComplete(record);
-    } catch (error) {
-      this.#options.log.error({ err: error }, "an exchange could not be recorded");
-    }
+  /** Connections on which nothing was asked yet. */
+  #closeUndecided(): void {
+    for (const socket of this.#undecided) socket.destroy();
   }
 
   #sweep(): void {
-    for (const chain of [...this.#active]) {
-      if (chain.sweep() < sweepsPerIdle) continue;
-      const status = chain.requestArrived ? 504 : 408;
-      chain.fail({ status, details: "stream_idle_timeout", message: "nothing moved for too long", flag: "SI" });
-    }
+    this.#exchanges.sweep(sweepsPerIdle);
+    this.#http2.sweep(sweepsPerIdle);
   }
 
   #retire(table: RoutingTable): void {

@@ -114,7 +114,11 @@ export async function openRig(options: RigOptions): Promise<Rig> {
   const config = configurationSchema.parse({ upstreams: options.upstreams ?? {} });
   const log = createLog({ level: "silent", destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
   const metrics = new Metrics();
-  const upstreams = new Upstreams({ upstreams: config.upstreams, application: { http: options.app, grpc: options.grpcApp }, log });
+  const upstreams = new Upstreams({
+    upstreams: config.upstreams,
+    application: { http: options.app, grpc: options.grpcApp },
+    log,
+  });
   const records: AccessRecord[] = [];
   const waiting: ((record: AccessRecord) => void)[] = [];
   let taken = 0;

@@ -1,0 +1,234 @@
+import type { Upstreams } from "../egress/upstreams.ts";
+import { HeaderBlock } from "../http2/header-block.ts";
+import type { Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
+import { DeadlineQueue } from "../proxy/deadline-queue.ts";
+import type { ConnectionFacts, Failure, RequestSink, ResponseSink } from "../proxy/exchange.ts";
+import { tooLarge } from "../proxy/failures.ts";
+import { FilterChain, type Target } from "../proxy/filter-chain.ts";
+import { Forwarding } from "../proxy/forwarding.ts";
+import { HeaderList } from "../proxy/headers.ts";
+import { requestBlock } from "../proxy/http2-sections.ts";
+import { declaredLength } from "../proxy/outlet.ts";
+import { Stream } from "../proxy/stream.ts";
+import type { AccessRecord } from "../telemetry/access-log.ts";
+import type { Log } from "../telemetry/log.ts";
+import { addForwarded, givenRequestId, newRequestId } from "./forwarded.ts";
+import { Http2Exchange } from "./http2-exchange.ts";
+import { type Http2Head, headOf } from "./http2-head.ts";
+import type { IngressMetrics } from "./ingress-metrics.ts";
+import { LeanRoute } from "./lean-route.ts";
+import type { Route, RoutingTable } from "./routing-table.ts";
+
+/** Decides who may ask for what: a failure is the answer to the request. */
+export type AccessPolicy = (connection: ConnectionFacts, route: string, request: HeaderList) => Failure | undefined;
+
+export interface ExchangesOptions {
+  readonly upstreams: Upstreams;
+  readonly metrics: IngressMetrics;
+  readonly log: Log;
+  /** The routes for requests that begin now. */
+  readonly table: () => RoutingTable;
+  readonly policy: AccessPolicy | undefined;
+  readonly isRecording: () => boolean;
+  readonly record: (record: AccessRecord) => void;
+  /** A stream has its answer, and may still be open. */
+  readonly answered: (stream: Http2Stream) => void;
+}
+
+const noRoute: Failure = {
+  status: 404,
+  details: "route_not_found",
+  message: "no route matches the request",
+  flag: "NR",
+};
+const nowhere: Target = {
+  kind: "handler",
+  handler: () => {
+    throw new Error("a refused request has no target");
+  },
+};
+const goOn = HeaderBlock.of(":status", "100");
+
+/** The exchanges of a listener: finds the route of each and drives it through filters, or forwards its frames. */
+export class Exchanges implements Disposable {
+  readonly #options: ExchangesOptions;
+  readonly #active = new Set<FilterChain | Forwarding<Http2Head>>();
+  readonly #deadlines = new Map<number, DeadlineQueue>();
+  readonly #leanRoutes = new WeakMap<Route, Map<string, LeanRoute>>();
+
+  constructor(options: ExchangesOptions) {
+    this.#options = options;
+  }
+
+  /** Requests that have not been answered in full. */
+  get active(): number {
+    return this.#active.size;
+  }
+
+  /** Takes a request whose head is `request`, which it may change. */
+  serve(connection: ConnectionFacts, request: HeaderList, endOfStream: boolean, response: ResponseSink): RequestSink {
+    addForwarded(request, connection);
+    let requestId = givenRequestId(request);
+    if (requestId === undefined) {
+      requestId = newRequestId();
+      request.set("x-request-id", requestId);
+    }
+    request.settle();
+    const table = this.#options.table();
+    const route = table.find(request);
+    const found = this.#destination(table, route, connection, request, declaredLength(request));
+    return this.#drive(new Stream(connection, request, requestId), table, route, found, endOfStream, response);
+  }
+
+  /** Takes a request that came over HTTP/2. */
+  serveHttp2(connection: ConnectionFacts, client: Http2Stream, block: HeaderBlock, endStream: boolean): StreamReceiver {
+    const head = headOf(block, connection);
+    const table = this.#options.table();
+    const route = routeOf(head, table);
+    const requestId = head.requestId ?? newRequestId();
+    const found = head.refusal ?? this.#destination(table, route, connection, head.headers, head.declared);
+    if (head.expectsContinue && !("status" in found)) client.sendHeaders(goOn, false);
+    if (route !== undefined && route.filters.length === 0 && "upstream" in found && found.upstream !== undefined) {
+      const endpoints = this.#options.upstreams.http2(found.upstream);
+      if (endpoints !== undefined) {
+        const forwarding = new Forwarding(this.#leanRoute(table, route, found.upstream), client, head, requestId);
+        this.#active.add(forwarding);
+        forwarding.start(endpoints, passedBlock(head, requestId), endStream);
+        return forwarding;
+      }
+    }
+    const headers =
+      head.requestId === undefined ? [...head.headers.flat, "x-request-id", requestId] : head.headers.flat.slice();
+    const stream = new Stream(connection, HeaderList.adopt(headers), requestId);
+    return new Http2Exchange(client, head, this.#options.answered).begin((response) =>
+      this.#drive(stream, table, route, found, endStream, response),
+    );
+  }
+
+  /** Ends the exchanges in which nothing moved for that many calls. */
+  sweep(sweepsPerIdle: number): void {
+    for (const exchange of [...this.#active]) {
+      if (exchange.sweep() < sweepsPerIdle) continue;
+      const status = exchange.requestArrived ? 504 : 408;
+      exchange.fail({ status, details: "stream_idle_timeout", message: "nothing moved for too long", flag: "SI" });
+    }
+  }
+
+  /** A request that never became an exchange. */
+  refused(record: AccessRecord): void {
+    this.#options.metrics.meter(undefined, undefined).ended(record.status, record.durationMs);
+    this.#tell(record);
+  }
+
+  [Symbol.dispose](): void {
+    for (const queue of this.#deadlines.values()) queue[Symbol.dispose]();
+  }
+
+  #destination(
+    { config: { maxBodyBytes } }: RoutingTable,
+    route: Route | undefined,
+    connection: ConnectionFacts,
+    request: HeaderList,
+    declared: number | undefined,
+  ): Target | Failure {
+    if (route === undefined) return noRoute;
+    const denied = this.#options.policy?.(connection, route.name, request);
+    if (denied !== undefined) return denied;
+    if (maxBodyBytes !== undefined && (declared ?? 0) > maxBodyBytes) return tooLarge(maxBodyBytes);
+    return route.target(request);
+  }
+
+  #drive(
+    stream: Stream,
+    table: RoutingTable,
+    route: Route | undefined,
+    found: Target | Failure,
+    endOfStream: boolean,
+    response: ResponseSink,
+  ): RequestSink {
+    stream.route = route?.name;
+    const refusal = "status" in found ? found : undefined;
+    const chain = new FilterChain({
+      stream,
+      filters: refusal === undefined ? (route?.filters ?? []) : [],
+      target: "status" in found ? nowhere : found,
+      client: response,
+      maxBufferBytes: table.config.maxBufferBytes,
+      maxBodyBytes: table.config.maxBodyBytes,
+      timeoutMs: route?.timeoutMs ?? 0,
+      log: this.#options.log,
+      finished: (over) => this.#finished(over, table),
+    });
+    table.begin();
+    this.#active.add(chain);
+    if (refusal === undefined) chain.start(endOfStream);
+    else chain.fail(refusal);
+    return chain.request;
+  }
+
+  #finished(chain: FilterChain, table: RoutingTable): void {
+    this.#active.delete(chain);
+    table.end();
+    const { stream } = chain;
+    const status = stream.status === 0 && stream.flags.has("DC") ? 499 : stream.status;
+    this.#options.metrics.meter(stream.route, stream.upstream?.upstream).ended(status, stream.elapsedMs);
+    if (this.#options.isRecording()) this.#tell(stream.record());
+  }
+
+  #leanRoute(table: RoutingTable, route: Route, upstream: string): LeanRoute {
+    let byUpstream = this.#leanRoutes.get(route);
+    if (byUpstream === undefined) {
+      byUpstream = new Map();
+      this.#leanRoutes.set(route, byUpstream);
+    }
+    const known = byUpstream.get(upstream);
+    if (known !== undefined) return known;
+    const { metrics, isRecording, answered } = this.#options;
+    const lean = new LeanRoute({
+      route: route.name,
+      upstream,
+      maxBodyBytes: table.config.maxBodyBytes,
+      deadlines: this.#deadlinesOf(route.timeoutMs),
+      meter: metrics.meter(route.name, upstream),
+      finished: (forwarding) => {
+        this.#active.delete(forwarding);
+        answered(forwarding.client);
+      },
+      isRecording,
+      record: (record) => this.#tell(record),
+    });
+    byUpstream.set(upstream, lean);
+    return lean;
+  }
+
+  #deadlinesOf(timeoutMs: number): DeadlineQueue | undefined {
+    if (timeoutMs <= 0) return undefined;
+    const known = this.#deadlines.get(timeoutMs);
+    if (known !== undefined) return known;
+    const queue = new DeadlineQueue(timeoutMs);
+    this.#deadlines.set(timeoutMs, queue);
+    return queue;
+  }
+
+  #tell(record: AccessRecord): void {
+    try {
+      this.#options.record(record);
+    } catch (error) {
+      this.#options.log.error({ err: error }, "an exchange could not be recorded");
+    }
+  }
+}
+
+function routeOf(head: Http2Head, table: RoutingTable): Route | undefined {
+  if (head.routed?.table !== table) {
+    head.routed = { table, route: head.refusal === undefined ? table.find(head.headers) : undefined };
+  }
+  return head.routed.route;
+}
+
+/** The head for an upstream: the same block for equal heads that bring their request id. */
+function passedBlock(head: Http2Head, requestId: string): HeaderBlock {
+  head.passed ??= new HeaderBlock(requestBlock(head.headers, false).flat, head.sensitive);
+  if (head.requestId !== undefined) return head.passed;
+  return new HeaderBlock([...head.passed.flat, "x-request-id", requestId], head.sensitive);
+}
