@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { stringify } from "yaml";
@@ -54,7 +54,7 @@ export async function startBenchSidecar(options: SidecarOptions): Promise<Served
     core,
     ...(onLogLine === undefined ? { logFile: join(place.directory, "log") } : { onLine: onLogLine }),
     command: process.execPath,
-    parameters: [...nodeOptions, join(root, entry), "start", "--config", place.file],
+    parameters: [...nodeOptions, resolve(root, entry), "start", "--config", place.file],
     ready: /^outrigger .* serves: (.*)$/,
   });
   const banner = started.announced[1] ?? "";
