@@ -163,6 +163,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       log,
       metrics,
       onComplete: accessLog(log),
+      isRecording: () => log.isLevelEnabled("info"),
     }),
   );
   const readiness = (): HealthReport => readinessOf(ingress.readiness(), life.isDraining);
