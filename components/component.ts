@@ -41,6 +41,12 @@ export interface CallContext {
   readonly log: ComponentLog;
 }
 
+/** Throws when the call has ended, without having its signal made for that alone. */
+export function throwIfAborted(call: CallContext): void {
+  if (call.throwIfAborted === undefined) call.signal.throwIfAborted();
+  else call.throwIfAborted();
+}
+
 /** A backend: its type in the configuration, the schema of its settings, and how it is opened. */
 export interface ComponentDefinition<Component extends AsyncDisposable, Schema extends z.ZodObject = z.ZodObject> {
   readonly type: string;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { CallContext, ComponentLog } from "../component.ts";
+import { type CallContext, type ComponentLog, throwIfAborted } from "../component.ts";
 import { type ConfigItem, type ConfigSelection, type ConfigStore, defineConfigStore } from "./config-store.ts";
 import { checkRoom, deletionOf, ItemSet } from "./item-set.ts";
 import { ConfigSubscribers } from "./subscribers.ts";
@@ -29,24 +29,21 @@ class MemoryConfigStore implements ConfigStore {
     this.#subscribers = new ConfigSubscribers(name, log);
   }
 
-  async get(selection: ConfigSelection, { signal }: CallContext): Promise<ConfigItem[]> {
-    signal.throwIfAborted();
+  async get(selection: ConfigSelection, call: CallContext): Promise<ConfigItem[]> {
+    throwIfAborted(call);
     return this.#itemsOf(selection.appId).select(selection);
   }
 
-  async save(
-    { appId, items }: { appId: string; items: readonly ConfigItem[] },
-    { signal }: CallContext,
-  ): Promise<void> {
-    signal.throwIfAborted();
+  async save({ appId, items }: { appId: string; items: readonly ConfigItem[] }, call: CallContext): Promise<void> {
+    throwIfAborted(call);
     const saved = this.#itemsOf(appId).with(items);
     checkRoom(this.#name, new Map([...this.#apps, [appId, saved]]).values(), this.#maxBytes);
     this.#apps.set(appId, saved);
     this.#subscribers.tell(appId, ItemSet.empty.with(items).changesSince(ItemSet.empty));
   }
 
-  async delete(selection: ConfigSelection, { signal }: CallContext): Promise<void> {
-    signal.throwIfAborted();
+  async delete(selection: ConfigSelection, call: CallContext): Promise<void> {
+    throwIfAborted(call);
     const gone = this.#itemsOf(selection.appId).select(selection);
     this.#apps.set(selection.appId, this.#itemsOf(selection.appId).without(gone));
     this.#subscribers.tell(selection.appId, gone.map(deletionOf));

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { CallContext } from "../component.ts";
+import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { defineLockStore, type LockOutcome, type LockStore, type TryLock, type Unlock } from "./lock-store.ts";
 
@@ -36,8 +36,8 @@ class MemoryLockStore implements LockStore {
     this.#maxBytes = maxBytes;
   }
 
-  async tryLock({ resource, owner, leaseMs }: TryLock, { signal }: CallContext): Promise<boolean> {
-    signal.throwIfAborted();
+  async tryLock({ resource, owner, leaseMs }: TryLock, call: CallContext): Promise<boolean> {
+    throwIfAborted(call);
     if (this.#live(resource) !== undefined) return false;
     this.#remove(resource);
     this.#makeRoom(resource, owner);
@@ -46,15 +46,15 @@ class MemoryLockStore implements LockStore {
     return true;
   }
 
-  async unlock({ resource, owner }: Unlock, { signal }: CallContext): Promise<LockOutcome> {
-    signal.throwIfAborted();
+  async unlock({ resource, owner }: Unlock, call: CallContext): Promise<LockOutcome> {
+    throwIfAborted(call);
     const outcome = this.#outcome(resource, owner);
     if (outcome === "success") this.#remove(resource);
     return outcome;
   }
 
-  async renew({ resource, owner, leaseMs }: TryLock, { signal }: CallContext): Promise<LockOutcome> {
-    signal.throwIfAborted();
+  async renew({ resource, owner, leaseMs }: TryLock, call: CallContext): Promise<LockOutcome> {
+    throwIfAborted(call);
     const outcome = this.#outcome(resource, owner);
     if (outcome === "success") this.#leases.set(resource, { owner, endsAtMs: performance.now() + leaseMs });
     return outcome;

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import type { CallContext, ComponentLog } from "../component.ts";
+import { type CallContext, type ComponentLog, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { type GroupLimits, MemoryGroup } from "./memory-group.ts";
 import { type Deliver, definePubSub, type PublishMessage, type PubSub, type SubscribeTopic } from "./pubsub.ts";
@@ -53,8 +53,8 @@ class MemoryPubSub implements PubSub {
     this.#log = log;
   }
 
-  async publish({ topic, data, contentType, metadata }: PublishMessage, { signal }: CallContext): Promise<void> {
-    signal.throwIfAborted();
+  async publish({ topic, data, contentType, metadata }: PublishMessage, call: CallContext): Promise<void> {
+    throwIfAborted(call);
     const groups = [...(this.#topics.get(topic)?.values() ?? [])];
     for (const group of groups) {
       if (group.hasRoomFor(data.byteLength)) continue;

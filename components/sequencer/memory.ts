@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { CallContext } from "../component.ts";
+import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { largestId, sequenceExhausted } from "./exhausted.ts";
 import { defineSequencer, type ReserveIds, type Sequencer } from "./sequencer.ts";
@@ -33,8 +33,8 @@ class MemorySequencer implements Sequencer {
     this.#maxBytes = maxBytes;
   }
 
-  async reserve({ key, count }: ReserveIds, { signal }: CallContext): Promise<bigint> {
-    signal.throwIfAborted();
+  async reserve({ key, count }: ReserveIds, call: CallContext): Promise<bigint> {
+    throwIfAborted(call);
     const before = this.#last.get(key) ?? this.#begin(key);
     const last = before + BigInt(count);
     if (last > largestId) throw sequenceExhausted(this.#name, key);

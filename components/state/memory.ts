@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { CallContext } from "../component.ts";
+import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { etagMismatch, etagSource, expectedEtag } from "./etag.ts";
 import {
@@ -49,26 +49,26 @@ class MemoryStateStore implements StateStore {
     this.#sweeper = setInterval(() => this.#sweep(), sweepMs).unref();
   }
 
-  async get({ key }: GetState, { signal }: CallContext): Promise<StateEntry | undefined> {
-    signal.throwIfAborted();
+  async get({ key }: GetState, call: CallContext): Promise<StateEntry | undefined> {
+    throwIfAborted(call);
     const kept = this.#live(key);
     if (kept === undefined) return undefined;
     const { value, etag, expiresAtMs } = kept;
     return { key, value: new Uint8Array(value), etag, ...(expiresAtMs === undefined ? {} : { expiresAtMs }) };
   }
 
-  async set(request: SetState, { signal }: CallContext): Promise<void> {
-    signal.throwIfAborted();
+  async set(request: SetState, call: CallContext): Promise<void> {
+    throwIfAborted(call);
     this.#set(request);
   }
 
-  async delete(request: DeleteState, { signal }: CallContext): Promise<void> {
-    signal.throwIfAborted();
+  async delete(request: DeleteState, call: CallContext): Promise<void> {
+    throwIfAborted(call);
     this.#delete(request);
   }
 
-  async transact(operations: readonly StateOperation[], { signal }: CallContext): Promise<void> {
-    signal.throwIfAborted();
+  async transact(operations: readonly StateOperation[], call: CallContext): Promise<void> {
+    throwIfAborted(call);
     const before = new Map<string, Kept | undefined>();
     try {
       for (const operation of operations) {
