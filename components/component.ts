@@ -18,6 +18,8 @@ export interface OpenContext {
   /** Everything persistent lies below this directory (`data.directory`); relative paths of a configuration resolve against it. */
   readonly dataDirectory: string;
   readonly log: ComponentLog;
+  /** The one of its type that all components of the process use together, made for the first and closed behind the last; absent where a component stands alone. */
+  readonly share?: <Part extends AsyncDisposable>(type: new () => Part) => Part;
 }
 
 /** What is known of the call that a component serves. */

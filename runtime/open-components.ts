@@ -13,6 +13,14 @@ export type OpenComponents = AsyncDisposable & {
 /** Opens every configured component, one after the other; rejects with the name of the one that cannot be, with none left open. */
 export async function openComponents(loaded: LoadedConfiguration, catalog: Catalog, log: Log): Promise<OpenComponents> {
   await using opening = new AsyncDisposableStack();
+  const shared: AsyncDisposable[] = [];
+  const share = <Part extends AsyncDisposable>(type: new () => Part): Part => {
+    const known = shared.find((part): part is Part => part instanceof type);
+    if (known !== undefined) return known;
+    const part = opening.use(new type());
+    shared.push(part);
+    return part;
+  };
   const open = async <Kind extends ComponentKind>(
     kind: Kind,
   ): Promise<Map<string, OpenedStore<ComponentOfKind[Kind]>>> => {
@@ -24,6 +32,7 @@ export async function openComponents(loaded: LoadedConfiguration, catalog: Catal
         name,
         dataDirectory: loaded.configuration.data.directory,
         log: log.child({ component: name, kind }),
+        share,
       };
       const store = await definition.open(settings, context).catch((cause: unknown) => {
         const why = cause instanceof Error ? cause.message : String(cause);

@@ -1,4 +1,4 @@
-/** What the thread of a database file and its owner say to each other. */
+/** What the thread of the database files and their owners say to each other. */
 
 /** NULL is `undefined`. */
 export type SqliteValue = string | number | bigint | Uint8Array | undefined;
@@ -55,9 +55,15 @@ export interface Packed {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-export type SqliteRequest = { readonly kind: "run"; readonly calls: Packed } | { readonly kind: "close" };
+export type SqliteRequest =
+  | { readonly kind: "open"; readonly file: SqliteFile }
+  | { readonly kind: "run"; readonly calls: Packed }
+  | { readonly kind: "close" };
 export type SqliteReply =
   | { readonly kind: "opened" }
   | { readonly kind: "refused"; readonly failure: SqliteFailure }
   | { readonly kind: "ran"; readonly outcomes: Packed }
   | { readonly kind: "closed" };
+
+/** A request for one of the files by its number, or the word to close all of them and end. */
+export type SqliteThreadRequest = { readonly file: number; readonly request: SqliteRequest } | { readonly kind: "end" };

@@ -8,6 +8,7 @@ import { eventually, silentLog } from "../../test/conformance/backend.ts";
 import { RuntimeError } from "../error.ts";
 import { openSqlite, type SqliteDatabase } from "./sqlite.ts";
 import { sweepExpired } from "./sqlite-sweep.ts";
+import { SqliteThread } from "./sqlite-thread.ts";
 
 const schema = "CREATE TABLE IF NOT EXISTS entry (key TEXT PRIMARY KEY, value BLOB, ends INTEGER) STRICT";
 const statements = {
@@ -165,6 +166,27 @@ describe("a database file", () => {
     await assert.rejects(database.run("put", ["poison", poison]), isError("UNAVAILABLE", "DATABASE_LOST"));
     assert.deepEqual((await database.run("get", ["kept"])).rows, [[Uint8Array.of(1)]]);
     assert.equal(said.length, 1);
+  });
+
+  it("shares a thread with others: each keeps its own rows, a refused one harms none, and all come back when it is lost", async () => {
+    await using thread = new SqliteThread();
+    const beside = (path = freshPath()): Promise<Database> =>
+      openSqlite({ path, schema, statements, log: silentLog, thread });
+    const path = freshPath();
+    const [first, second] = await Promise.all([beside(path), beside()]);
+    await Promise.all([
+      first.run("put", ["a", Uint8Array.of(1)]),
+      second.run("put", ["a", Uint8Array.of(2)]),
+      assert.rejects(beside(path), isError("FAILED_PRECONDITION", "DATABASE_IN_USE")),
+    ]);
+    const poison = JSON.parse("true");
+    await assert.rejects(second.run("put", ["poison", poison]), isError("UNAVAILABLE", "DATABASE_LOST"));
+    assert.deepEqual((await first.run("get", ["a"])).rows, [[Uint8Array.of(1)]]);
+    await first[Symbol.asyncDispose]();
+    assert.deepEqual((await second.run("get", ["a"])).rows, [[Uint8Array.of(2)]]);
+    await second[Symbol.asyncDispose]();
+    await using again = await beside(path);
+    assert.deepEqual((await again.run("count", [])).rows, [[1]]);
   });
 
   it("serves what waits before it closes, and nothing after", async () => {

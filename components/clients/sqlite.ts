@@ -1,15 +1,8 @@
 import type { ComponentLog } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { CallPacker } from "./sqlite-codec.ts";
-import type {
-  SqliteFailure,
-  SqliteFile,
-  SqliteOutcome,
-  SqliteResult,
-  SqliteStep,
-  SqliteValue,
-} from "./sqlite-messages.ts";
-import { SqliteThread } from "./sqlite-thread.ts";
+import type { SqliteFailure, SqliteOutcome, SqliteResult, SqliteStep, SqliteValue } from "./sqlite-messages.ts";
+import { type SqliteConnection, SqliteThread } from "./sqlite-thread.ts";
 
 export interface SqliteOptions<Statement extends string> {
   /** Absolute; its directory is made when it is missing. */
@@ -21,6 +14,8 @@ export interface SqliteOptions<Statement extends string> {
   /** Most bytes of the file; default as many as the disk has. */
   readonly maxBytes?: number | undefined;
   readonly log: ComponentLog;
+  /** Where the file is opened beside others; default a thread of its own. */
+  readonly thread?: SqliteThread | undefined;
 }
 
 /** A statement with its values, undefined for NULL. With `mustChange`, the transaction is refused if it changes nothing. */
@@ -35,14 +30,15 @@ export type TransactionOutcome =
   | { readonly applied: true; readonly results: readonly SqliteResult[] }
   | { readonly applied: false; readonly refusedStep: number };
 
-/** Opens a database file in a thread of its own; rejects when it has another owner, in this process or elsewhere. */
+/** Opens a database file in another thread; rejects when it has another owner, in this process or elsewhere. */
 export async function openSqlite<Statement extends string>(
   options: SqliteOptions<Statement>,
 ): Promise<SqliteDatabase<Statement>> {
-  const { path, schema, statements, maxBytes } = options;
+  const { path, schema, statements, maxBytes, thread = new SqliteThread() } = options;
   const sql = Object.values<string>(statements);
   const file = { path, schema, statements: sql, ...(maxBytes === undefined ? {} : { maxBytes }) };
-  return new SqliteDatabase(file, Object.keys(statements), await SqliteThread.start(file), options.log);
+  const open = (): Promise<SqliteConnection> => thread.open(file);
+  return new SqliteDatabase(path, Object.keys(statements), open, await open(), options.log);
 }
 
 /** Calls of one transaction. More wait for the next, so that a batch neither takes long to copy nor to apply. */
@@ -55,21 +51,29 @@ const waitingLimit = { calls: 100_000, bytes: 64 * 1024 ** 2 };
  * COMMIT (group commit), since what costs is the sync of the disk. A call that fails does not affect its neighbours.
  */
 export class SqliteDatabase<Statement extends string> implements AsyncDisposable {
-  readonly #file: SqliteFile;
+  readonly #path: string;
+  readonly #open: () => Promise<SqliteConnection>;
   readonly #positions: ReadonlyMap<string, number>;
   readonly #log: ComponentLog;
   readonly #waiting: Batch[] = [];
   #waitingCalls = 0;
   #waitingBytes = 0;
-  #thread: SqliteThread | undefined;
+  #connection: SqliteConnection | undefined;
   #serving: Promise<void> | undefined;
   #closed = false;
 
-  constructor(file: SqliteFile, names: readonly string[], thread: SqliteThread, log: ComponentLog) {
-    this.#file = file;
+  constructor(
+    path: string,
+    names: readonly string[],
+    open: () => Promise<SqliteConnection>,
+    connection: SqliteConnection,
+    log: ComponentLog,
+  ) {
+    this.#path = path;
+    this.#open = open;
     this.#positions = new Map(names.map((name, position) => [name, position]));
     this.#log = log;
-    this.#adopt(thread);
+    this.#adopt(connection);
   }
 
   /** Runs one statement; resolves after COMMIT. Rejects with the signal's reason, then unwritten unless it had begun. */
@@ -93,7 +97,7 @@ export class SqliteDatabase<Statement extends string> implements AsyncDisposable
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     await this.#serving;
-    await this.#thread?.close();
+    await this.#connection?.close();
   }
 
   #step({ statement, values, mustChange = false }: SqliteOperation<Statement>): SqliteStep {
@@ -133,8 +137,8 @@ export class SqliteDatabase<Statement extends string> implements AsyncDisposable
       this.#waitingCalls -= batch.count;
       this.#waitingBytes -= batch.byteLength;
       try {
-        const thread = this.#thread ?? this.#adopt(await SqliteThread.start(this.#file));
-        batch.settle(await thread.run(batch.begin()));
+        const connection = this.#connection ?? this.#adopt(await this.#open());
+        batch.settle(await connection.run(batch.begin()));
       } catch (error) {
         batch.fail(error);
       }
@@ -144,18 +148,18 @@ export class SqliteDatabase<Statement extends string> implements AsyncDisposable
     this.#serving = undefined;
   }
 
-  /** A thread that is lost is replaced when the next batch needs one. */
-  #adopt(thread: SqliteThread): SqliteThread {
-    this.#thread = thread;
-    void thread.lost.then((error) => {
-      this.#thread = undefined;
+  /** A connection whose thread is lost is replaced when the next batch needs one. */
+  #adopt(connection: SqliteConnection): SqliteConnection {
+    this.#connection = connection;
+    void connection.lost.then((error) => {
+      this.#connection = undefined;
       if (!this.#closed) this.#log.error({ err: error }, "a database lost its thread and is opened again");
     });
-    return thread;
+    return connection;
   }
 
   #failure(code: "UNAVAILABLE" | "RESOURCE_EXHAUSTED", reason: string, why: string): RuntimeError {
-    return new RuntimeError(code, reason, `the database file '${this.#file.path}' ${why}`);
+    return new RuntimeError(code, reason, `the database file '${this.#path}' ${why}`);
   }
 }
 

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { openSqlite, type SqliteDatabase } from "../clients/sqlite.ts";
 import { sweepExpired } from "../clients/sqlite-sweep.ts";
+import { SqliteThread } from "../clients/sqlite-thread.ts";
 import type { CallContext } from "../component.ts";
 import { defineLockStore, type LockOutcome, type LockStore, type TryLock, type Unlock } from "./lock-store.ts";
 
@@ -40,9 +41,12 @@ export const sqliteLockStore = defineLockStore({
         "The database file; default lock/NAME.sqlite. Relative to data.directory. Only one component may use it",
       ),
   }),
-  async open({ path }, { name, dataDirectory, log }) {
+  async open({ path }, { name, dataDirectory, log, share }) {
     const file = resolve(dataDirectory, path ?? `lock/${name}.sqlite`);
-    return new SqliteLockStore(await openSqlite({ path: file, schema, statements, log }), log);
+    return new SqliteLockStore(
+      await openSqlite({ path: file, schema, statements, log, thread: share?.(SqliteThread) }),
+      log,
+    );
   },
 });
 

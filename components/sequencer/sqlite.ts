@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { openSqlite, type SqliteDatabase } from "../clients/sqlite.ts";
+import { SqliteThread } from "../clients/sqlite-thread.ts";
 import type { CallContext } from "../component.ts";
 import { sequenceExhausted } from "./exhausted.ts";
 import { defineSequencer, type ReserveIds, type Sequencer } from "./sequencer.ts";
@@ -33,9 +34,12 @@ export const sqliteSequencer = defineSequencer({
         "The database file; default sequencer/NAME.sqlite. Relative to data.directory. Only one component may use it",
       ),
   }),
-  async open({ path }, { name, dataDirectory, log }) {
+  async open({ path }, { name, dataDirectory, log, share }) {
     const file = resolve(dataDirectory, path ?? `sequencer/${name}.sqlite`);
-    return new SqliteSequencer(name, await openSqlite({ path: file, schema, statements, log }));
+    return new SqliteSequencer(
+      name,
+      await openSqlite({ path: file, schema, statements, log, thread: share?.(SqliteThread) }),
+    );
   },
 });
 

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { openSqlite, type SqliteDatabase, type SqliteOperation } from "../clients/sqlite.ts";
 import { sweepExpired } from "../clients/sqlite-sweep.ts";
+import { SqliteThread } from "../clients/sqlite-thread.ts";
 import type { CallContext } from "../component.ts";
 import { etagMismatch, etagSource, expectedEtag } from "./etag.ts";
 import {
@@ -60,9 +61,13 @@ export const sqliteStateStore = defineStateStore({
       .optional()
       .describe("Most bytes of the file, at least 1 MiB; default as many as the disk has. A write over it is refused"),
   }),
-  async open({ path, maxBytes }, { name, dataDirectory, log }) {
+  async open({ path, maxBytes }, { name, dataDirectory, log, share }) {
     const file = resolve(dataDirectory, path ?? `state/${name}.sqlite`);
-    return new SqliteStateStore(name, await openSqlite({ path: file, schema, statements, maxBytes, log }), log);
+    return new SqliteStateStore(
+      name,
+      await openSqlite({ path: file, schema, statements, maxBytes, log, thread: share?.(SqliteThread) }),
+      log,
+    );
   },
 });
 
