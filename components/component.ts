@@ -36,6 +36,8 @@ export interface CallContext {
   readonly metadata?: readonly (readonly [name: string, value: string])[];
   /** Sends metadata ahead of the response, once and before it; absent where the way in has none. */
   readonly sendMetadata?: (metadata: readonly (readonly [name: string, value: string])[]) => void;
+  /** Sets the metadata that follows the response, whatever it is; absent where the way in has none. */
+  readonly setTrailingMetadata?: (metadata: readonly (readonly [name: string, value: string])[]) => void;
   /** Who called: an address such as `127.0.0.1:51234` or `plugin:orders`, and an identity when it was proven. */
   readonly peer: { readonly address: string; readonly identity?: string };
   /** `app.id` of the configuration. */

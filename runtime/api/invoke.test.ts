@@ -11,7 +11,7 @@ import { callContext, silentLog } from "../../test/support/api.ts";
 import { configurationSchema } from "../config/schema.ts";
 import { Upstreams } from "../egress/upstreams.ts";
 import { GrpcChannels } from "../grpc/client.ts";
-import { grpcJsTransport } from "../grpc/grpc-js-transport.ts";
+import { http2Transport } from "../grpc/http2-transport.ts";
 import { defineService } from "../grpc/service.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { createInvoke, type InvokeBlock, type InvokeRequest } from "./invoke.ts";
@@ -223,7 +223,7 @@ describe("invoking a service over gRPC", () => {
         return { hello: `${name} ${call.metadata?.find(([key]) => key === "x-tenant")?.[1]}`, data: undefined };
       },
     });
-    const listener = await grpcJsTransport.serve({
+    const listener = await http2Transport.serve({
       addresses: ["127.0.0.1:0"],
       services: [service],
       maxMessageBytes: 4 * 1024 ** 2,

@@ -7,6 +7,7 @@ import type { RequestHead } from "./request-head.ts";
 /** What a call does for its context. */
 export interface ContextOwner {
   sendMetadata(pairs: Pairs): void;
+  setTrailingMetadata(pairs: Pairs): void;
 }
 
 /** The context of a call over HTTP/2. What it says is worked out when it is read: most handlers read little of it. */
@@ -64,6 +65,10 @@ export class ServedCallContext implements CallContext {
 
   get sendMetadata(): (pairs: Pairs) => void {
     return (pairs) => this.#owner.sendMetadata(pairs);
+  }
+
+  get setTrailingMetadata(): (pairs: Pairs) => void {
+    return (pairs) => this.#owner.setTrailingMetadata(pairs);
   }
 
   get peer(): CallContext["peer"] {

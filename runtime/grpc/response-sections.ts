@@ -22,12 +22,23 @@ export function headWith(metadata: Pairs): HeaderBlock {
   return new HeaderBlock(flat);
 }
 
+/** Metadata as fields of trailers. Throws INVALID_ARGUMENT for a pair that cannot travel. */
+export function trailingFields(metadata: Pairs): readonly string[] {
+  const flat: string[] = [];
+  appendMetadata(flat, metadata);
+  return flat;
+}
+
+export const okTrailersWith = (fields: readonly string[]): HeaderBlock =>
+  new HeaderBlock(["grpc-status", "0", ...fields]);
+
 /** The trailers of a call that failed after its head. */
-export const failedTrailers = (status: FailedStatus): HeaderBlock => new HeaderBlock(statusFields(status));
+export const failedTrailers = (status: FailedStatus, fields: readonly string[] = []): HeaderBlock =>
+  new HeaderBlock([...statusFields(status), ...fields]);
 
 /** The whole answer to a call that failed before its head: Trailers-Only. */
-export const failedAtOnce = (status: FailedStatus): HeaderBlock =>
-  new HeaderBlock([...plainHead, ...statusFields(status)]);
+export const failedAtOnce = (status: FailedStatus, fields: readonly string[] = []): HeaderBlock =>
+  new HeaderBlock([...plainHead, ...statusFields(status), ...fields]);
 
 function statusFields({ code, message, details }: FailedStatus): string[] {
   const encoded = Buffer.from(details.buffer, details.byteOffset, details.byteLength).toString("base64");

@@ -9,7 +9,15 @@ import { MessageReader, type MessageSink } from "./message-reader.ts";
 import type { Pairs } from "./metadata-fields.ts";
 import type { RequestHead } from "./request-head.ts";
 import { RequestQueue } from "./request-queue.ts";
-import { failedAtOnce, failedTrailers, headWith, okHead, okTrailers } from "./response-sections.ts";
+import {
+  failedAtOnce,
+  failedTrailers,
+  headWith,
+  okHead,
+  okTrailers,
+  okTrailersWith,
+  trailingFields,
+} from "./response-sections.ts";
 import type { ServedMethod } from "./served-method.ts";
 import type { ResponseStream } from "./service.ts";
 import { asRuntimeError, failedStatus } from "./status.ts";
@@ -38,6 +46,7 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
   #requests: RequestQueue | undefined = undefined;
   /** While responses wait for the peer's window. */
   #untilDrained: PromiseWithResolvers<void> | undefined = undefined;
+  #trailing: readonly string[] | undefined = undefined;
   #isBlocked = false;
   #isHeadSent = false;
   #isOver = false;
@@ -135,6 +144,10 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     this.#stream.sendHeaders(head, false);
   }
 
+  setTrailingMetadata(pairs: Pairs): void {
+    this.#trailing = trailingFields(pairs);
+  }
+
   /** The caller has said all it has to say. */
   #requested(): void {
     if (this.#reader.isAmid) {
@@ -226,14 +239,15 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     if (this.#isOver) return;
     this.#sendHead();
     this.#close(statusCode.OK);
-    this.#stream.sendHeaders(okTrailers, true);
+    this.#stream.sendHeaders(this.#trailing === undefined ? okTrailers : okTrailersWith(this.#trailing), true);
     this.#leave();
   }
 
   #fail(error: unknown): void {
     const status = failedStatus(error);
     this.#close(status.code);
-    this.#stream.sendHeaders(this.#isHeadSent ? failedTrailers(status) : failedAtOnce(status), true);
+    const section = this.#isHeadSent ? failedTrailers : failedAtOnce;
+    this.#stream.sendHeaders(section(status, this.#trailing), true);
     this.#leave();
   }
 

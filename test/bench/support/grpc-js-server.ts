@@ -9,12 +9,12 @@ import { createSequencer } from "../../../runtime/api/sequencer.ts";
 import { createState } from "../../../runtime/api/state.ts";
 import { storeSet } from "../../../runtime/api/stores.ts";
 import { loadConfiguration } from "../../../runtime/config/load.ts";
-import { grpcJsTransport } from "../../../runtime/grpc/grpc-js-transport.ts";
 import { openHealth } from "../../../runtime/grpc/health.ts";
 import { reflectionServices } from "../../../runtime/grpc/reflection.ts";
 import { openComponents } from "../../../runtime/open-components.ts";
 import { createLog } from "../../../runtime/telemetry/log.ts";
 import { Metrics } from "../../../runtime/telemetry/metrics.ts";
+import { grpcJsTransport } from "../../support/grpc-js/grpc-js-transport.ts";
 
 const [file] = process.argv.slice(2);
 const loaded = await loadConfiguration(file, { known: catalog, environment: process.env });

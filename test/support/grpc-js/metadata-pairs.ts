@@ -1,5 +1,5 @@
 import { Metadata } from "@grpc/grpc-js";
-import { RuntimeError } from "../../components/error.ts";
+import { RuntimeError } from "../../../components/error.ts";
 
 export type Pairs = readonly (readonly [name: string, value: string])[];
 

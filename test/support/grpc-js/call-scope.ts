@@ -1,5 +1,5 @@
-import type { CallContext, ComponentLog } from "../../components/component.ts";
-import { RuntimeError } from "../../components/error.ts";
+import type { CallContext, ComponentLog } from "../../../components/component.ts";
+import { RuntimeError } from "../../../components/error.ts";
 
 /** What a transport knows of a call when it begins. */
 export interface CallFacts {
@@ -8,6 +8,7 @@ export interface CallFacts {
   readonly peerAddress: string;
   readonly metadata: NonNullable<CallContext["metadata"]>;
   readonly sendMetadata: NonNullable<CallContext["sendMetadata"]>;
+  readonly setTrailingMetadata?: NonNullable<CallContext["setTrailingMetadata"]>;
   readonly appId: string;
   readonly log: ComponentLog;
 }
@@ -26,7 +27,7 @@ export class CallScope implements Disposable {
   readonly #waiting = new Set<(reason: RuntimeError) => void>();
   #isOver = false;
 
-  constructor({ deadlineMs, peerAddress, metadata, sendMetadata, appId, log }: CallFacts) {
+  constructor({ deadlineMs, peerAddress, metadata, sendMetadata, setTrailingMetadata, appId, log }: CallFacts) {
     const traceparent = metadata.find(([name]) => name === "traceparent")?.[1];
     this.context = {
       signal: this.#controller.signal,
@@ -35,6 +36,7 @@ export class CallScope implements Disposable {
       sendMetadata,
       appId,
       log,
+      ...(setTrailingMetadata === undefined ? {} : { setTrailingMetadata }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
       ...(traceparent === undefined ? {} : { traceparent }),
     };

@@ -1,12 +1,12 @@
 import type { Socket } from "node:net";
 import { type MethodDefinition, Server, ServerCredentials, type UntypedHandleCall } from "@grpc/grpc-js";
-import { RuntimeError } from "../../components/error.ts";
-import { type Listener, listen } from "../listen.ts";
-import type { Log } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
+import { RuntimeError } from "../../../components/error.ts";
+import type { GrpcListener, GrpcTransport, ServeOptions } from "../../../runtime/grpc/transport.ts";
+import { type Listener, listen } from "../../../runtime/listen.ts";
+import type { Log } from "../../../runtime/telemetry/log.ts";
+import type { Metrics } from "../../../runtime/telemetry/metrics.ts";
 import type { CallScope } from "./call-scope.ts";
 import { grpcJsMethod, type MethodOptions } from "./grpc-js-method.ts";
-import type { GrpcListener, GrpcTransport, ServeOptions } from "./transport.ts";
 
 /** Most streams that one connection may have open. */
 const maxStreams = 1000;

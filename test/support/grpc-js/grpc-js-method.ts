@@ -8,15 +8,15 @@ import {
   type ServerWritableStream,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
-import type { Log } from "../telemetry/log.ts";
-import type { Metrics } from "../telemetry/metrics.ts";
-import { CallMeter } from "./call-meter.ts";
+import { CallMeter } from "../../../runtime/grpc/call-meter.ts";
+import { type MessageCodec, messageCodec } from "../../../runtime/grpc/message-codec.ts";
+import { unimplemented } from "../../../runtime/grpc/served-method.ts";
+import type { Handler, ResponseStream, MethodDefinition as ServedDefinition } from "../../../runtime/grpc/service.ts";
+import { asRuntimeError, failedStatus, statusCodeOf } from "../../../runtime/grpc/status.ts";
+import type { Log } from "../../../runtime/telemetry/log.ts";
+import type { Metrics } from "../../../runtime/telemetry/metrics.ts";
 import { CallScope } from "./call-scope.ts";
-import { type MessageCodec, messageCodec } from "./message-codec.ts";
 import { metadataOf, pairsOf } from "./metadata-pairs.ts";
-import { unimplemented } from "./served-method.ts";
-import type { Handler, ResponseStream, MethodDefinition as ServedDefinition } from "./service.ts";
-import { asRuntimeError, failedStatus, statusCodeOf } from "./status.ts";
 
 /** What the methods of one server share. */
 export interface MethodOptions {
@@ -41,7 +41,7 @@ type ClientStream = ServerReadableStream<Buffer, Buffer>;
 type ServerStream = ServerWritableStream<Buffer, Buffer>;
 type Bidi = ServerDuplexStream<Buffer, Buffer>;
 type Status = { readonly code: number; readonly details: string; readonly metadata: Metadata };
-type Respond = (error: Status | null, response?: Buffer) => void;
+type Respond = (error: Status | null, response?: Buffer, trailer?: Metadata) => void;
 
 /** Runs a handler as a method of grpc-js; without a handler the method answers UNIMPLEMENTED with a sentence. */
 export function grpcJsMethod(
@@ -68,29 +68,31 @@ function handle(handler: Handler, codec: MessageCodec, calls: Calls, options: Me
   switch (handler.kind) {
     case "unary":
       return (call: Unary, respond: Respond) => {
-        const scope = calls.begin(call);
+        const { scope, trailing } = calls.begin(call);
         const work = async () => codec.encode(await handler.handle(codec.decode(call.request), scope.context));
-        void calls.run(scope, work, (response) => respond(null, response), respond);
+        void calls.run(scope, work, (response) => respond(null, response, trailing), respond);
       };
     case "client-stream":
       return (call: ClientStream, respond: Respond) => {
-        const scope = calls.begin(call);
+        const { scope, trailing } = calls.begin(call);
         const work = async () => codec.encode(await handler.handle(requestsOf(call, codec, scope), scope.context));
-        void calls.run(scope, work, (response) => respond(null, response), respond);
+        void calls.run(scope, work, (response) => respond(null, response, trailing), respond);
       };
     case "server-stream":
       return (call: ServerStream) => {
-        const scope = calls.begin(call);
+        const { scope, trailing } = calls.begin(call);
         const work = async () => handler.handle(codec.decode(call.request), responsesOf(call, codec, scope, draining));
-        void calls.run(scope, work, () => call.end(), failStream(call));
+        void calls.run(scope, work, () => call.end(trailing), failStream(call));
       };
     case "bidi":
       return (call: Bidi) => {
-        const scope = calls.begin(call);
+        const { scope, trailing } = calls.begin(call);
         conversations.add(scope);
         const requests = requestsOf(call, codec, scope);
         const work = () => handler.handle({ ...responsesOf(call, codec, scope, draining), requests });
-        void calls.run(scope, work, () => call.end(), failStream(call)).finally(() => conversations.delete(scope));
+        void calls
+          .run(scope, work, () => call.end(trailing), failStream(call))
+          .finally(() => conversations.delete(scope));
       };
   }
 }
@@ -109,7 +111,9 @@ class Calls {
     this.#log = log;
   }
 
-  begin(call: Unary | ClientStream | ServerStream | Bidi): CallScope {
+  /** `trailing` is filled by the handler. */
+  begin(call: Unary | ClientStream | ServerStream | Bidi): { scope: CallScope; trailing: Metadata } {
+    const trailing = new Metadata();
     const deadlineMs = Number(call.getDeadline());
     const peer = call.getPeer();
     const scope = new CallScope({
@@ -118,12 +122,13 @@ class Calls {
       peerAddress: peer === "unknown" ? "unix:" : peer,
       metadata: pairsOf(call.metadata),
       sendMetadata: (pairs) => call.sendMetadata(metadataOf(pairs)),
+      setTrailingMetadata: (pairs) => trailing.merge(metadataOf(pairs)),
       appId: this.#appId,
       log: this.#log,
     });
     const emitter: EventEmitter = call;
     emitter.on("cancelled", () => scope.cancel());
-    return scope;
+    return { scope, trailing };
   }
 
   /** Runs the work to its end and tells it: `respond` on success, `fail` otherwise. Never rejects. */

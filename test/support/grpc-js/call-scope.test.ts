@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { createLog } from "../telemetry/log.ts";
+import { createLog } from "../../../runtime/telemetry/log.ts";
 import { CallScope } from "./call-scope.ts";
 
 const scopeUntil = (deadlineMs: number | undefined): CallScope =>
