@@ -133,7 +133,7 @@ class ClientConnection implements Http2ClientConnection, Role {
     this.#isGoingAway = true;
     const connection = this.#connection;
     const message = `the peer takes no more requests (GOAWAY with code ${code})`;
-    for (const stream of [...connection.streams.values()]) {
+    for (const stream of connection.streams) {
       if (stream.id <= lastStreamId) continue;
       connection.endWith(stream, { code: errorCode.REFUSED_STREAM, origin: "connection", unprocessed: true, message });
     }

@@ -13,6 +13,7 @@ import { Outflow } from "./outflow.ts";
 import { acknowledgeSettings, readSettings, setting } from "./settings.ts";
 import type { Stream, StreamHost } from "./stream.ts";
 import type { Http2Limits, StreamFault } from "./stream-contract.ts";
+import { StreamTable } from "./stream-table.ts";
 
 /** What differs between the two ends. */
 export interface Role {
@@ -53,7 +54,7 @@ export class Connection implements StreamHost {
   readonly limits: Http2Limits;
   readonly writer: FrameWriter;
   readonly outflow: Outflow;
-  readonly streams = new Map<number, Stream>();
+  readonly streams = new StreamTable<Stream>();
   readonly liveness: Liveness;
   readonly #socket: Socket;
   readonly #role: Role;
@@ -159,7 +160,7 @@ export class Connection implements StreamHost {
     const { streamWindowBytes } = this.limits;
     stream.receiveWindow = this.#isSettled ? streamWindowBytes : Math.max(streamWindowBytes, initialWindow);
     if (this.streams.size === 0) this.liveness.busy();
-    this.streams.set(stream.id, stream);
+    this.streams.add(stream);
   }
 
   resetByOwner(stream: Stream, code: number): void {
@@ -451,7 +452,7 @@ export class Connection implements StreamHost {
     this.#hasSettings = true;
     let maxConcurrentStreams = isFirst ? Number.POSITIVE_INFINITY : undefined;
     readSettings(bytes, start, end, (setting_, value) => {
-      if (setting_ === setting.INITIAL_WINDOW_SIZE) this.outflow.resizeStreams(value, this.streams.values());
+      if (setting_ === setting.INITIAL_WINDOW_SIZE) this.outflow.resizeStreams(value, this.streams);
       else if (setting_ === setting.MAX_FRAME_SIZE) this.outflow.maxFrameBytes = value;
       else if (setting_ === setting.HEADER_TABLE_SIZE) this.outflow.maxTableBytes = value;
       else if (setting_ === setting.MAX_CONCURRENT_STREAMS) maxConcurrentStreams = value;
@@ -469,7 +470,7 @@ export class Connection implements StreamHost {
     this.#isSettled = true;
     this.liveness.settled();
     const surplus = initialWindow - this.limits.streamWindowBytes;
-    if (surplus > 0) for (const stream of this.streams.values()) stream.receiveWindow -= surplus;
+    if (surplus > 0) for (const stream of this.streams) stream.receiveWindow -= surplus;
   }
 
   /** Section 6.7. */
@@ -606,7 +607,7 @@ export class Connection implements StreamHost {
 
   #endStreams(message: string): void {
     const { connecting } = this.#socket;
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams) {
       this.endWith(stream, { code: errorCode.CANCEL, origin: "connection", unprocessed: connecting, message });
     }
   }
@@ -621,7 +622,7 @@ export class Connection implements StreamHost {
     const fault: StreamFault = wasConnected
       ? { code: errorCode.CANCEL, origin: "connection", unprocessed: false, message }
       : { code: errorCode.CONNECT_ERROR, origin: "connect", unprocessed: true, message };
-    for (const stream of [...this.streams.values()]) this.endWith(stream, fault);
+    for (const stream of this.streams) this.endWith(stream, fault);
     this.#role.closed(this.#fault);
   }
 
