@@ -1,9 +1,13 @@
+import type { Http1Client } from "../http1/client.ts";
+import type { ClientFault, ResponseReceiver } from "../http1/client-contract.ts";
+import type { ClientExchange } from "../http1/client-exchange.ts";
+import type { ResponseHead } from "../http1/response-head.ts";
 import { ChunkedBody } from "../proxy/body-buffer.ts";
-import type { Failure, RequestSink, ResponseSink, UpstreamFacts } from "../proxy/exchange.ts";
-import type { HeaderList } from "../proxy/headers.ts";
+import { type Failure, noBytes, type RequestSink, type ResponseSink, type UpstreamFacts } from "../proxy/exchange.ts";
+import { HeaderList } from "../proxy/headers.ts";
+import { removeHopByHop } from "../proxy/hop-by-hop.ts";
 import type { RoundRobin } from "./balancer.ts";
 import { type Endpoint, endpointName } from "./endpoint-source.ts";
-import type { Attempt, AttemptFault, Http1Pool } from "./http1.ts";
 
 /** Methods that may be sent a second time when it is not known whether the first arrived. */
 const idempotent = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"]);
@@ -21,7 +25,7 @@ export class UpstreamRequest implements RequestSink {
   readonly #endOfStream: boolean;
   readonly #response: ResponseSink;
   readonly #balancer: RoundRobin;
-  readonly #pool: Http1Pool;
+  readonly #client: Http1Client;
   readonly #over: (request: UpstreamRequest) => void;
   readonly #tried = new Set<Endpoint>();
   readonly #waiting = new ChunkedBody();
@@ -36,13 +40,13 @@ export class UpstreamRequest implements RequestSink {
   constructor(
     upstream: string,
     balancer: RoundRobin,
-    pool: Http1Pool,
+    client: Http1Client,
     request: { headers: HeaderList; endOfStream: boolean; response: ResponseSink },
     over: (request: UpstreamRequest) => void,
   ) {
     this.facts = { upstream, endpoint: undefined, localAddress: undefined };
     this.#balancer = balancer;
-    this.#pool = pool;
+    this.#client = client;
     this.#headers = request.headers;
     this.#endOfStream = request.endOfStream;
     this.#ended = request.endOfStream;
@@ -59,21 +63,22 @@ export class UpstreamRequest implements RequestSink {
       if (this.#waiting.length >= waitingBytes) this.#response.pause();
       return;
     }
-    if (chunk.length > 0 && this.#attempt?.write(chunk) === false) this.#response.pause();
-    if (endOfStream) this.#attempt?.end(undefined);
+    const exchange = this.#attempt?.exchange;
+    if (exchange?.write(chunk) === false) this.#response.pause();
+    if (endOfStream) exchange?.end([]);
   }
 
   trailers(trailers: HeaderList): void {
     if (this.#closed || this.#ended) return;
     this.#ended = true;
     this.#trailers = trailers;
-    if (this.#connected) this.#attempt?.end(trailers);
+    if (this.#connected) this.#attempt?.exchange?.end(trailers.flat);
   }
 
   reset(): void {
     if (this.#closed) return;
     this.#close();
-    this.#attempt?.cancel();
+    this.#attempt?.exchange?.cancel();
   }
 
   /** Ends the exchange with a failure, because the upstreams are closing. */
@@ -83,12 +88,12 @@ export class UpstreamRequest implements RequestSink {
 
   pause(): void {
     this.#paused = true;
-    this.#attempt?.pause();
+    this.#attempt?.exchange?.pause();
   }
 
   resume(): void {
     this.#paused = false;
-    this.#attempt?.resume();
+    this.#attempt?.exchange?.resume();
   }
 
   #try(): void {
@@ -98,59 +103,60 @@ export class UpstreamRequest implements RequestSink {
       return;
     }
     this.#connected = false;
-    this.facts.endpoint = endpointName(endpoint);
-    let attempt: Attempt;
-    try {
-      attempt = this.#pool.open(endpoint, this.#headers, this.#endOfStream, {
-        connected: (localAddress) => this.#ready(endpoint, localAddress),
-        head: (headers, endOfStream) => {
-          if (endOfStream) this.#answered();
-          this.#response.head(headers, endOfStream);
-        },
-        data: (chunk, endOfStream) => {
-          if (endOfStream) this.#answered();
-          this.#response.data(chunk, endOfStream);
-        },
-        trailers: (trailers) => {
-          this.#answered();
-          this.#response.trailers(trailers);
-        },
-        drained: () => this.#response.resume(),
-        failed: (fault, error) => this.#failed(endpoint, fault, error),
-      });
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      const failure = {
-        status: 500,
-        details: "request_not_sendable",
-        message: `the request cannot be sent: ${message}`,
-      };
-      queueMicrotask(() => this.#giveUp(failure));
-      return;
-    }
+    const name = endpointName(endpoint);
+    this.facts.endpoint = name;
+    const headers = this.#headers;
+    const start = {
+      method: headers.get(":method") ?? "GET",
+      path: headers.get(":path") ?? "/",
+      authority: headers.get(":authority") || (endpoint.path === undefined ? name : "localhost"),
+      fields: headers.flat,
+      isEmpty: this.#endOfStream,
+    };
+    const attempt = new Attempt(this, endpoint);
     this.#attempt = attempt;
-    if (this.#paused) attempt.pause();
-    if (this.#endOfStream) attempt.end(undefined);
+    const exchange = this.#client.request(name, endpoint, start, attempt);
+    attempt.exchange = exchange;
+    if (this.#paused) exchange.pause();
+    if (exchange.hasBegun) this.connected(attempt);
   }
 
-  #ready(endpoint: Endpoint, localAddress: string): void {
-    const attempt = this.#attempt;
-    if (attempt === undefined || this.#closed) return;
+  /** The attempt has a connection. */
+  connected({ endpoint, exchange }: Attempt): void {
+    if (exchange === undefined || this.#closed) return;
     this.#balancer.connected(endpoint);
     this.#connected = true;
-    this.facts.localAddress = localAddress;
+    this.facts.localAddress = exchange.localAddress;
     if (this.#endOfStream) return;
     let wantsMore = true;
-    for (const chunk of this.#waiting.take()) wantsMore = attempt.write(chunk);
-    if (this.#ended) attempt.end(this.#trailers);
-    else if (!attempt.wrote) attempt.flushHead();
+    for (const chunk of this.#waiting.take()) wantsMore = exchange.write(chunk);
+    if (this.#ended) exchange.end(this.#trailers?.flat ?? []);
     if (wantsMore) this.#response.resume();
     else this.#response.pause();
   }
 
-  #failed(endpoint: Endpoint, fault: AttemptFault, error: Error): void {
+  head(headers: HeaderList, endOfStream: boolean): void {
+    if (endOfStream) this.#answered();
+    this.#response.head(headers, endOfStream);
+  }
+
+  body(chunk: Uint8Array, endOfStream: boolean): void {
+    if (endOfStream) this.#answered();
+    this.#response.data(chunk, endOfStream);
+  }
+
+  bodyEnd(trailers: HeaderList | undefined): void {
+    this.#answered();
+    if (trailers === undefined) this.#response.data(noBytes, true);
+    else this.#response.trailers(trailers);
+  }
+
+  drained(): void {
+    this.#response.resume();
+  }
+
+  failed({ endpoint, exchange }: Attempt, fault: ClientFault, error: Error): void {
     if (this.#closed) return;
-    const attempt = this.#attempt;
     if (fault === "connect") {
       this.#balancer.failed(endpoint);
       this.#tried.add(endpoint);
@@ -158,8 +164,8 @@ export class UpstreamRequest implements RequestSink {
       else this.#fail(fault, "UF", error);
       return;
     }
-    const replayable = this.#endOfStream && attempt?.wrote === false;
-    if (fault === "stale" && replayable && idempotent.has(this.#headers.get(":method") ?? "")) {
+    const isReplayable = this.#endOfStream && exchange?.hasWritten === false;
+    if (fault === "stale" && isReplayable && idempotent.has(this.#headers.get(":method") ?? "")) {
       this.#staleRetries += 1;
       if (this.#staleRetries <= maxStaleRetries) {
         this.#try();
@@ -174,7 +180,7 @@ export class UpstreamRequest implements RequestSink {
     queueMicrotask(() => this.#giveUp({ status: 503, details: "no_healthy_upstream", message, flag: "UH" }));
   }
 
-  #fail(fault: AttemptFault, flag: "UF" | "UC", error: Error): void {
+  #fail(fault: ClientFault, flag: "UF" | "UC", error: Error): void {
     const name = `upstream '${this.facts.upstream}'`;
     const told = {
       connect: { status: 503, details: "upstream_connect_failure", message: `cannot connect to ${name}` },
@@ -190,13 +196,13 @@ export class UpstreamRequest implements RequestSink {
   #giveUp(failure: Failure): void {
     if (this.#closed) return;
     this.#close();
-    this.#attempt?.cancel();
+    this.#attempt?.exchange?.cancel();
     this.#response.reset(failure);
   }
 
   /** The response is whole; what is left of the request is not needed now. */
   #answered(): void {
-    if (!this.#ended) this.#attempt?.cancel();
+    if (!this.#ended) this.#attempt?.exchange?.cancel();
     this.#close();
   }
 
@@ -205,5 +211,48 @@ export class UpstreamRequest implements RequestSink {
     this.#closed = true;
     this.#waiting.clear();
     this.#over(this);
+  }
+}
+
+/** One try of a request at one endpoint: shapes what comes back as filters see it. */
+class Attempt implements ResponseReceiver {
+  readonly endpoint: Endpoint;
+  exchange: ClientExchange | undefined;
+  readonly #request: UpstreamRequest;
+
+  constructor(request: UpstreamRequest, endpoint: Endpoint) {
+    this.#request = request;
+    this.endpoint = endpoint;
+  }
+
+  connected(): void {
+    this.#request.connected(this);
+  }
+
+  interim(): void {}
+
+  head({ status, fields, hasConnectionFields }: ResponseHead, isEnd: boolean): void {
+    const headers = HeaderList.adopt([":status", String(status)].concat(fields));
+    if (hasConnectionFields) {
+      removeHopByHop(headers);
+      headers.settle();
+    }
+    this.#request.head(headers, isEnd);
+  }
+
+  data(chunk: Uint8Array, isLast: boolean): void {
+    this.#request.body(chunk, isLast);
+  }
+
+  end(trailers: string[]): void {
+    this.#request.bodyEnd(trailers.length === 0 ? undefined : HeaderList.adopt(trailers));
+  }
+
+  drained(): void {
+    this.#request.drained();
+  }
+
+  failed(fault: ClientFault, error: Error): void {
+    this.#request.failed(this, fault, error);
   }
 }

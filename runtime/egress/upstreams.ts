@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { RuntimeError } from "../../components/error.ts";
 import type { Configuration, UpstreamConfiguration } from "../config/schema.ts";
+import { Http1Client } from "../http1/client.ts";
 import { parseHostPort } from "../listen.ts";
 import type { HttpMessage } from "../plugin/contract.ts";
 import type { Handler, ResponseSink } from "../proxy/exchange.ts";
@@ -9,7 +10,6 @@ import type { Log } from "../telemetry/log.ts";
 import { RoundRobin } from "./balancer.ts";
 import { type Endpoint, type EndpointSource, endpointName, staticEndpoints } from "./endpoint-source.ts";
 import { callOnce } from "./http-call.ts";
-import { Http1Pool } from "./http1.ts";
 import { Http2Endpoints } from "./http2-endpoints.ts";
 import { Http2Request } from "./http2-request.ts";
 import { UpstreamRequest } from "./upstream-request.ts";
@@ -55,7 +55,7 @@ interface Upstream {
 /** The upstreams of the configuration and the application: streams exchanges to them, and makes single calls. */
 export class Upstreams implements AsyncDisposable {
   readonly #options: UpstreamsOptions;
-  readonly #pool: Http1Pool;
+  readonly #http1: Http1Client;
   readonly #active = new Set<UpstreamRequest | Http2Request>();
   /** Of upstreams that are not configured any more: requests end on them. */
   readonly #leaving = new Set<Http2Endpoints>();
@@ -64,11 +64,12 @@ export class Upstreams implements AsyncDisposable {
 
   constructor(options: UpstreamsOptions) {
     this.#options = options;
-    this.#pool = new Http1Pool({
+    this.#http1 = new Http1Client({
       connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
       idleTimeoutMs: options.idleTimeoutMs ?? 15_000,
       maxConnectionsPerEndpoint: 1024,
-      maxHeaderBytes: options.maxHeaderBytes ?? 64 * 1024,
+      maxIdlePerEndpoint: 256,
+      limits: { maxHeadBytes: options.maxHeaderBytes ?? 64 * 1024 },
     });
     this.update(options.upstreams, options.application);
   }
@@ -133,7 +134,7 @@ export class Upstreams implements AsyncDisposable {
     this.#closed = true;
     for (const upstream of this.#upstreams.values()) upstream.watching.abort();
     for (const request of [...this.#active]) request.abandon();
-    this.#pool[Symbol.dispose]();
+    this.#http1[Symbol.dispose]();
     const endpoints = [...this.#upstreams.values()].flatMap(({ http2 }) => (http2 === undefined ? [] : [http2]));
     await Promise.all([...endpoints, ...this.#leaving].map((each) => each[Symbol.asyncDispose]()));
   }
@@ -197,7 +198,7 @@ export class Upstreams implements AsyncDisposable {
     const asked = { headers, endOfStream, response };
     const request =
       upstream.http2 === undefined
-        ? new UpstreamRequest(name, upstream.balancer, this.#pool, asked, (over) => this.#active.delete(over))
+        ? new UpstreamRequest(name, upstream.balancer, this.#http1, asked, (over) => this.#active.delete(over))
         : new Http2Request(name, upstream.http2, asked, (over) => this.#active.delete(over));
     this.#active.add(request);
     return request;

@@ -4,10 +4,10 @@ import type { Http1Limits } from "./limits.ts";
 
 /** Who takes a body. */
 export interface BodySink {
-  /** A piece of the body, which nobody writes to again. */
-  data(chunk: Buffer, isLast: boolean): void;
+  /** A piece of the body, `bytes[start..end)`. */
+  bodyPiece(bytes: Buffer, start: number, end: number, isLast: boolean): void;
   /** The end, when no piece said so: with the trailers' names and values, which may be none. */
-  end(trailers: string[]): void;
+  bodyEnd(trailers: string[]): void;
 }
 
 /** Takes the body of a message out of the octets that follow its head. */
@@ -38,7 +38,7 @@ export class BodyReader {
     }
     const end = Math.min(bytes.length, at + this.#left);
     this.#left -= end - at;
-    this.#sink.data(at === 0 && end === bytes.length ? bytes : bytes.subarray(at, end), this.#left === 0);
+    this.#sink.bodyPiece(bytes, at, end, this.#left === 0);
     return end;
   }
 }

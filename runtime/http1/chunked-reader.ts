@@ -75,7 +75,7 @@ export class ChunkedReader {
     this.#heldStart = start;
     this.#heldEnd = start;
     while (at < bytes.length && this.#state !== expects.nothing) at = this.#step(bytes, at);
-    if (this.#state !== expects.nothing && this.#heldEnd > this.#heldStart) this.#sink.data(this.#held(bytes), false);
+    if (this.#state !== expects.nothing && this.#heldEnd > this.#heldStart) this.#handOn(bytes, false);
     return at;
   }
 
@@ -169,12 +169,12 @@ export class ChunkedReader {
       if (!notInTrailers.has(name)) trailers.push(name, value);
     });
     const hasData = this.#heldEnd > this.#heldStart;
-    if (hasData) this.#sink.data(this.#held(bytes), trailers.length === 0);
-    if (!hasData || trailers.length > 0) this.#sink.end(trailers);
+    if (hasData) this.#handOn(bytes, trailers.length === 0);
+    if (!hasData || trailers.length > 0) this.#sink.bodyEnd(trailers);
     return after;
   }
 
-  #held(bytes: Buffer): Buffer {
-    return bytes.subarray(this.#heldStart, this.#heldEnd);
+  #handOn(bytes: Buffer, isLast: boolean): void {
+    this.#sink.bodyPiece(bytes, this.#heldStart, this.#heldEnd, isLast);
   }
 }

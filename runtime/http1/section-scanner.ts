@@ -67,6 +67,11 @@ export class SectionScanner {
     return -1;
   }
 
+  /** What has come of a section that goes on. */
+  get partialText(): string {
+    return this.#text;
+  }
+
   /** The section that was scanned to its end; the scanner is ready for the next one. */
   take(): ScannedSection {
     const section = { text: this.#text, marks: this.#marks };

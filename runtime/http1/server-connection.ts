@@ -180,16 +180,18 @@ export class ServerConnection implements BodySink {
     else exchange.invite();
   }
 
-  data(chunk: Buffer, isLast: boolean): void {
+  bodyPiece(bytes: Buffer, start: number, end: number, isLast: boolean): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
-    this.#quietMs = 0;
     if (isLast) exchange.isReceived = true;
-    if (!exchange.isAnswered) exchange.receiver?.data(chunk, isLast);
+    if (!exchange.isAnswered) {
+      const chunk = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+      exchange.receiver?.data(chunk, isLast);
+    }
     if (isLast) this.#received(exchange);
   }
 
-  end(trailers: string[]): void {
+  bodyEnd(trailers: string[]): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     exchange.isReceived = true;

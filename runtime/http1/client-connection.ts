@@ -1,0 +1,278 @@
+import net from "node:net";
+import { BodyReader, type BodySink } from "./body-reader.ts";
+import type { ClientFault } from "./client-contract.ts";
+import type { ClientExchange } from "./client-exchange.ts";
+import type { FlushTurn } from "./flush-turn.ts";
+import type { Http1Limits } from "./limits.ts";
+import { MessageFault, malformed } from "./message-fault.ts";
+import { Outflow } from "./outflow.ts";
+import { type ResponseHead, readResponseHead } from "./response-head.ts";
+import { SectionScanner } from "./section-scanner.ts";
+
+/** Where a server listens. */
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Of a Unix socket, in place of host and port. */
+  readonly path?: string;
+}
+
+/** What the connections of one client share. */
+export interface ClientShared {
+  readonly limits: Http1Limits;
+  readonly turn: FlushTurn;
+  /** What is read goes here first, on whichever connection: it is taken out before the next read. */
+  readonly readBuffer: Buffer;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+/** What a connection tells its pool. */
+export interface ClientConnectionEvents {
+  /** Its exchange is over and it takes another one. */
+  released(connection: ClientConnection): void;
+  closed(connection: ClientConnection): void;
+}
+
+/** A connection is given back earlier than the server said it would close it, for requests are on their way for a while. */
+const hintMarginMs = 1_000;
+const versionBegin = "HTTP/1.";
+
+/** A connection to a server, which carries one request after the other. */
+export class ClientConnection implements BodySink {
+  readonly outflow: Outflow;
+  readonly #socket: net.Socket;
+  readonly #shared: ClientShared;
+  readonly #events: ClientConnectionEvents;
+  readonly #scanner: SectionScanner;
+  #exchange: ClientExchange | undefined;
+  #head: ResponseHead | undefined;
+  #body: BodyReader | undefined;
+  /** Requests that ended well before this one. */
+  #served = 0;
+  #hasReceived = false;
+  #isConnected = false;
+  #isClosed = false;
+  #error: Error | undefined;
+  #localAddress = "";
+  #idleMs = 0;
+  #idleLimitMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(address: ServerAddress, shared: ClientShared, events: ClientConnectionEvents) {
+    this.#shared = shared;
+    this.#events = events;
+    this.#idleLimitMs = shared.idleTimeoutMs;
+    const { maxHeadBytes, maxFields } = shared.limits;
+    this.#scanner = new SectionScanner({
+      hasStartLine: true,
+      allowsEmptyLine: false,
+      maxBytes: maxHeadBytes,
+      maxFields,
+    });
+    const onread = {
+      buffer: shared.readBuffer,
+      callback: (length: number, buffer: Uint8Array) => {
+        this.#receive(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+        return true;
+      },
+    };
+    const { host, port, path } = address;
+    const socket = net.connect(path === undefined ? { host, port, noDelay: true, onread } : { path, onread });
+    this.#socket = socket;
+    this.outflow = new Outflow(socket, shared.turn);
+    this.#timer = setTimeout(() => {
+      this.fail("connect", new Error("the connection took too long"));
+    }, shared.connectTimeoutMs);
+    socket.on("connect", () => this.#connected());
+    socket.on("drain", () => this.#exchange?.drained());
+    socket.on("end", () => this.#ended());
+    socket.on("error", (error) => {
+      this.#error = error;
+    });
+    socket.on("close", () => this.#gone());
+  }
+
+  /** `host:port` of this end; empty as long as it is not connected. */
+  get localAddress(): string {
+    return this.#localAddress;
+  }
+
+  /** Sends a request; the connection is idle. */
+  take(exchange: ClientExchange): void {
+    this.#exchange = exchange;
+    this.#hasReceived = false;
+    exchange.assign(this);
+    if (this.#isConnected) exchange.begin();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** Called at intervals while it is idle. */
+  sweep(passedMs: number): void {
+    this.#idleMs += passedMs;
+    if (this.#idleMs >= this.#idleLimitMs) this.destroy();
+  }
+
+  /** Closes at once; the exchange, if any, hears nothing of it. */
+  destroy(): void {
+    if (this.#isClosed) return;
+    this.#close();
+    this.outflow.clear();
+    this.#socket.destroy();
+  }
+
+  /** Ends the exchange, and the connection with it. */
+  fail(fault: ClientFault, error: Error): void {
+    const exchange = this.#exchange;
+    this.destroy();
+    if (exchange === undefined || exchange.isOver) return;
+    exchange.isOver = true;
+    exchange.receiver.failed(fault, error);
+  }
+
+  bodyPiece(bytes: Buffer, start: number, end: number, isLast: boolean): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    if (isLast) this.#complete(exchange);
+    const chunk = Buffer.allocUnsafe(end - start);
+    bytes.copy(chunk, 0, start, end);
+    exchange.receiver.data(chunk, isLast);
+  }
+
+  bodyEnd(trailers: string[]): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    this.#complete(exchange);
+    exchange.receiver.end(trailers);
+  }
+
+  #connected(): void {
+    this.#isConnected = true;
+    clearTimeout(this.#timer);
+    const { localAddress, localPort } = this.#socket;
+    this.#localAddress = localAddress === undefined ? "" : `${localAddress}:${localPort}`;
+    const exchange = this.#exchange;
+    exchange?.begin();
+    exchange?.receiver.connected();
+  }
+
+  #receive(bytes: Buffer): void {
+    if (this.#isClosed) return;
+    // An answer that nobody has asked for belongs to nobody.
+    if (this.#exchange === undefined) {
+      this.destroy();
+      return;
+    }
+    this.#hasReceived = true;
+    try {
+      this.#read(bytes);
+    } catch (error) {
+      if (!(error instanceof MessageFault)) throw error;
+      this.fail("malformed", error);
+    }
+  }
+
+  #read(bytes: Buffer): void {
+    let at = 0;
+    while (at < bytes.length && !this.#isClosed) {
+      const exchange = this.#exchange;
+      if (exchange === undefined || exchange.isOver) break;
+      if (this.#body === undefined) {
+        at = this.#scanner.scan(bytes, at);
+        if (at < 0) {
+          this.#checkVersion();
+          return;
+        }
+        this.#readHead(exchange);
+      } else at = this.#body.read(bytes, at);
+    }
+    if (this.#exchange?.isOver && !this.#isClosed) this.#finish(at === bytes.length);
+  }
+
+  /** What is not HTTP at all may never send the end of a head. */
+  #checkVersion(): void {
+    const begin = this.#scanner.partialText.slice(0, versionBegin.length);
+    if (!versionBegin.startsWith(begin)) throw malformed("what came back does not begin with HTTP/1");
+  }
+
+  #readHead(exchange: ClientExchange): void {
+    const head = readResponseHead(this.#scanner.take(), exchange.method);
+    if (head.status < 200) {
+      if (head.status === 101) throw malformed("the server switches protocols, which nobody has asked for");
+      // A receiver has answered the client's expectation itself.
+      if (head.status > 101) exchange.receiver.interim(head.status, head.fields);
+      return;
+    }
+    this.#head = head;
+    const isEnd = head.body === 0;
+    if (isEnd) this.#complete(exchange);
+    else this.#body = new BodyReader(head.body, this.#shared.limits, this);
+    exchange.receiver.head(head, isEnd);
+  }
+
+  #complete(exchange: ClientExchange): void {
+    exchange.isOver = true;
+    this.#body = undefined;
+  }
+
+  /** The response is whole: the connection is used again when nothing of the exchange is left on it. */
+  #finish(isAtEnd: boolean): void {
+    const head = this.#head;
+    const isReusable = isAtEnd && head?.isPersistent === true && this.#exchange?.isSent === true;
+    this.#exchange = undefined;
+    this.#head = undefined;
+    if (!isReusable) {
+      // What was sent of the request may still be on its way; it is not wanted.
+      this.destroy();
+      return;
+    }
+    this.#served += 1;
+    this.#idleMs = 0;
+    if (head.hasConnectionFields) this.#idleLimitMs = this.#limitBy(head.fields);
+    if (this.#socket.isPaused()) this.#socket.resume();
+    this.#events.released(this);
+  }
+
+  /** How long the connection may idle when the server has said how long it waits itself. */
+  #limitBy(fields: readonly string[]): number {
+    const { idleTimeoutMs } = this.#shared;
+    const at = fields.indexOf("keep-alive");
+    const hint = at < 0 ? undefined : /(?:^|[\s,])timeout=(\d{1,6})/i.exec(fields[at + 1] ?? "")?.[1];
+    if (hint === undefined) return idleTimeoutMs;
+    return Math.min(idleTimeoutMs, Math.max(0, Number(hint) * 1_000 - hintMarginMs));
+  }
+
+  /** The server has closed its side. */
+  #ended(): void {
+    const exchange = this.#exchange;
+    if (exchange !== undefined && !exchange.isOver && this.#head?.body === "until-close") {
+      this.#complete(exchange);
+      this.#exchange = undefined;
+      this.destroy();
+      exchange.receiver.end([]);
+    } else this.#lost(new Error("the connection was closed before the response was whole"));
+  }
+
+  #gone(): void {
+    if (!this.#isClosed)
+      this.#lost(this.#error ?? new Error("the connection was closed before the response was whole"));
+  }
+
+  #lost(error: Error): void {
+    const isStale = this.#served > 0 && !this.#hasReceived;
+    this.fail(this.#isConnected ? (isStale ? "stale" : "lost") : "connect", error);
+  }
+
+  #close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#events.closed(this);
+  }
+}
