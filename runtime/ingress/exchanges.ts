@@ -1,5 +1,6 @@
 import type { Upstreams } from "../egress/upstreams.ts";
 import { HeaderBlock } from "../http2/header-block.ts";
+import { LiveSet } from "../http2/live-set.ts";
 import type { Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import { DeadlineQueue } from "../proxy/deadline-queue.ts";
 import type { ConnectionFacts, Failure, RequestSink, ResponseSink } from "../proxy/exchange.ts";
@@ -52,7 +53,7 @@ const goOn = HeaderBlock.of(":status", "100");
 /** The exchanges of a listener: finds the route of each and drives it through filters, or forwards its frames. */
 export class Exchanges implements Disposable {
   readonly #options: ExchangesOptions;
-  readonly #active = new Set<FilterChain | Forwarding<Http2Head>>();
+  readonly #active = new LiveSet<FilterChain | Forwarding<Http2Head>>();
   readonly #deadlines = new Map<number, DeadlineQueue>();
   readonly #leanRoutes = new WeakMap<Route, Map<string, LeanRoute>>();
 
@@ -107,7 +108,7 @@ export class Exchanges implements Disposable {
 
   /** Ends the exchanges in which nothing moved for that many calls. */
   sweep(sweepsPerIdle: number): void {
-    for (const exchange of [...this.#active]) {
+    for (const exchange of this.#active) {
       if (exchange.sweep() < sweepsPerIdle) continue;
       const status = exchange.requestArrived ? 504 : 408;
       exchange.fail({ status, details: "stream_idle_timeout", message: "nothing moved for too long", flag: "SI" });

@@ -58,6 +58,8 @@ export class FilterChain implements SlotChain {
   readonly maxBufferBytes: number;
   /** What the listener pushes the rest of the request into. */
   readonly request: RequestSink;
+  /** Kept by the set that it is in. */
+  place = -1;
   readonly #options: FilterChainOptions;
   readonly #slots: readonly FilterSlot[];
   readonly #handler: Handler;

@@ -55,6 +55,7 @@ export class Forwarding<Request extends ForwardedRequest> implements StreamRecei
   details = "";
   flag: ResponseFlag | undefined = undefined;
   #quietSweeps = 0;
+  place = -1;
   expiresAtMs = 0;
   earlier: Expiring | undefined = undefined;
   later: Expiring | undefined = undefined;
