@@ -17,6 +17,8 @@ export class HeaderBlock {
   encoded: Buffer | undefined = undefined;
   encodedBy: object | undefined = undefined;
   encodedAt = -1;
+  /** The block that this one begins with, and whose encoding serves for that part. */
+  base: HeaderBlock | undefined = undefined;
 
   constructor(flat: readonly string[], sensitive?: readonly string[] | undefined) {
     this.flat = flat;
@@ -26,6 +28,16 @@ export class HeaderBlock {
   /** From alternating names and values. */
   static of(...flat: readonly string[]): HeaderBlock {
     return new HeaderBlock(flat);
+  }
+
+  /**
+   * A block that comes often, and behind it fields that differ each time (an id, a trace): only these are encoded anew, and
+   * no compression table keeps them.
+   */
+  static extending(base: HeaderBlock, ...more: readonly string[]): HeaderBlock {
+    const block = new HeaderBlock(base.flat.concat(more), base.sensitive);
+    block.base = base;
+    return block;
   }
 
   /** The first value of the name, given in lower case. */

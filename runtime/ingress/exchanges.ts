@@ -13,11 +13,12 @@ import { declaredLength } from "../proxy/outlet.ts";
 import { Stream } from "../proxy/stream.ts";
 import type { AccessRecord } from "../telemetry/access-log.ts";
 import type { Log } from "../telemetry/log.ts";
-import { addForwarded, givenRequestId, newRequestId } from "./forwarded.ts";
+import { addForwarded, givenRequestId } from "./forwarded.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
 import { type Http2Head, headOf } from "./http2-head.ts";
 import type { IngressMetrics } from "./ingress-metrics.ts";
 import { LeanRoute } from "./lean-route.ts";
+import { RequestIds } from "./request-ids.ts";
 import type { Route, RoutingTable } from "./routing-table.ts";
 
 /** Decides who may ask for what: a failure is the answer to the request. */
@@ -54,6 +55,7 @@ const goOn = HeaderBlock.of(":status", "100");
 export class Exchanges implements Disposable {
   readonly #options: ExchangesOptions;
   readonly #active = new LiveSet<FilterChain | Forwarding<Http2Head>>();
+  readonly #ids = new RequestIds();
   readonly #deadlines = new Map<number, DeadlineQueue>();
   readonly #leanRoutes = new WeakMap<Route, Map<string, LeanRoute>>();
 
@@ -71,7 +73,7 @@ export class Exchanges implements Disposable {
     addForwarded(request, connection);
     let requestId = givenRequestId(request);
     if (requestId === undefined) {
-      requestId = newRequestId();
+      requestId = this.#ids.next();
       request.set("x-request-id", requestId);
     }
     request.settle();
@@ -86,7 +88,7 @@ export class Exchanges implements Disposable {
     const head = headOf(block, connection);
     const table = this.#options.table();
     const route = routeOf(head, table);
-    const requestId = head.requestId ?? newRequestId();
+    const requestId = head.requestId ?? this.#ids.next();
     const found = head.refusal ?? this.#destination(table, route, connection, head.headers, head.declared);
     if (head.expectsContinue && !("status" in found)) client.sendHeaders(goOn, false);
     if (route !== undefined && route.filters.length === 0 && "upstream" in found && found.upstream !== undefined) {
@@ -231,5 +233,5 @@ function routeOf(head: Http2Head, table: RoutingTable): Route | undefined {
 function passedBlock(head: Http2Head, requestId: string): HeaderBlock {
   head.passed ??= new HeaderBlock(requestBlock(head.headers, false).flat, head.sensitive);
   if (head.requestId !== undefined) return head.passed;
-  return new HeaderBlock([...head.passed.flat, "x-request-id", requestId], head.sensitive);
+  return HeaderBlock.extending(head.passed, "x-request-id", requestId);
 }

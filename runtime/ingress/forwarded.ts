@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { ConnectionFacts } from "../proxy/exchange.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 
@@ -24,5 +23,3 @@ export function givenRequestId(headers: HeaderList): string | undefined {
   const given = headers.get("x-request-id") ?? "";
   return acceptableId.test(given) ? given : undefined;
 }
-
-export const newRequestId: () => string = randomUUID;

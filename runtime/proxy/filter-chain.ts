@@ -1,3 +1,4 @@
+import type { Placed } from "../http2/live-set.ts";
 import type { Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -53,7 +54,7 @@ export interface FilterChainOptions {
  * A local reply goes out through the filter that made it and those in front of it; once a response was on its way
  * through the filters and has not reached the client, it goes to the client at once.
  */
-export class FilterChain implements SlotChain {
+export class FilterChain implements SlotChain, Placed {
   readonly stream: Stream;
   readonly maxBufferBytes: number;
   /** What the listener pushes the rest of the request into. */

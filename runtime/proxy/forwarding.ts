@@ -4,6 +4,7 @@
  */
 import { errorCode } from "../http2/error-code.ts";
 import { HeaderBlock } from "../http2/header-block.ts";
+import type { Placed } from "../http2/live-set.ts";
 import type { Http2Stream, StreamFault, StreamReceiver } from "../http2/stream-contract.ts";
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
 import type { Failure, ResponseFlag } from "./exchange.ts";
@@ -44,7 +45,7 @@ export interface ForwardedRequest {
 const droppedBytes = 64 * 1024;
 
 /** One exchange between a stream of a client and one to an upstream. It hears the client; an `Answer` hears the upstream. */
-export class Forwarding<Request extends ForwardedRequest> implements StreamReceiver, Expiring {
+export class Forwarding<Request extends ForwardedRequest> implements StreamReceiver, Expiring, Placed {
   readonly request: Request;
   readonly requestId: string;
   readonly startedMs = performance.now();

@@ -69,6 +69,7 @@ export class HpackEncoder {
     if (block.encodedBy === this && block.encodedAt === this.#state && block.encoded !== undefined) {
       return block.encoded;
     }
+    if (block.base !== undefined) return this.#encodeExtended(block, block.base);
     this.#at = 0;
     const { flat, sensitive } = block;
     this.#announceSize();
@@ -90,6 +91,27 @@ export class HpackEncoder {
       block.encoded = undefined;
     }
     return bytes;
+  }
+
+  #encodeExtended({ flat }: HeaderBlock, base: HeaderBlock): Buffer {
+    const begun = this.encode(base);
+    this.#at = 0;
+    this.#reserve(begun.length);
+    if (begun.buffer !== room.bytes.buffer) begun.copy(room.bytes);
+    this.#at = begun.length;
+    try {
+      for (let at = base.flat.length; at < flat.length; at += 2) {
+        const name = flat[at] ?? "";
+        const value = flat[at + 1] ?? "";
+        const known = this.#names.get(name) ?? this.#learn(name);
+        this.#reserve(24 + 4 * (name.length + value.length));
+        this.#literal(known.isSecret ? 0x10 : 0, 0x0f, known, name, value);
+      }
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+    return room.bytes.subarray(0, this.#at);
   }
 
   /** RFC 7541, section 4.2. */
