@@ -22,12 +22,14 @@ export function timeoutText(ms: number): string {
   return `${mostAmount}H`;
 }
 
+/** What comes again and again: the head of a path, and the one with the time that was given last, once it came twice. */
 interface Kept {
-  readonly timeout: string;
-  readonly block: HeaderBlock;
+  readonly base: HeaderBlock;
+  timeout: string;
+  timed: HeaderBlock | undefined;
 }
 
-/** The heads of calls to one authority (gRPC over HTTP/2, section "Requests"); those without metadata are made once. */
+/** The heads of calls to one authority (gRPC over HTTP/2, section "Requests"). Those without metadata are made once. */
 export class CallHeads {
   readonly #scheme: "http" | "https";
   readonly #authority: string;
@@ -40,18 +42,25 @@ export class CallHeads {
 
   /** Throws INVALID_ARGUMENT for metadata that cannot travel. */
   of(path: string, timeoutMs: number | undefined, metadata: Pairs): HeaderBlock {
+    const kept = this.#kept.get(path) ?? this.#keep(path);
+    const { base } = kept;
+    if (timeoutMs === undefined && metadata.length === 0) return base;
     const timeout = timeoutMs === undefined ? "" : timeoutText(timeoutMs);
-    if (metadata.length > 0) return new HeaderBlock(this.#fields(path, timeout, metadata));
-    const kept = this.#kept.get(path);
-    if (kept?.timeout === timeout) return kept.block;
-    const block = new HeaderBlock(this.#fields(path, timeout, metadata));
-    if (this.#kept.size >= mostKept && kept === undefined) this.#kept.clear();
-    this.#kept.set(path, { timeout, block });
-    return block;
+    if (metadata.length === 0 && timeout === kept.timeout) {
+      kept.timed ??= HeaderBlock.of(...base.flat, "grpc-timeout", timeout);
+      return kept.timed;
+    }
+    const more: string[] = timeout === "" ? [] : ["grpc-timeout", timeout];
+    if (metadata.length > 0) appendMetadata(more, metadata);
+    else {
+      kept.timeout = timeout;
+      kept.timed = undefined;
+    }
+    return HeaderBlock.extending(base, ...more);
   }
 
-  #fields(path: string, timeout: string, metadata: Pairs): string[] {
-    const flat = [
+  #keep(path: string): Kept {
+    const base = HeaderBlock.of(
       ":method",
       "POST",
       ":scheme",
@@ -68,9 +77,10 @@ export class CallHeads {
       "grpc-outrigger",
       "grpc-accept-encoding",
       acceptedEncodings,
-    ];
-    if (timeout !== "") flat.push("grpc-timeout", timeout);
-    appendMetadata(flat, metadata);
-    return flat;
+    );
+    const kept = { base, timeout: "", timed: undefined };
+    if (this.#kept.size >= mostKept) this.#kept.clear();
+    this.#kept.set(path, kept);
+    return kept;
   }
 }
