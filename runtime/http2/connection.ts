@@ -90,6 +90,7 @@ export class Connection implements StreamHost {
           this.#threw(stream, error);
         }
       },
+      unsendable: (stream, error) => this.#threw(stream, error),
       overflowed: () => this.close(errorCode.ENHANCE_YOUR_CALM, "the peer reads too slowly for what it asked"),
     });
     this.#decoder = new HpackDecoder({
@@ -461,6 +462,7 @@ export class Connection implements StreamHost {
       }
     });
     acknowledgeSettings(this.writer);
+    this.outflow.pumpAll();
     if (maxConcurrentStreams !== undefined) this.#role.settingsCame(maxConcurrentStreams);
   }
 
@@ -506,9 +508,8 @@ export class Connection implements StreamHost {
       return;
     }
     if (increment === 0) this.fail(stream, errorCode.PROTOCOL_ERROR, "WINDOW_UPDATE of 0");
-    else if (!this.outflow.widenStream(stream, increment)) {
-      this.fail(stream, errorCode.FLOW_CONTROL_ERROR, "the stream's window is above 2^31-1");
-    }
+    else if (this.outflow.widenStream(stream, increment)) this.outflow.pumpAll();
+    else this.fail(stream, errorCode.FLOW_CONTROL_ERROR, "the stream's window is above 2^31-1");
   }
 
   /** Priorities are deprecated and ignored (section 5.3); their form is not. */

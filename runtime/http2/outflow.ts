@@ -20,6 +20,8 @@ export interface OutflowEvents {
   ended(stream: Stream): void;
   /** What the stream queued has been framed. */
   drained(stream: Stream): void;
+  /** A field section that had to wait cannot be encoded. */
+  unsendable(stream: Stream, error: unknown): void;
   /** More waits than may. */
   overflowed(): void;
 }
@@ -109,18 +111,15 @@ export class Outflow {
     this.pumpAll();
   }
 
-  /** WINDOW_UPDATE for a stream; false when its window overflows. */
+  /** WINDOW_UPDATE for a stream; false when its window overflows. `pumpAll` must follow. */
   widenStream(stream: Stream, increment: number): boolean {
     stream.sendWindow += increment;
     if (stream.sendWindow > largestWindow) return false;
-    if (stream.queue !== undefined && stream.sendWindow > 0) {
-      this.#ready.add(stream);
-      this.pumpAll();
-    }
+    if (stream.queue !== undefined && stream.sendWindow > 0) this.#ready.add(stream);
     return true;
   }
 
-  /** SETTINGS_INITIAL_WINDOW_SIZE changes the windows of all open streams (section 6.9.2). */
+  /** SETTINGS_INITIAL_WINDOW_SIZE changes the windows of all open streams (section 6.9.2); `pumpAll` must follow. */
   resizeStreams(bytes: number, streams: Iterable<Stream>): void {
     const change = bytes - this.#streamWindow;
     this.#streamWindow = bytes;
@@ -136,9 +135,13 @@ export class Outflow {
     if (this.#isPumping || this.#ready.size === 0) return;
     this.#isPumping = true;
     let isMoving = true;
-    while (isMoving && !this.#isCongested()) {
+    while (isMoving) {
       isMoving = false;
-      for (const stream of this.#ready) if (this.#pump(stream)) isMoving = true;
+      for (const stream of this.#ready) {
+        if (this.#isCongested()) break;
+        if (this.#pump(stream)) isMoving = true;
+      }
+      if (this.#isCongested()) break;
     }
     this.#isPumping = false;
   }
@@ -202,7 +205,11 @@ export class Outflow {
     if (first.block !== undefined) {
       queue.shift();
       this.#emptied(stream, queue);
-      this.#writeHeaders(stream, first.block, first.endStream);
+      try {
+        this.#writeHeaders(stream, first.block, first.endStream);
+      } catch (error) {
+        this.#events.unsendable(stream, error);
+      }
       return true;
     }
     const left = first.end - first.start;
