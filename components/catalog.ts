@@ -23,6 +23,7 @@ export const catalog: Catalog = {
   state: {
     memory: async () => (await import("./state/memory.ts")).memoryStateStore,
     sqlite: async () => (await import("./state/sqlite.ts")).sqliteStateStore,
+    redis: async () => (await import("./state/redis.ts")).redisStateStore,
   },
   pubsub: {
     memory: async () => (await import("./pubsub/memory.ts")).memoryPubSub,

@@ -1,9 +1,10 @@
 /** The matrix: every backend of the catalog, held against the suite of its kind with what it claims. */
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { catalog } from "../../components/catalog.ts";
 import type { ComponentDefinition, ComponentKind } from "../../components/component.ts";
 import { fileConfigStore } from "../../components/config/file.ts";
+import { startRedis } from "../support/redis-server.ts";
 import type { Backend } from "./backend.ts";
 import { type ConfigClaims, testConfigStore } from "./config.ts";
 import { type LockClaims, testLockStore } from "./lock.ts";
@@ -11,12 +12,26 @@ import { type PubSubClaims, testPubSub } from "./pubsub.ts";
 import { type SequencerClaims, testSequencer } from "./sequencer.ts";
 import { type StateClaims, testStateStore } from "./state.ts";
 
-/** One line a backend: what it claims, and the settings it is opened with. */
-type Line<Claims> = Claims & { readonly settings?: () => Readonly<Record<string, unknown>> };
+/** A server that a backend stands on, while its suite runs. */
+interface Server extends AsyncDisposable {
+  readonly address: string;
+}
+
+/** One line a backend: what it claims, the server it needs, and the settings it is opened with. */
+type Line<Claims> = Claims & {
+  readonly server?: () => Promise<Server>;
+  readonly settings?: (address: string) => Readonly<Record<string, unknown>>;
+};
 
 const state: Record<string, Line<StateClaims>> = {
   memory: { transactions: true, durable: false },
   sqlite: { transactions: true, durable: true },
+  redis: {
+    transactions: true,
+    durable: true,
+    server: startRedis,
+    settings: (address) => ({ url: `redis://${address}` }),
+  },
 };
 const pubsub: Record<string, Line<PubSubClaims>> = {
   memory: { ordered: true },
@@ -47,8 +62,16 @@ async function run<Component extends AsyncDisposable, Claims>(
   for (const [type, load] of Object.entries(backends)) {
     const line = lines[type];
     if (line === undefined) continue;
-    const { settings = () => ({}) } = line;
-    suite(`${kind}: ${type}`, { definition: await load(), settings }, line);
+    const { server, settings = () => ({}) } = line;
+    const definition = await load();
+    describe(`${kind}: ${type}`, () => {
+      let running: Server | undefined;
+      before(async () => {
+        running = await server?.();
+      });
+      after(() => running?.[Symbol.asyncDispose]());
+      suite(`${type} as ${kind}`, { definition, settings: () => settings(running?.address ?? "") }, line);
+    });
   }
 }
 

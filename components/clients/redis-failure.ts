@@ -1,0 +1,38 @@
+import { RuntimeError } from "../error.ts";
+
+/** What Redis says in the first word of an error when it cannot serve anyone now, and would later or elsewhere. */
+const passing = new Set([
+  "LOADING",
+  "READONLY",
+  "MASTERDOWN",
+  "CLUSTERDOWN",
+  "TRYAGAIN",
+  "BUSY",
+  "NOREPLICAS",
+  "MISCONF",
+]);
+const refusals = new Set(["NOAUTH", "WRONGPASS", "NOPERM"]);
+
+/**
+ * The error of a command that failed. The original does not travel along: it holds the arguments of the command, which may
+ * be a password or somebody's data.
+ */
+export function redisFailure(component: string, error: unknown): RuntimeError {
+  if (error instanceof RuntimeError) return error;
+  const said = messageOf(error);
+  const word = /^[A-Z]+/.exec(said)?.[0] ?? "";
+  const isReply = error instanceof Error && error.name === "ReplyError";
+  const fail = (code: RuntimeError["code"], reason: string, text: string): RuntimeError =>
+    new RuntimeError(code, reason, `the Redis of '${component}' ${text}: ${said}`);
+  if (!isReply) return fail("UNAVAILABLE", "REDIS_UNREACHABLE", "cannot be reached");
+  if (passing.has(word)) return fail("UNAVAILABLE", "REDIS_NOT_READY", "cannot serve now");
+  if (word === "OOM") return fail("RESOURCE_EXHAUSTED", "REDIS_FULL", "has no memory left");
+  if (word === "CROSSSLOT") return fail("FAILED_PRECONDITION", "REDIS_CROSS_SLOT", acrossNodes);
+  if (refusals.has(word)) return fail("UNAVAILABLE", "REDIS_ACCESS_DENIED", "refuses the user of the component");
+  return fail("INTERNAL", "REDIS_FAILED", "answered with an error");
+}
+
+const acrossNodes =
+  "is a cluster and cannot change keys of several slots together; give keys that belong together a common {tag}";
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

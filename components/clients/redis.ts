@@ -1,0 +1,199 @@
+import { readFile } from "node:fs/promises";
+import type { Cluster, Redis, RedisOptions } from "ioredis";
+import type { ComponentLog } from "../component.ts";
+import { RuntimeError } from "../error.ts";
+import { messageOf, redisFailure } from "./redis-failure.ts";
+import type { RedisScript } from "./redis-script.ts";
+import type { RedisSettings } from "./redis-settings.ts";
+
+const longestRetryDelayMs = 2_000;
+/** Longest wait for the farewell of a server when the connection is closed. */
+const quitMs = 1_000;
+
+/** What an argument of a command may be; replies have Buffers for text. */
+export type RedisArgument = string | Buffer;
+
+/** Connects to the server, the cluster or the primary; rejects with a sentence that names the component and what is wrong. */
+export async function openRedis(
+  settings: RedisSettings,
+  { name, log }: { readonly name: string; readonly log: ComponentLog },
+): Promise<RedisConnection> {
+  const client = await clientOf(settings, name);
+  const connection = new RedisConnection(client, name, log);
+  try {
+    await connection.ready(settings.connectTimeoutMs);
+    return connection;
+  } catch (error) {
+    client.disconnect();
+    throw error;
+  }
+}
+
+/**
+ * A connection that comes back by itself when it is lost. What was sent on a lost connection fails, and so does what is asked
+ * for before there is a new one: nothing is kept for later, and nothing is sent twice (a cluster's client may do so).
+ */
+export class RedisConnection implements AsyncDisposable {
+  readonly #client: Redis | Cluster;
+  readonly #name: string;
+  #lastError = "nothing answers";
+  #isLost = false;
+
+  constructor(client: Redis | Cluster, name: string, log: ComponentLog) {
+    this.#client = client;
+    this.#name = name;
+    client.on("error", (error: unknown) => {
+      this.#lastError = messageOf(error);
+      this.#told(log, this.#lastError);
+    });
+    client.on("close", () => this.#told(log, "the connection was closed"));
+    client.on("ready", () => {
+      if (this.#isLost) log.info({}, `the Redis of '${name}' is back`);
+      this.#isLost = false;
+    });
+  }
+
+  /** Whether keys lie on several servers, so that only those of one slot can be in one command. */
+  get isCluster(): boolean {
+    return this.#client.isCluster;
+  }
+
+  /** Resolves once commands can be sent; rejects when that takes too long or cannot come. */
+  async ready(timeoutMs: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const fail = (): void => {
+      const message = `the Redis of '${this.#name}' cannot be reached: ${this.#lastError}`;
+      reject(new RuntimeError("UNAVAILABLE", "REDIS_UNREACHABLE", message));
+    };
+    const failIfFinal = (error: unknown): void => {
+      if (/^(NOAUTH|WRONGPASS|NOPERM|ERR)/.test(messageOf(error))) fail();
+    };
+    const timer = setTimeout(fail, timeoutMs);
+    this.#client.once("ready", resolve);
+    this.#client.on("error", failIfFinal);
+    // It rejects at the first attempt that fails; there are more until the time is up.
+    this.#client.connect().catch(() => undefined);
+    try {
+      await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#client.off("ready", resolve);
+      this.#client.off("error", failIfFinal);
+    }
+  }
+
+  /** Runs the script, giving its text when the server does not know it. Rejects with RuntimeError. */
+  async run(script: RedisScript, keys: readonly RedisArgument[], rest: readonly RedisArgument[]): Promise<unknown> {
+    const { lua, digest } = script;
+    try {
+      return await this.#client.callBuffer("evalsha", [digest, String(keys.length), ...keys, ...rest]);
+    } catch (error) {
+      if (!messageOf(error).startsWith("NOSCRIPT")) throw redisFailure(this.#name, error);
+    }
+    try {
+      return await this.#client.callBuffer("eval", [lua, String(keys.length), ...keys, ...rest]);
+    } catch (error) {
+      throw redisFailure(this.#name, error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#client.removeAllListeners("close");
+    if (this.#client.status === "ready") {
+      const { promise: late, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, quitMs);
+      await Promise.race([this.#client.quit().catch(() => undefined), late]);
+      clearTimeout(timer);
+    }
+    this.#client.disconnect();
+  }
+
+  /** Once for each time that the connection is lost. */
+  #told(log: ComponentLog, why: string): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    log.warn({ why }, `the Redis of '${this.#name}' cannot be reached; it is tried again`);
+  }
+}
+
+async function clientOf(settings: RedisSettings, name: string): Promise<Redis | Cluster> {
+  const { url, cluster, sentinel, connectTimeoutMs } = settings;
+  const shared = await optionsOf(settings, name);
+  const retryStrategy = (times: number): number => Math.min(longestRetryDelayMs, 50 * 2 ** Math.min(times, 10));
+  // Loaded here, so that only a sidecar with a component on Redis loads it.
+  const { Redis, Cluster } = await import("ioredis");
+  const alone = { ...shared, lazyConnect: true, enableOfflineQueue: false, retryStrategy };
+  if (cluster !== undefined) {
+    return new Cluster(cluster.map(addressOf), {
+      redisOptions: shared,
+      lazyConnect: true,
+      enableOfflineQueue: false,
+      clusterRetryStrategy: retryStrategy,
+      slotsRefreshTimeout: connectTimeoutMs,
+      // Certificates are made for names; the cluster tells addresses.
+      ...(shared.tls === undefined ? {} : { dnsLookup: (address, callback) => callback(null, address) }),
+    });
+  }
+  if (sentinel !== undefined) {
+    const { master, nodes, username, password } = sentinel;
+    return new Redis({
+      ...alone,
+      sentinels: nodes.map(addressOf),
+      name: master,
+      failoverDetector: true,
+      sentinelRetryStrategy: retryStrategy,
+      ...(username === undefined ? {} : { sentinelUsername: username }),
+      ...(password === undefined ? {} : { sentinelPassword: password }),
+      ...(shared.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: shared.tls }),
+    });
+  }
+  return new Redis({ ...alone, ...serverOf(url), ...shared });
+}
+
+async function optionsOf(settings: RedisSettings, name: string) {
+  const { url, username, password, passwordFile, db, tls, connectTimeoutMs, replyTimeoutMs } = settings;
+  const secret = passwordFile === undefined ? password : (await readFile(passwordFile, "utf8")).trim();
+  const speaksTls = tls !== undefined || url?.startsWith("rediss:") === true;
+  return {
+    // The older protocol is read faster, and has all that is used here.
+    protocol: 2 as const,
+    connectionName: `outrigger:${name}`,
+    connectTimeout: connectTimeoutMs,
+    socketTimeout: replyTimeoutMs,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    ...(username === undefined ? {} : { username }),
+    ...(secret === undefined ? {} : { password: secret }),
+    ...(db === undefined ? {} : { db }),
+    ...(speaksTls ? { tls: await tlsOf(tls) } : {}),
+  };
+}
+
+async function tlsOf(tls: RedisSettings["tls"]): Promise<NonNullable<RedisOptions["tls"]>> {
+  const { ca, cert, key, serverName } = tls ?? {};
+  return {
+    ...(ca === undefined ? {} : { ca: await readFile(ca) }),
+    ...(cert === undefined ? {} : { cert: await readFile(cert) }),
+    ...(key === undefined ? {} : { key: await readFile(key) }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+  };
+}
+
+/** What a URL says of the server and of who comes. */
+function serverOf(url = "redis://127.0.0.1:6379") {
+  if (url.startsWith("unix:")) return { path: url.slice("unix:".length) };
+  const { hostname, port, username, password, pathname } = new URL(url);
+  const db = pathname.slice(1);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port || 6379),
+    ...(username === "" ? {} : { username: decodeURIComponent(username) }),
+    ...(password === "" ? {} : { password: decodeURIComponent(password) }),
+    ...(/^\d+$/.test(db) ? { db: Number(db) } : {}),
+  };
+}
+
+function addressOf(endpoint: string): { host: string; port: number } {
+  const colon = endpoint.lastIndexOf(":");
+  return { host: endpoint.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(endpoint.slice(colon + 1)) };
+}
