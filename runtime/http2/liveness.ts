@@ -22,7 +22,8 @@ export class Liveness implements Disposable {
   readonly #events: LivenessEvents;
   #timer: NodeJS.Timeout | undefined;
   #receivedAtMs = performance.now();
-  #idleSinceMs: number | undefined = this.#receivedAtMs;
+  /** Counts once the connection is up: before, requests may wait for it. */
+  #idleSinceMs: number | undefined;
   #isBusy = false;
   #pingedAtMs: number | undefined;
   #settingsDueAtMs: number | undefined;
@@ -42,6 +43,7 @@ export class Liveness implements Disposable {
   /** The peer has acknowledged the settings. */
   settled(): void {
     this.#settingsDueAtMs = undefined;
+    if (!this.#isBusy) this.rest();
   }
 
   busy(): void {
