@@ -9,6 +9,8 @@ import { noEndpoint, upstreamFailure } from "./http2-failures.ts";
 
 /** The request of an exchange on its way to an upstream that speaks HTTP/2. */
 export class Http2Request implements RequestSink {
+  /** Kept by the set that it is in. */
+  place = -1;
   readonly facts: UpstreamFacts;
   readonly #upstream: string;
   readonly #response: ResponseSink;

@@ -20,6 +20,8 @@ const maxStaleRetries = 3;
  * once more when a kept-alive connection turns out to be closed and the request may be repeated.
  */
 export class UpstreamRequest implements RequestSink {
+  /** Kept by the set that it is in. */
+  place = -1;
   readonly facts: UpstreamFacts & { endpoint: string | undefined; localAddress: string | undefined };
   readonly #headers: HeaderList;
   readonly #endOfStream: boolean;

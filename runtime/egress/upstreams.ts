@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import { RuntimeError } from "../../components/error.ts";
 import type { Configuration, UpstreamConfiguration } from "../config/schema.ts";
 import { Http1Client } from "../http1/client.ts";
+import { LiveSet } from "../http2/live-set.ts";
 import { parseHostPort } from "../listen.ts";
 import type { HttpMessage } from "../plugin/contract.ts";
 import type { Handler, ResponseSink } from "../proxy/exchange.ts";
@@ -56,7 +57,7 @@ interface Upstream {
 export class Upstreams implements AsyncDisposable {
   readonly #options: UpstreamsOptions;
   readonly #http1: Http1Client;
-  readonly #active = new Set<UpstreamRequest | Http2Request>();
+  readonly #active = new LiveSet<UpstreamRequest | Http2Request>();
   /** Of upstreams that are not configured any more: requests end on them. */
   readonly #leaving = new Set<Http2Endpoints>();
   #upstreams: ReadonlyMap<string, Upstream> = new Map();
@@ -133,7 +134,7 @@ export class Upstreams implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     for (const upstream of this.#upstreams.values()) upstream.watching.abort();
-    for (const request of [...this.#active]) request.abandon();
+    for (const request of this.#active) request.abandon();
     this.#http1[Symbol.dispose]();
     const endpoints = [...this.#upstreams.values()].flatMap(({ http2 }) => (http2 === undefined ? [] : [http2]));
     await Promise.all([...endpoints, ...this.#leaving].map((each) => each[Symbol.asyncDispose]()));
