@@ -32,10 +32,8 @@ import { Ingress } from "./ingress/ingress.ts";
 import { openComponents } from "./open-components.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
-import { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
 import { SharedDataStore } from "./plugin/shared-data.ts";
-import { PluginDirectory } from "./plugin/watch.ts";
-import { proxyWasmEngine } from "./proxy-wasm/engine.ts";
+import { PluginHost } from "./plugin-host.ts";
 import { accessLog } from "./telemetry/access-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
@@ -111,11 +109,10 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const methods = inProcessCaller([service]);
   const sharedData = new SharedDataStore();
   const pluginMetrics = new PluginMetricsStore(metrics);
-  const compiler = opening.use(new SandboxCompiler());
+  const pluginHost = opening.use(new PluginHost());
   const registry = opening.use(
     new PluginRegistry({
-      engines: [proxyWasmEngine],
-      compiler,
+      toolchain: () => pluginHost.load(),
       grants: plugins.grants,
       log,
       metrics,
@@ -140,6 +137,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     }),
   );
   if (plugins.directory !== undefined) {
+    const { PluginDirectory } = await import("./plugin/watch.ts");
     opening.use(await PluginDirectory.open({ directory: plugins.directory, registry, log }));
   }
 

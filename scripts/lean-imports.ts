@@ -27,19 +27,33 @@ export const leanImports: Plugin = {
   },
 };
 
+/** Modules of Node's that take megabytes, of which we use functions that an idle sidecar never calls. */
+const loadedByFirstCall = new Set(["node:crypto", "node:tls", "node:v8"]);
+
 /**
  * A module of Node's without the exports that load something when they are read. An import statement reads every one of
  * them, and three of node:http load undici: 14 MB and 25 ms.
  */
 function importedBuiltin(name: string): OnLoadResult {
-  const names = Object.entries(Object.getOwnPropertyDescriptors(process.getBuiltinModule(name) ?? {}))
-    .filter(([key, { get, enumerable }]) => get === undefined && enumerable === true && key !== "default")
-    .map(([key]) => key);
+  const module: object = process.getBuiltinModule(name) ?? {};
+  const exported = Object.entries(Object.getOwnPropertyDescriptors(module)).filter(
+    ([key, { get, enumerable }]) => get === undefined && enumerable === true && key !== "default",
+  );
+  if (loadedByFirstCall.has(name)) return { contents: loadingByFirstCall(name, exported) };
   return {
     contents: `const module = process.getBuiltinModule("${name}");
 export default module;
-export const { ${names.join(", ")} } = module;`,
+export const { ${exported.map(([key]) => key).join(", ")} } = module;`,
   };
+}
+
+/** Functions that load their module when they are called. Classes are left out, so that an import of one does not build. */
+function loadingByFirstCall(name: string, exported: readonly [string, PropertyDescriptor][]): string {
+  const functions = exported.filter(([key, { value }]) => typeof value === "function" && /^[a-z]/.test(key));
+  return `let module;
+const load = () => (module ??= process.getBuiltinModule("${name}"));
+export default { ${functions.map(([key]) => key).join(", ")} };
+${functions.map(([key]) => `export function ${key}(...parameters) { return load().${key}(...parameters); }`).join("\n")}`;
 }
 
 /** Only the names of a namespace that are used get into the bundle; the object `z` would take all of zod along, 40 languages included. */

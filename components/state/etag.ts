@@ -7,9 +7,13 @@ import type { DeleteState, SetState } from "./state-store.ts";
  * deleted and made again nor after the store was reopened or restored from a copy.
  */
 export function etagSource(): () => string {
-  const beginning = randomBytes(6).toString("base64url");
+  // Made with the first etag: node:crypto takes 2 MB, and a store that is only read needs none of it.
+  let beginning: string | undefined;
   let count = 0;
-  return () => `${beginning}.${(++count).toString(36)}`;
+  return () => {
+    beginning ??= randomBytes(6).toString("base64url");
+    return `${beginning}.${(++count).toString(36)}`;
+  };
 }
 
 /** The etag that a write insists on; an empty one counts as none. */

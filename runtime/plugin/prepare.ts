@@ -22,9 +22,13 @@ export interface PreparedPlugin {
   readonly speaks: string;
 }
 
-export interface PrepareOptions {
+/** What plugins are compiled and run by. */
+export interface PluginToolchain {
   readonly compiler: ModuleCompiler;
   readonly engines: readonly PluginEngine[];
+}
+
+export interface PrepareOptions extends PluginToolchain {
   readonly grants: Grants;
 }
 

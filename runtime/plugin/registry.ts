@@ -1,14 +1,14 @@
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { PluginArtifact } from "./artifact.ts";
-import type { PluginEngine, PluginSource, PluginUse, UseOptions } from "./contract.ts";
+import type { PluginSource, PluginUse, UseOptions } from "./contract.ts";
 import { type CrashLimits, defaultCrashLimits } from "./crash-budget.ts";
 import type { Grants } from "./grants.ts";
 import { type LifecycleMetrics, openLifecycleMetrics } from "./lifecycle-metrics.ts";
 import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { PluginSlot } from "./plugin-slot.ts";
-import { type ModuleCompiler, type PreparedPlugin, preparePlugin } from "./prepare.ts";
+import type { PluginToolchain, PreparedPlugin } from "./prepare.ts";
 import { type PluginServices, Release } from "./release.ts";
 import type { PluginStatus } from "./status.ts";
 
@@ -16,8 +16,8 @@ import type { PluginStatus } from "./status.ts";
 export type GrantedPlugin = Readonly<Pick<Manifest, "name" | "version" | "kind" | "vmId" | "capabilities">>;
 
 export interface PluginRegistryOptions {
-  readonly engines: readonly PluginEngine[];
-  readonly compiler: ModuleCompiler;
+  /** Asked for what compiles and runs plugins when there is one to deploy. */
+  readonly toolchain: () => Promise<PluginToolchain>;
   /** What a version may reach; disposed, if it can be, when its last instance is gone. */
   readonly services: (plugin: GrantedPlugin) => PluginServices;
   /** `plugins.grants` of the configuration. */
@@ -106,14 +106,19 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
     this.#metrics[Symbol.dispose]();
   }
 
+  async #prepare(artifact: PluginArtifact): Promise<PreparedPlugin> {
+    const [toolchain, { preparePlugin }] = await Promise.all([this.#options.toolchain(), import("./prepare.ts")]);
+    return preparePlugin(artifact, { ...toolchain, grants: this.#grants });
+  }
+
   #slot(name: string): PluginSlot {
     const known = this.#slots.get(name);
     if (known !== undefined) return known;
-    const { engines, compiler, drainMs = defaultDrainMs, closeMs = defaultCloseMs } = this.#options;
+    const { drainMs = defaultDrainMs, closeMs = defaultCloseMs } = this.#options;
     const slot: PluginSlot = new PluginSlot({
       name,
       grants: () => this.#grants,
-      prepare: (artifact) => preparePlugin(artifact, { engines, compiler, grants: this.#grants }),
+      prepare: (artifact) => this.#prepare(artifact),
       release: (prepared) => this.#release(slot, prepared),
       drainMs,
       closeMs,

@@ -1,3 +1,4 @@
+import type { PluginEngine } from "../../runtime/plugin/contract.ts";
 import { PluginMetricsStore } from "../../runtime/plugin/plugin-metrics.ts";
 import { PluginRegistry, type PluginRegistryOptions } from "../../runtime/plugin/registry.ts";
 import { SandboxCompiler } from "../../runtime/plugin/sandbox/compiler.ts";
@@ -35,7 +36,10 @@ export function keepLog(): KeptLog {
 }
 
 /** A registry with the real compiler, toy guests unless told otherwise, and services that reach nothing. */
-export function openRegistry(options: Partial<PluginRegistryOptions> = {}) {
+export function openRegistry({
+  engines = [toyEngine],
+  ...options
+}: Partial<PluginRegistryOptions> & { readonly engines?: readonly PluginEngine[] } = {}) {
   const kept = keepLog();
   const metrics = new Metrics();
   const sharedData = new SharedDataStore();
@@ -43,8 +47,7 @@ export function openRegistry(options: Partial<PluginRegistryOptions> = {}) {
   const pluginMetrics = new PluginMetricsStore(metrics);
   const unreachable = () => Promise.reject(new Error("nothing is reachable here"));
   const registry = new PluginRegistry({
-    engines: [toyEngine],
-    compiler,
+    toolchain: async () => ({ engines, compiler }),
     grants: {},
     log: kept.log,
     metrics,
