@@ -20,9 +20,9 @@ export class HotCodec {
     }
   }
 
-  /** The encoded message behind `headroom` bytes that the caller fills in, such as the prefix of a gRPC message. */
-  encode<Message>(shape: MessageShape<Message>, message: Message, headroom = 0): Buffer {
-    this.#writer.begin(headroom);
+  /** The bytes are the caller's for good. */
+  encode<Message>(shape: MessageShape<Message>, message: Message): Buffer {
+    this.#writer.begin();
     try {
       shape.write(message, this.#writer);
     } catch (error) {

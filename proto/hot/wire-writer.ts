@@ -1,4 +1,4 @@
-const chunkBytes = 64 * 1024;
+const chunkBytes = 16 * 1024;
 /** Text up to here has one byte of length, whatever its characters. */
 const shortText = 42;
 /** Crossing into native code costs more than a dozen characters do. */
@@ -20,15 +20,12 @@ export class WireWriter {
   /** Where the next message begins in the chunk when this one has moved out of it. */
   #resumeAt = 0;
 
-  /** Begins a message behind `headroom` bytes that belong to the caller. */
-  begin(headroom: number): void {
+  begin(): void {
     this.#start = this.#position;
     this.#resumeAt = this.#position;
-    this.#require(headroom);
-    this.#position += headroom;
   }
 
-  /** The bytes since `begin`, the caller's with them. They are the caller's for good. */
+  /** The bytes since `begin`. They are the caller's for good. */
   finish(): Buffer {
     const bytes = this.#buffer.subarray(this.#start, this.#position);
     if (this.#buffer !== this.#chunk) this.abandon();

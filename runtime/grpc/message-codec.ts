@@ -10,11 +10,8 @@ export interface MessageCodec {
    * given: who keeps one beyond the call copies it.
    */
   decode(bytes: Uint8Array): unknown;
-  /**
-   * The response behind `headroom` bytes (default 0) that the caller fills in. Throws RESOURCE_EXHAUSTED
-   * (`MESSAGE_TOO_LARGE`) when it is larger than allowed.
-   */
-  encode(response: unknown, headroom?: number): Buffer;
+  /** Throws RESOURCE_EXHAUSTED (`MESSAGE_TOO_LARGE`) when the response is larger than allowed. */
+  encode(response: unknown): Buffer;
 }
 
 type Coding = Pick<MessageCodec, "encode"> & { decode(bytes: Buffer): unknown };
@@ -33,11 +30,10 @@ export function messageCodec(method: MethodDefinition, maxMessageBytes = Number.
         throw new RuntimeError("INVALID_ARGUMENT", "MESSAGE_MALFORMED", text, { cause });
       }
     },
-    encode(response, headroom = 0) {
-      const bytes = coding.encode(response, headroom);
-      const length = bytes.length - headroom;
-      if (length <= maxMessageBytes) return bytes;
-      const text = `a response of ${path} takes ${length} bytes; api.maxMessageBytes allows ${maxMessageBytes}`;
+    encode(response) {
+      const bytes = coding.encode(response);
+      if (bytes.length <= maxMessageBytes) return bytes;
+      const text = `a response of ${path} takes ${bytes.length} bytes; api.maxMessageBytes allows ${maxMessageBytes}`;
       throw new RuntimeError("RESOURCE_EXHAUSTED", "MESSAGE_TOO_LARGE", text);
     },
   };
@@ -46,24 +42,12 @@ export function messageCodec(method: MethodDefinition, maxMessageBytes = Number.
 /** By hand where there are codecs by hand, else as generated. */
 function codingOf({ path, requestDeserialize, responseSerialize }: MethodDefinition): Coding {
   const hot = hotMethods.get(path);
-  if (hot === undefined) {
-    return {
-      decode: requestDeserialize,
-      encode: (response, headroom = 0) => behind(headroom, responseSerialize(response)),
-    };
-  }
+  if (hot === undefined) return { decode: requestDeserialize, encode: responseSerialize };
   const codec = new HotCodec();
   return {
     decode: (bytes) => codec.decode(hot.request, bytes),
-    encode: (response, headroom) => codec.encode(hot.response, response, headroom),
+    encode: (response) => codec.encode(hot.response, response),
   };
-}
-
-function behind(headroom: number, bytes: Buffer): Buffer {
-  if (headroom === 0) return bytes;
-  const all = Buffer.allocUnsafe(headroom + bytes.length);
-  all.set(bytes, headroom);
-  return all;
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
