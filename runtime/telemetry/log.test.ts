@@ -29,3 +29,21 @@ test("a log that nobody reads keeps what fits and tells afterwards how many line
   assert.equal(told?.lines, count - kept);
   assert.match(told?.msg ?? "", /^\d+ lines of the log were dropped/);
 });
+
+test("the last lines are written when the process ends, whichever way", async () => {
+  for (const end of ["process.exit(0)", "undefined", 'throw new Error("thrown")']) {
+    const script = `
+      import { createLog } from ${JSON.stringify(source)};
+      const log = createLog({ level: "info" });
+      process.on("uncaughtExceptionMonitor", () => log.fatal("failing"));
+      log.info("first");
+      log.info("last");
+      ${end};`;
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const lines = (await text(child.stderr)).split("\n").filter((line) => line.startsWith("{"));
+    const messages = lines.map((line): string => JSON.parse(line).msg);
+    assert.deepEqual(messages, end.startsWith("throw") ? ["first", "last", "failing"] : ["first", "last"], end);
+  }
+});

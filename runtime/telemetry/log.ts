@@ -1,4 +1,5 @@
 import pino from "pino";
+import { GatheredLines } from "./gathered-lines.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 export type Log = pino.Logger;
@@ -21,17 +22,42 @@ export function createLog(options: { level: LogLevel; destination?: pino.Destina
   return destination === undefined ? toStderr(settings) : pino(settings, destination);
 }
 
+/** Where the lines of a log go: for those who write whole lines of their own. */
+export function destinationOf(log: Log): pino.DestinationStream {
+  const destination: unknown = Reflect.get(log, pino.symbols.streamSym);
+  if (!isDestination(destination)) throw new TypeError("the log has no destination");
+  return destination;
+}
+
+const isDestination = (value: unknown): value is pino.DestinationStream =>
+  typeof value === "object" && value !== null && "write" in value && typeof value.write === "function";
+
 /** Writes without waiting for the reader, and tells how much was dropped once the reader has caught up. */
 function toStderr(settings: pino.LoggerOptions): Log {
-  const destination = pino.destination({ dest: 2, sync: false, maxLength: maxWaitingBytes });
+  const stderr = pino.destination({ dest: 2, sync: false, maxLength: maxWaitingBytes });
+  const lines = new GatheredLines({
+    later: (text) => void stderr.write(text),
+    now(text) {
+      stderr.flushSync();
+      pino.destination({ dest: 2, sync: true }).write(text);
+    },
+  });
+  const destination: pino.DestinationStream & { flushSync(): void } = {
+    write: (line) => lines.write(line),
+    // After a line of level fatal.
+    flushSync: () => lines.flushSync(),
+  };
   const log = pino(settings, destination);
   let dropped = 0;
-  destination.on("drop", () => dropped++);
-  destination.on("drain", () => {
+  stderr.on("drop", (text) => {
+    dropped += text.split("\n").length - 1;
+  });
+  stderr.on("drain", () => {
     if (dropped === 0) return;
-    const lines = dropped;
+    const count = dropped;
     dropped = 0;
-    log.warn({ lines }, `${lines} lines of the log were dropped: they came faster than stderr was read`);
+    log.warn({ lines: count }, `${count} lines of the log were dropped: they came faster than stderr was read`);
+    lines.flush();
   });
   return log;
 }
