@@ -173,7 +173,7 @@ export class Exchanges implements Disposable {
     this.#active.delete(chain);
     table.end();
     const { stream } = chain;
-    const status = stream.status === 0 && stream.flags.has("DC") ? 499 : stream.status;
+    const status = stream.status === 0 && stream.flags.includes("DC") ? 499 : stream.status;
     this.#options.metrics.meter(stream.route, stream.upstream?.upstream).ended(status, stream.elapsedMs);
     if (this.#options.isRecording()) this.#tell(stream.record());
   }

@@ -46,9 +46,8 @@ export class StreamContext implements StreamFilter {
   constructor(vm: Vm, host: StreamHost) {
     this.#vm = vm;
     this.#host = host;
-    this.id = vm.nextContextId();
-    vm.contexts.set(this.id, this);
-    vm.openStreams.add(this);
+    this.id = vm.contexts.add(this);
+    vm.openStreams += 1;
   }
 
   requestHeaders(endOfStream: boolean): FilterAction {
@@ -78,15 +77,16 @@ export class StreamContext implements StreamFilter {
   end(): void {
     if (this.#phase !== "open") return;
     this.#phase = "ended";
-    this.#vm.take(() => this.#finish());
-    this.#vm.streamEnded(this);
+    if (this.#vm.suspends) this.#vm.take(() => this.#finish());
+    else if (this.#vm.closed === undefined) this.#finish();
+    this.#vm.streamEnded();
   }
 
   /** Tells the data plane that the guest can do no more for this stream. */
   fail(error: PluginError): void {
     if (this.#phase !== "open") return;
     this.#phase = "failed";
-    this.#vm.streamEnded(this);
+    this.#vm.streamEnded();
     this.#host.failed(error);
   }
 

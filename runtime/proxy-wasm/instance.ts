@@ -32,7 +32,7 @@ export class ProxyWasmInstance implements PluginInstance {
   ): Promise<ProxyWasmInstance> {
     let started = false;
     const vm = new Vm(program, services, (error) => {
-      for (const stream of [...vm.openStreams]) stream.fail(error);
+      vm.failStreams(error);
       if (started) lost(error);
     });
     try {
@@ -48,7 +48,7 @@ export class ProxyWasmInstance implements PluginInstance {
   }
 
   get streams(): number {
-    return this.#vm.openStreams.size;
+    return this.#vm.openStreams;
   }
 
   get pending(): number {
@@ -77,13 +77,13 @@ export class ProxyWasmInstance implements PluginInstance {
     if (vm.closed !== undefined) return;
     const error = pluginError(vm.program, "closed", "was shut down");
     vm.close(error);
-    for (const stream of [...vm.openStreams]) stream.fail(error);
+    vm.failStreams(error);
   }
 
   async #drain(): Promise<void> {
     const vm = this.#vm;
     const { done, delete: deleted } = vm.callbacks;
-    await this.#until(() => vm.openStreams.size === 0);
+    await this.#until(() => vm.openStreams === 0);
     await this.#turn(() => {});
     await this.#until(() => vm.undone.size === 0, doneGraceMs);
     if (done !== undefined)

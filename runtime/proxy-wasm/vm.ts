@@ -2,6 +2,7 @@ import type { GrpcReply, HostServices, HttpMessage, PluginProgram } from "../plu
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { fuelPerMillisecond } from "../plugin/sandbox/fuel.ts";
 import type { StreamContext } from "./context.ts";
+import { ContextTable } from "./context-table.ts";
 import { faultOf, pluginError } from "./fault.ts";
 import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./memory.ts";
@@ -22,7 +23,6 @@ export const maxCallDepth = 4;
 const startFactor = 20;
 /** Fuel for all of the start, whatever a callback may use: it holds up everyone. */
 const maxStartFuel = 1_000 * fuelPerMillisecond;
-const maxContextId = 0x7fffffff;
 
 /**
  * One guest: its memory, its contexts, what it waits for, and the way in. Hostcalls read and change it; they exist before
@@ -38,9 +38,9 @@ export class Vm {
   readonly ticker: Ticker;
   readonly counters = { calls: 0, fuel: 0 };
   /** Streams by the id of their context, from their first callback until the guest was told to delete them. */
-  readonly contexts = new Map<number, StreamContext>();
-  /** Streams whose host was not told how they end. */
-  readonly openStreams = new Set<StreamContext>();
+  readonly contexts: ContextTable<StreamContext>;
+  /** How many of them have a host that was not told how they end. */
+  openStreams = 0;
   /** Contexts whose `proxy_on_done` answered that they are not, in the order they did; they wait for `proxy_done`. */
   readonly undone = new Set<StreamContext>();
   /** The only root context; stream contexts count on from it. */
@@ -69,7 +69,6 @@ export class Vm {
   #fuelPerCall: number;
   /** What is left for starting; without end once the guest has started. */
   #fuelLeft = maxStartFuel;
-  #lastContextId = 1;
   #running: Callback | undefined;
   #acting = false;
   #release: ((error: PluginError) => void) | undefined;
@@ -80,6 +79,7 @@ export class Vm {
     this.services = services;
     this.#died = died;
     this.#fuelPerCall = Math.min(program.fuelPerCall * startFactor, maxStartFuel);
+    this.contexts = new ContextTable(this.rootId);
     this.calls = new OutstandingCalls(this);
     this.ticker = new Ticker(this);
     if (program.suspends) this.#turns = new Turns(program.deadlineMs, () => this.#overran());
@@ -248,8 +248,8 @@ export class Vm {
     return this.stream?.depth ?? this.reply?.depth ?? 0;
   }
 
-  streamEnded(stream: StreamContext): void {
-    this.openStreams.delete(stream);
+  streamEnded(): void {
+    this.openStreams -= 1;
     this.changed?.();
   }
 
@@ -266,10 +266,9 @@ export class Vm {
     return true;
   }
 
-  nextContextId(): number {
-    do this.#lastContextId = (this.#lastContextId % maxContextId) + 1;
-    while (this.#lastContextId === this.rootId || this.contexts.has(this.#lastContextId));
-    return this.#lastContextId;
+  /** Fails the streams whose host was not told how they end. */
+  failStreams(error: PluginError): void {
+    for (const stream of this.contexts.all) stream.fail(error);
   }
 
   #begin(stream: StreamContext | undefined, callback: Callback): void {

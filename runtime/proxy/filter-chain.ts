@@ -442,7 +442,7 @@ export class FilterChain implements SlotChain, Placed {
   }
 
   #flag(flag: ResponseFlag | undefined): void {
-    if (flag !== undefined) this.stream.flags.add(flag);
+    if (flag !== undefined) this.stream.raise(flag);
   }
 
   #tell(slot: FilterSlot, error: PluginError): void {

@@ -66,7 +66,6 @@ export class FilterSlot implements StreamHost {
   #shown: { readonly half: Half; readonly step: Step } | undefined;
   readonly #request = newHalf("request");
   readonly #response = newHalf("response");
-  readonly #resumed = new Set<Direction>();
   #reply: LocalReply | undefined;
   #resetWanted = false;
   #failure: PluginError | undefined;
@@ -153,7 +152,7 @@ export class FilterSlot implements StreamHost {
 
   resume(direction: Direction): void {
     const half = this.#half(direction);
-    if (this.#phase === "running" || this.#phase === "suspended") this.#resumed.add(direction);
+    if (this.#phase === "running" || this.#phase === "suspended") half.resumed = true;
     else if (this.#phase === "idle") this.#release(half);
   }
 
@@ -297,13 +296,16 @@ export class FilterSlot implements StreamHost {
       return;
     }
     const { half, step } = shown;
-    const resumed = this.#resumed.delete(half.direction);
+    const { resumed } = half;
+    half.resumed = false;
     const other = half === this.#request ? this.#response : this.#request;
     if (!this.#chain.closed(half.direction)) {
       if (action === "continue" || resumed) this.#letPass(half, step);
       else this.#keep(half, step);
     }
-    if (this.#resumed.delete(other.direction)) this.#release(other);
+    if (!other.resumed) return;
+    other.resumed = false;
+    this.#release(other);
   }
 
   /** Does what the guest, or its end, asked for during a callback; whether that decides the exchange. */

@@ -18,6 +18,8 @@ export interface Half {
   end: "awaited" | "arrived" | "shown" | "passed";
   trailers: "awaited" | "arrived" | "shown" | "passed";
   throttled: boolean;
+  /** The filter asked to go on with it in the middle of a callback. */
+  resumed: boolean;
 }
 
 /** A direction of which nothing has come yet. */
@@ -32,6 +34,7 @@ export function newHalf(direction: Direction): Half {
     end: "awaited",
     trailers: "awaited",
     throttled: false,
+    resumed: false,
   };
 }
 

@@ -28,8 +28,8 @@ export class Stream {
   /** Of the response whose head was sent; 0 before. */
   status = 0;
   details = "";
-  readonly flags = new Set<ResponseFlag>();
-  readonly #properties = new Map<string, Uint8Array>();
+  readonly #flags: ResponseFlag[] = [];
+  #properties: Map<string, Uint8Array> | undefined = undefined;
   #propertyBytes = 0;
 
   constructor(connection: ConnectionFacts, request: HeaderList, requestId: string) {
@@ -46,23 +46,33 @@ export class Stream {
     return performance.now() - this.#started;
   }
 
+  /** In the order in which they were raised. */
+  get flags(): readonly ResponseFlag[] {
+    return this.#flags;
+  }
+
+  raise(flag: ResponseFlag): void {
+    if (!this.#flags.includes(flag)) this.#flags.push(flag);
+  }
+
   get flagBits(): bigint {
     let bits = 0n;
-    for (const flag of this.flags) bits |= responseFlags[flag];
+    for (const flag of this.#flags) bits |= responseFlags[flag];
     return bits;
   }
 
   /** Keeps a copy of the value; what goes beyond 1 MiB a stream is dropped. */
   keep(path: readonly string[], value: Uint8Array): void {
     const key = path.join("\0");
-    const bytes = this.#propertyBytes - (this.#properties.get(key)?.length ?? -key.length) + value.length;
+    const bytes = this.#propertyBytes - (this.#properties?.get(key)?.length ?? -key.length) + value.length;
     if (bytes > maxPropertyBytes) return;
     this.#propertyBytes = bytes;
+    this.#properties ??= new Map();
     this.#properties.set(key, Uint8Array.from(value));
   }
 
   kept(path: readonly string[]): Uint8Array | undefined {
-    return this.#properties.get(path.join("\0"));
+    return this.#properties?.get(path.join("\0"));
   }
 
   record(): AccessRecord {
@@ -76,9 +86,9 @@ export class Stream {
       path: this.path,
       authority: this.authority,
       ...(this.route === undefined ? {} : { route: this.route }),
-      status: this.status === 0 && this.flags.has("DC") ? 499 : this.status,
+      status: this.status === 0 && this.#flags.includes("DC") ? 499 : this.status,
       details: this.details,
-      flags: [...this.flags],
+      flags: this.#flags,
       bytesReceived: this.bytesReceived,
       bytesSent: this.bytesSent,
       ...(this.upstream === undefined ? {} : { upstream: this.upstream.upstream }),
