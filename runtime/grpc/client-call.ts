@@ -120,6 +120,7 @@ export class ClientCall implements StreamReceiver, MessageSink, Expiring, EventL
 
   expire(): void {
     this.#deadline = undefined;
+    this.#stream?.connection.suspect(this.#dueAtMs - (this.#target.timeoutMs ?? 0));
     this.breakOff(this.#late());
   }
 

@@ -1,11 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http2 from "node:http2";
-import type { AddressInfo } from "node:net";
+import net, { type AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { Metadata, type ServerDuplexStream, type ServerWritableStream } from "@grpc/grpc-js";
 import { type RawHandlers, rawGrpcServer } from "../../test/support/raw-grpc-server.ts";
 import { errorCode } from "../http2/error-code.ts";
+import { serveHttp2 } from "../http2/server-connection.ts";
+import type { StreamReceiver } from "../http2/stream-contract.ts";
 import type { AnswerSection } from "./answer-section.ts";
 import type { CallStatus } from "./call-status.ts";
 import type { CallReceiver, ClientCall } from "./client-call.ts";
@@ -45,6 +47,13 @@ async function answering(onStream: (stream: http2.ServerHttp2Stream) => void): P
 }
 
 const hello = Buffer.from("hello");
+const silence: StreamReceiver = {
+  headers: () => undefined,
+  data: () => undefined,
+  trailers: () => undefined,
+  fault: () => undefined,
+  drained: () => undefined,
+};
 const unaryPath = "/test.Raw/Unary";
 
 /** Hears a call and tells of it. */
@@ -244,6 +253,31 @@ describe("a call of a server that is not there, or goes away", () => {
     assert.equal(status.code, statusCode.UNAVAILABLE);
     assert.match(status.message, new RegExp(`^the connection to ${rig.address} was lost: `));
     assert.equal((await rig.channel.unary(unaryPath, hello, {})).status.code, statusCode.NOT_FOUND);
+  });
+
+  it("finds out with a call that got no answer when the server is gone without a word", async () => {
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    const sockets: net.Socket[] = [];
+    const server = net.createServer((socket) => {
+      sockets.push(socket.on("error", () => undefined));
+      const onStream = (): StreamReceiver => {
+        socket.pause();
+        resolve();
+        return silence;
+      };
+      serveHttp2(socket, { onStream });
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await using channel = channelTo(address, { limits: { keepAliveMs: 3_600_000, keepAliveTimeoutMs: 20 } });
+    const patient = channel.unary(unaryPath, hello, {});
+    await begun;
+    const { status } = await channel.unary(unaryPath, hello, { timeoutMs: 10 });
+    assert.equal(status.code, statusCode.DEADLINE_EXCEEDED);
+    assert.equal((await patient).status.code, statusCode.UNAVAILABLE);
+    assert.match((await patient).status.message, /the peer does not answer PING/);
+    for (const socket of sockets) socket.destroy();
+    server.close();
   });
 
   it("ends with the channel", async () => {

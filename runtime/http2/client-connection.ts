@@ -80,6 +80,10 @@ class ClientConnection implements Http2ClientConnection, Role {
     return stream;
   }
 
+  suspect(sinceMs: number): void {
+    this.#connection.suspect(sinceMs);
+  }
+
   drain(): void {
     this.#connection.drain();
   }

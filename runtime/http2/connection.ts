@@ -132,6 +132,10 @@ export class Connection implements StreamHost {
     return this.#isEnding;
   }
 
+  suspect(sinceMs: number): void {
+    if (!this.isClosed && !this.#isEnding) this.liveness.suspect(sinceMs);
+  }
+
   /** Octets from the socket. */
   read(chunk: Buffer): void {
     if (this.#isEnding || this.isClosed) return;

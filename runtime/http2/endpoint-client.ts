@@ -296,6 +296,7 @@ const unconnectedTo = (address: string): Http2Connection => ({
   localAddress: "",
   activeStreams: 0,
   isClosed: false,
+  suspect: () => undefined,
   drain: () => undefined,
   close: () => undefined,
 });

@@ -26,6 +26,7 @@ export class Liveness implements Disposable {
   #idleSinceMs: number | undefined;
   #isBusy = false;
   #pingedAtMs: number | undefined;
+  #lastPingAtMs = Number.NEGATIVE_INFINITY;
   #settingsDueAtMs: number | undefined;
 
   constructor(options: LivenessOptions, events: LivenessEvents) {
@@ -44,6 +45,17 @@ export class Liveness implements Disposable {
   settled(): void {
     this.#settingsDueAtMs = undefined;
     if (!this.#isBusy) this.rest();
+  }
+
+  /** Something was awaited in vain since that time: the peer is asked now, unless it has been heard of since or was asked lately. */
+  suspect(sinceMs: number): void {
+    const { keepAliveMs } = this.#options;
+    const now = performance.now();
+    if (keepAliveMs === 0 || this.#pingedAtMs !== undefined || this.#receivedAtMs > sinceMs) return;
+    if (now < this.#lastPingAtMs + keepAliveMs) return;
+    this.#ping(now);
+    clearTimeout(this.#timer);
+    this.#arm(now);
   }
 
   busy(): void {
@@ -110,10 +122,13 @@ export class Liveness implements Disposable {
       this.#events.idle();
       return;
     }
-    if (this.#pingedAtMs === undefined && now >= this.#pingDueAtMs) {
-      this.#pingedAtMs = now;
-      this.#events.ping();
-    }
+    if (this.#pingedAtMs === undefined && now >= this.#pingDueAtMs) this.#ping(now);
     this.#arm(now);
+  }
+
+  #ping(now: number): void {
+    this.#pingedAtMs = now;
+    this.#lastPingAtMs = now;
+    this.#events.ping();
   }
 }

@@ -70,6 +70,11 @@ export interface Http2Connection {
   readonly activeStreams: number;
   readonly isClosed: boolean;
   /**
+   * Something was awaited in vain since that time, of performance.now: a peer that was not heard of since is asked by PING, at
+   * most once in `keepAliveMs`, so that a dead one is found sooner.
+   */
+  suspect(sinceMs: number): void;
+  /**
    * Lets open streams end and closes then. A server sends GOAWAY twice (RFC 9113, section 6.8), so that requests on their
    * way are still served; a client begins no more streams.
    */
