@@ -22,14 +22,17 @@ const bitLengths: readonly number[] = [
 const endOfString = 256;
 const codes = canonicalCodes();
 
+/** In two passes over the octets: this runs at every start, and a longer loop has the optimizing compiler wake up for it. */
 function canonicalCodes(): Uint32Array {
-  const values = new Uint32Array(bitLengths.length);
-  let next = 0;
-  for (let length = 1; length <= 30; length += 1) {
-    next *= 2;
-    for (const [symbol, bits] of bitLengths.entries()) if (bits === length) values[symbol] = next++;
-  }
-  return values;
+  const counts = new Uint32Array(32);
+  for (const bits of bitLengths) counts[bits] = (counts[bits] ?? 0) + 1;
+  const next = new Uint32Array(32);
+  for (let bits = 1; bits < 32; bits += 1) next[bits] = 2 * ((next[bits - 1] ?? 0) + (counts[bits - 1] ?? 0));
+  return Uint32Array.from(bitLengths, (bits) => {
+    const code = next[bits] ?? 0;
+    next[bits] = code + 1;
+    return code;
+  });
 }
 
 /** What four more bits lead to, by node of the code's tree: the next node, the octet that ended, and marks. */
