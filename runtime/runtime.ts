@@ -21,6 +21,7 @@ import { AppChannel } from "./app/app-channel.ts";
 import { type LoadedConfiguration, type LoadOptions, loadConfiguration } from "./config/load.ts";
 import type { Configuration } from "./config/schema.ts";
 import { fileSource } from "./config/source.ts";
+import { ServiceProxy } from "./egress/service-proxy.ts";
 import { Upstreams } from "./egress/upstreams.ts";
 import { GrpcChannels } from "./grpc/client.ts";
 import { openHealth } from "./grpc/health.ts";
@@ -147,6 +148,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     await http2Transport.serve({
       addresses: api.grpc,
       services: [service, health.service, ...reflectionServices(names)],
+      unknown: new ServiceProxy({ appId: app.id, upstreams, metrics }),
       maxMessageBytes: api.maxMessageBytes,
       appId: app.id,
       log,

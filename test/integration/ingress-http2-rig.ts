@@ -50,7 +50,7 @@ export const echoHandlers: UntypedServiceImplementation = {
       return;
     }
     const head = new Metadata();
-    for (const name of ["x-request-id", "x-forwarded-for", "user"]) {
+    for (const name of ["x-request-id", "x-forwarded-for", "user", "dapr-caller-app-id"]) {
       const [value] = call.metadata.get(name);
       if (value !== undefined) head.set(`got-${name}`, value);
     }
