@@ -13,9 +13,20 @@ export interface SectionFacts {
 
 type SectionKind = "request" | "response" | "trailers";
 
-const requestPseudo = new Set([":method", ":scheme", ":authority", ":path", ":protocol"]);
+/**
+ * What pseudo-header fields of a request look like (section 8.3.1): what goes on over HTTP/1.1 must not end a request line
+ * early (section 10.3).
+ */
+const requestPseudo = new Map<string, RegExp>([
+  [":method", /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/],
+  [":scheme", /^[A-Za-z][A-Za-z0-9+.-]*$/],
+  [":authority", /^[!-?A-~\x80-\xff]*$/],
+  [":path", /^[/*][!-~\x80-\xff]*$/],
+]);
 const connectionSpecific = new Set(["connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade"]);
 const nameOctets = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+/** A number of three digits; 101 is of HTTP/1.1 alone (section 8.6). */
+const statusForm = /^(?!101)[1-9]\d\d$/;
 /** No NUL, CR or LF anywhere, and no blank at either end (section 8.2.1). */
 const badValue = /[\0\r\n]|^[ \t]|[ \t]$/;
 
@@ -40,14 +51,13 @@ function inspect(flat: readonly string[], kind: SectionKind): SectionFacts {
     if (name.charCodeAt(0) === 0x3a) {
       if (hasRegular) return wrong(`'${name}' comes after regular fields`);
       if (seen.includes(name)) return wrong(`'${name}' comes twice`);
-      const isKnown = kind === "request" ? requestPseudo.has(name) : kind === "response" && name === ":status";
-      if (!isKnown) return wrong(`'${name.slice(0, 64)}' is no pseudo-header field of a ${kind}`);
-      seen.push(name);
-      if (name === ":path" && value === "") return wrong("':path' is empty");
-      if (name === ":status") {
-        if (!/^[1-9]\d\d$/.test(value)) return wrong("':status' is not a status code");
-        status = Number(value);
+      const form = kind === "request" ? requestPseudo.get(name) : name === ":status" ? statusForm : undefined;
+      if (form === undefined || kind === "trailers") {
+        return wrong(`'${name.slice(0, 64)}' is no pseudo-header field of a ${kind}`);
       }
+      if (!form.test(value)) return wrong(`'${name}' cannot be '${value.slice(0, 64)}'`);
+      seen.push(name);
+      if (name === ":status") status = Number(value);
       continue;
     }
     hasRegular = true;
@@ -67,10 +77,15 @@ function inspect(flat: readonly string[], kind: SectionKind): SectionFacts {
 function missing(kind: SectionKind, seen: readonly string[], flat: readonly string[]): string | undefined {
   if (kind === "response") return seen.length === 1 ? undefined : "':status' is missing";
   if (kind === "trailers") return undefined;
-  if (flat[seen.indexOf(":method") * 2 + 1] === "CONNECT" && !seen.includes(":protocol")) {
+  const field = (name: string): string | undefined =>
+    seen.includes(name) ? flat[seen.indexOf(name) * 2 + 1] : undefined;
+  const method = field(":method");
+  if (method === "CONNECT") {
     const isPlain = seen.length === 2 && seen.includes(":authority");
     return isPlain ? undefined : "CONNECT takes ':method' and ':authority' alone";
   }
   const absent = [":method", ":scheme", ":path"].find((name) => !seen.includes(name));
-  return absent === undefined ? undefined : `'${absent}' is missing`;
+  if (absent !== undefined) return `'${absent}' is missing`;
+  const path = field(":path") ?? "";
+  return path.startsWith("/") || (path === "*" && method === "OPTIONS") ? undefined : `':path' cannot be '*'`;
 }

@@ -52,12 +52,14 @@ export class HpackDecoder {
       }
       this.#misses += 1;
     }
-    const { inserted, maxBytes } = this.#table;
+    const { inserted, count, maxBytes } = this.#table;
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
     const block = this.#section();
-    if (this.#table.inserted !== inserted || this.#table.maxBytes !== maxBytes) this.#memo = undefined;
+    const after = this.#table;
+    // A field that is too large, or a size of 0 for a moment, evicts and inserts nothing.
+    if (after.inserted !== inserted || after.count !== count || after.maxBytes !== maxBytes) this.#memo = undefined;
     else if (block !== undefined && this.#misses > 0 && end - start <= maxMemoBytes) {
       this.#remember(key ?? bytes.toString("latin1", start, end), block);
     }
