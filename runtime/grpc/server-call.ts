@@ -23,8 +23,8 @@ import type { ResponseStream } from "./service.ts";
 import { asRuntimeError, failedStatus } from "./status.ts";
 import { statusCode } from "./status-code.ts";
 
-/** A caller's own timer may run this much ahead of ours. */
-const timerLeadMs = 2;
+/** A caller's own timer runs ahead of ours by the way of the request, which is not known: about this much. */
+const timerLeadMs = (timeoutMs: number): number => 2 + Math.min(timeoutMs / 20, 50);
 const taken = Promise.resolve();
 
 /**
@@ -98,7 +98,7 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
 
   fault(): void {
     const { timeoutMs } = this.#head;
-    const isLate = timeoutMs >= 0 && performance.now() - this.#beganAtMs + timerLeadMs >= timeoutMs;
+    const isLate = timeoutMs >= 0 && performance.now() - this.#beganAtMs + timerLeadMs(timeoutMs) >= timeoutMs;
     if (!this.#isOver) this.end(isLate ? deadlineExceeded() : cancelled());
   }
 

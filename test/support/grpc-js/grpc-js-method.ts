@@ -70,19 +70,19 @@ function handle(handler: Handler, codec: MessageCodec, calls: Calls, options: Me
       return (call: Unary, respond: Respond) => {
         const { scope, trailing } = calls.begin(call);
         const work = async () => codec.encode(await handler.handle(codec.decode(call.request), scope.context));
-        void calls.run(scope, work, (response) => respond(null, response, trailing), respond);
+        void calls.run(scope, trailing, work, (response) => respond(null, response, trailing), respond);
       };
     case "client-stream":
       return (call: ClientStream, respond: Respond) => {
         const { scope, trailing } = calls.begin(call);
         const work = async () => codec.encode(await handler.handle(requestsOf(call, codec, scope), scope.context));
-        void calls.run(scope, work, (response) => respond(null, response, trailing), respond);
+        void calls.run(scope, trailing, work, (response) => respond(null, response, trailing), respond);
       };
     case "server-stream":
       return (call: ServerStream) => {
         const { scope, trailing } = calls.begin(call);
         const work = async () => handler.handle(codec.decode(call.request), responsesOf(call, codec, scope, draining));
-        void calls.run(scope, work, () => call.end(trailing), failStream(call));
+        void calls.run(scope, trailing, work, () => call.end(trailing), failStream(call));
       };
     case "bidi":
       return (call: Bidi) => {
@@ -91,7 +91,7 @@ function handle(handler: Handler, codec: MessageCodec, calls: Calls, options: Me
         const requests = requestsOf(call, codec, scope);
         const work = () => handler.handle({ ...responsesOf(call, codec, scope, draining), requests });
         void calls
-          .run(scope, work, () => call.end(trailing), failStream(call))
+          .run(scope, trailing, work, () => call.end(trailing), failStream(call))
           .finally(() => conversations.delete(scope));
       };
   }
@@ -134,6 +134,7 @@ class Calls {
   /** Runs the work to its end and tells it: `respond` on success, `fail` otherwise. Never rejects. */
   async run<R>(
     scope: CallScope,
+    trailing: Metadata,
     work: () => Promise<R>,
     respond: (result: R) => void,
     fail: (status: Status) => void,
@@ -151,14 +152,14 @@ class Calls {
         this.#log.error({ err: cause ?? error, method: this.#path }, "a call failed");
       }
       scope[Symbol.dispose]();
-      fail(statusOf(error));
+      fail(statusOf(error, trailing));
     }
   }
 }
 
-function statusOf(error: unknown): Status {
+function statusOf(error: unknown, trailing: Metadata): Status {
   const { code, message, details } = failedStatus(error);
-  const metadata = new Metadata();
+  const metadata = trailing.clone();
   metadata.set("grpc-status-details-bin", Buffer.from(details));
   return { code, details: message, metadata };
 }
