@@ -43,7 +43,7 @@ describe("a request over HTTP/2", () => {
     assert.match(timeout.message, /'10 seconds' is malformed/);
     const encoding = await answerOf(client.request(path, { "grpc-encoding": "snappy" }).end(framed("", 1)));
     assert.deepEqual([encoding.status, encoding.head["grpc-accept-encoding"]], ["12", "identity,deflate,gzip"]);
-    for (const unknown of ["/test.Echo/Nothing", "/test.Nothing/Unary", "/", "nonsense"]) {
+    for (const unknown of ["/test.Echo/Nothing", "/test.Nothing/Unary", "/"]) {
       const answer = await answerOf(client.request(unknown));
       assert.equal(answer.status, "12", unknown);
       assert.ok(answer.message.includes(unknown));
