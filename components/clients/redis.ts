@@ -19,14 +19,20 @@ export async function openRedis(
   { name, log }: { readonly name: string; readonly log: ComponentLog },
 ): Promise<RedisConnection> {
   const client = await clientOf(settings, name);
-  const connection = new RedisConnection(client, name, log);
+  const connection = new RedisConnection(client, { name, log, replyTimeoutMs: settings.replyTimeoutMs });
   try {
     await connection.ready(settings.connectTimeoutMs);
     return connection;
   } catch (error) {
-    client.disconnect();
+    await connection[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+export interface RedisConnectionOptions {
+  readonly name: string;
+  readonly log: ComponentLog;
+  readonly replyTimeoutMs: number;
 }
 
 /**
@@ -36,12 +42,18 @@ export async function openRedis(
 export class RedisConnection implements AsyncDisposable {
   readonly #client: Redis | Cluster;
   readonly #name: string;
+  /** Ends connections that are dead without a word. It counts instead of asking the clock for every command. */
+  readonly #watch: NodeJS.Timeout;
+  #ticks = 0;
+  #heardAtTick = 0;
+  #awaited = 0;
   #lastError = "nothing answers";
   #isLost = false;
 
-  constructor(client: Redis | Cluster, name: string, log: ComponentLog) {
+  constructor(client: Redis | Cluster, { name, log, replyTimeoutMs }: RedisConnectionOptions) {
     this.#client = client;
     this.#name = name;
+    this.#watch = setInterval(() => this.#tick(), Math.ceil(replyTimeoutMs / 2)).unref();
     client.on("error", (error: unknown) => {
       this.#lastError = messageOf(error);
       this.#told(log, this.#lastError);
@@ -85,19 +97,21 @@ export class RedisConnection implements AsyncDisposable {
   /** Runs the script, giving its text when the server does not know it. Rejects with RuntimeError. */
   async run(script: RedisScript, keys: readonly RedisArgument[], rest: readonly RedisArgument[]): Promise<unknown> {
     const { lua, digest } = script;
+    const count = String(keys.length);
     try {
-      return await this.#client.callBuffer("evalsha", [digest, String(keys.length), ...keys, ...rest]);
+      return await this.#call("evalsha", [digest, count, ...keys, ...rest]);
     } catch (error) {
       if (!messageOf(error).startsWith("NOSCRIPT")) throw redisFailure(this.#name, error);
     }
     try {
-      return await this.#client.callBuffer("eval", [lua, String(keys.length), ...keys, ...rest]);
+      return await this.#call("eval", [lua, count, ...keys, ...rest]);
     } catch (error) {
       throw redisFailure(this.#name, error);
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#watch);
     this.#client.removeAllListeners("close");
     if (this.#client.status === "ready") {
       const { promise: late, resolve } = Promise.withResolvers<void>();
@@ -106,6 +120,24 @@ export class RedisConnection implements AsyncDisposable {
       clearTimeout(timer);
     }
     this.#client.disconnect();
+  }
+
+  async #call(command: string, parameters: RedisArgument[]): Promise<unknown> {
+    if (this.#awaited++ === 0) this.#heardAtTick = this.#ticks;
+    try {
+      return await this.#client.callBuffer(command, parameters);
+    } finally {
+      this.#awaited--;
+      this.#heardAtTick = this.#ticks;
+    }
+  }
+
+  #tick(): void {
+    this.#ticks++;
+    if (this.#awaited === 0 || this.#ticks - this.#heardAtTick <= 2) return;
+    this.#heardAtTick = this.#ticks;
+    this.#lastError = "replies are due for too long";
+    this.#client.disconnect(true);
   }
 
   /** Once for each time that the connection is lost. */
@@ -151,7 +183,7 @@ async function clientOf(settings: RedisSettings, name: string): Promise<Redis | 
 }
 
 async function optionsOf(settings: RedisSettings, name: string) {
-  const { url, username, password, passwordFile, db, tls, connectTimeoutMs, replyTimeoutMs } = settings;
+  const { url, username, password, passwordFile, db, tls, connectTimeoutMs } = settings;
   const secret = passwordFile === undefined ? password : (await readFile(passwordFile, "utf8")).trim();
   const speaksTls = tls !== undefined || url?.startsWith("rediss:") === true;
   return {
@@ -159,7 +191,6 @@ async function optionsOf(settings: RedisSettings, name: string) {
     protocol: 2 as const,
     connectionName: `outrigger:${name}`,
     connectTimeout: connectTimeoutMs,
-    socketTimeout: replyTimeoutMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     ...(username === undefined ? {} : { username }),

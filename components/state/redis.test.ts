@@ -1,0 +1,286 @@
+/** What the store on Redis does beside what every state store does: the layout, trouble with the server, ways to connect. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { callWith, eventually, silentLog, unique } from "../../test/conformance/backend.ts";
+import { type RedisServer, redisCli, startRedis } from "../../test/support/redis-server.ts";
+import { RuntimeError } from "../error.ts";
+import { redisStateStore } from "./redis.ts";
+import type { SetState, StateStore } from "./state-store.ts";
+
+/** Messages of the log, to be looked at. */
+function recordingLog() {
+  const lines: string[] = [];
+  const record = (fields: object, message: string): void => {
+    lines.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  return { lines, log: { debug: record, info: record, warn: record, error: record } };
+}
+
+const open = (settings: object, log = silentLog): Promise<StateStore> =>
+  redisStateStore.open(redisStateStore.config.parse(settings), { name: "orders", dataDirectory: "", log });
+
+const setOf = (key: string, value: string, changes: Partial<SetState> = {}): SetState => ({
+  key,
+  value: Buffer.from(value),
+  concurrency: "last-write",
+  consistency: "strong",
+  ...changes,
+});
+
+const textAt = async (store: StateStore, key: string): Promise<string | undefined> => {
+  const entry = await store.get({ key, consistency: "strong" }, callWith());
+  return entry && Buffer.from(entry.value).toString();
+};
+
+const isUnavailable = (error: unknown): boolean =>
+  error instanceof RuntimeError && error.code === "UNAVAILABLE" && error.message.includes("'orders'");
+
+describe("state on Redis", () => {
+  let server: RedisServer;
+  let store: StateStore;
+  before(async () => {
+    server = await startRedis();
+    store = await open({ url: `redis://${server.address}` });
+  });
+  after(async () => {
+    await store[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+  const get = (key: string) => store.get({ key, consistency: "strong" }, callWith());
+  const cli = (...command: string[]): Promise<string> => redisCli(server, ...command);
+
+  describe("lies there as Dapr and Layotto keep it", () => {
+    it("as a hash with the fields data and version, under the key that the API made", async () => {
+      await store.set(setOf("app||layout", "value"), callWith());
+      const entry = await get("app||layout");
+      assert.deepEqual((await cli("HGETALL", "app||layout")).split("\n"), ["data", "value", "version", entry?.etag]);
+    });
+
+    it("with versions that are numbers, to which they can add", async () => {
+      const key = unique("shared");
+      await store.set(setOf(key, "ours"), callWith());
+      const etag = (await get(key))?.etag ?? "";
+      assert.match(etag, /^\d{16}$/);
+      await cli("HSET", key, "data", "theirs");
+      const theirs = await cli("HINCRBY", key, "version", "1");
+      assert.equal(Number(theirs), Number(etag) + 1);
+      await assert.rejects(store.set(setOf(key, "late", { etag }), callWith()), { reason: "ETAG_MISMATCH" });
+      await store.set(setOf(key, "ours again", { etag: theirs }), callWith());
+      assert.equal(await cli("HGET", key, "data"), "ours again");
+    });
+
+    it("so that entries of theirs are read, and replaced by their version", async () => {
+      const key = unique("theirs");
+      await cli("HSET", key, "data", "theirs", "version", "1");
+      assert.deepEqual(await get(key), { key, value: Buffer.from("theirs"), etag: "1" });
+      await store.set(setOf(key, "ours", { etag: "1" }), callWith());
+      assert.equal(await textAt(store, key), "ours");
+    });
+
+    it("and plain strings are read as well, with an etag of their content", async () => {
+      const key = unique("plain");
+      await cli("SET", key, "by hand");
+      const first = await get(key);
+      assert.equal(first?.value.toString(), "by hand");
+      await cli("SET", key, "by hand again");
+      await assert.rejects(store.set(setOf(key, "late", { etag: first?.etag ?? "" }), callWith()), {
+        reason: "ETAG_MISMATCH",
+      });
+      const second = await get(key);
+      await store.set(setOf(key, "a hash", { etag: second?.etag ?? "" }), callWith());
+      assert.equal(await cli("TYPE", key), "hash");
+      assert.equal(await textAt(store, key), "a hash");
+    });
+
+    it("while what is no state is told as such, and does no harm to the reads beside it", async () => {
+      const [list, other] = [unique("list"), unique("other")];
+      await cli("RPUSH", list, "a", "b");
+      await store.set(setOf(other, "fine"), callWith());
+      const [first, second] = await Promise.allSettled([get(list), get(other)]);
+      assert.equal(first.status === "rejected" && first.reason.code, "INTERNAL");
+      assert.match(
+        first.status === "rejected" ? first.reason.message : "",
+        /'orders' answered with an error: WRONGTYPE/,
+      );
+      assert.equal(second.status, "fulfilled");
+      await assert.rejects(store.set(setOf(list, "x", { concurrency: "first-write" }), callWith()), {
+        reason: "ETAG_MISMATCH",
+      });
+      await store.set(setOf(list, "replaced"), callWith());
+      assert.equal(await textAt(store, list), "replaced");
+    });
+  });
+
+  it("tells the end of a life that others have limited", async () => {
+    const key = unique("limited");
+    await cli("HSET", key, "data", "x", "version", "1");
+    await cli("PEXPIRE", key, "600000");
+    const expiresAtMs = (await get(key))?.expiresAtMs ?? 0;
+    assert.ok(Math.abs(expiresAtMs - Date.now() - 600_000) < 60_000);
+  });
+
+  it("gives a server that has forgotten the scripts their text", async () => {
+    const key = unique("forgotten");
+    await store.set(setOf(key, "x"), callWith());
+    await cli("SCRIPT", "FLUSH");
+    assert.equal(await textAt(store, key), "x");
+    await cli("SCRIPT", "FLUSH");
+    await store.set(setOf(key, "y"), callWith());
+    assert.equal(await textAt(store, key), "y");
+  });
+
+  it("refuses writes when the server has no memory left, and goes on when there is some", async () => {
+    const key = unique("full");
+    await cli("CONFIG", "SET", "maxmemory", "1");
+    const writes = await Promise.allSettled([
+      store.set(setOf(key, "x"), callWith()),
+      store.set(setOf(`${key}-2`, "x"), callWith()),
+      store.transact?.([{ operation: "set", set: setOf(key, "x") }], callWith()),
+    ]);
+    await cli("CONFIG", "SET", "maxmemory", "0");
+    for (const write of writes) assert.equal(write.status === "rejected" && write.reason.code, "RESOURCE_EXHAUSTED");
+    assert.equal(await get(key), undefined);
+    await store.set(setOf(key, "x"), callWith());
+  });
+
+  describe("with access rules", () => {
+    before(async () => {
+      await cli("ACL", "SETUSER", "app", "on", ">open sesame", "~app||*", "+@all");
+      await writeFile(join(server.directory, "password"), "open sesame\n");
+    });
+
+    it("takes user and password from the settings, from the URL or from a file", async () => {
+      const url = `redis://${server.address}`;
+      const passwordFile = join(server.directory, "password");
+      for (const settings of [
+        { url, username: "app", password: "open sesame" },
+        { url, username: "app", passwordFile },
+        { url: `redis://app:open%20sesame@${server.address}/0` },
+      ]) {
+        await using mine = await open(settings);
+        await mine.set(setOf("app||mine", "x"), callWith());
+        assert.equal(await textAt(mine, "app||mine"), "x");
+      }
+    });
+
+    it("tells a wrong password at once, without showing it", async () => {
+      const { lines, log } = recordingLog();
+      const settings = {
+        url: `redis://${server.address}`,
+        username: "app",
+        password: "Tell-Nobody",
+        connectTimeoutMs: 60_000,
+      };
+      await assert.rejects(open(settings, log), (error) => {
+        assert.ok(isUnavailable(error) && error instanceof RuntimeError);
+        assert.match(error.message, /WRONGPASS/);
+        assert.equal(JSON.stringify([error.message, error.cause, error.stack, lines]).includes("Tell-Nobody"), false);
+        return true;
+      });
+    });
+
+    it("lets a key that is out of bounds fail alone", async () => {
+      await using mine = await open({ url: `redis://${server.address}`, username: "app", password: "open sesame" });
+      const outcomes = await Promise.allSettled([
+        mine.set(setOf("app||beside", "x"), callWith()),
+        mine.set(setOf("other||beside", "x"), callWith()),
+      ]);
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ["fulfilled", "rejected"],
+      );
+      const reads = await Promise.allSettled([textAt(mine, "other||beside"), textAt(mine, "app||beside")]);
+      assert.equal(reads[0].status === "rejected" && reads[0].reason.reason, "REDIS_ACCESS_DENIED");
+      assert.equal(reads[1].status === "fulfilled" && reads[1].value, "x");
+    });
+  });
+
+  it("keeps to its database", async () => {
+    const key = unique("db");
+    await using third = await open({ url: `redis://${server.address}/3` });
+    await using fourth = await open({ url: `redis://${server.address}/3`, db: 4 });
+    await third.set(setOf(key, "three"), callWith());
+    assert.equal(await get(key), undefined);
+    assert.equal(await textAt(fourth, key), undefined);
+    assert.equal(await redisCli(server, "-n", "3", "HGET", key, "data"), "three");
+  });
+
+  it("answers what was asked before it closes", async () => {
+    const closing = await open({ url: `redis://${server.address}` });
+    const key = unique("closing");
+    const written = closing.set(setOf(key, "x"), callWith());
+    await closing[Symbol.asyncDispose]();
+    await written;
+    assert.equal(await textAt(store, key), "x");
+    await assert.rejects(textAt(closing, key), isUnavailable);
+  });
+});
+
+describe("a Redis in trouble", () => {
+  it("that is not there is told when the component is opened", async () => {
+    const gone = await startRedis();
+    await gone[Symbol.asyncDispose]();
+    const settings = { url: `redis://user:Tell-Nobody@${gone.address}`, connectTimeoutMs: 300 };
+    await assert.rejects(open(settings), (error) => {
+      assert.ok(isUnavailable(error) && error instanceof RuntimeError);
+      assert.match(error.message, /ECONNREFUSED 127\.0\.0\.1/);
+      assert.doesNotMatch(error.message, /Tell-Nobody/);
+      return true;
+    });
+  });
+
+  it("that comes a little later is waited for", async () => {
+    const server = await startRedis();
+    server.process.kill("SIGKILL");
+    await once(server.process, "close");
+    const opening = open({ url: `redis://${server.address}`, connectTimeoutMs: 30_000 });
+    await using later = await startRedis("--port", String(server.port));
+    await using store = await opening;
+    await store.set(setOf("k", "v"), callWith());
+    assert.equal(await redisCli({ ...later, port: server.port }, "HGET", "k", "data"), "v");
+    await server[Symbol.asyncDispose]();
+  });
+
+  it("that goes away fails calls at once, and is found again when it is back", async () => {
+    const { lines, log } = recordingLog();
+    const server = await startRedis();
+    await using store = await open({ url: `redis://${server.address}` }, log);
+    await store.set(setOf("k", "v"), callWith());
+    server.process.kill("SIGSTOP");
+    const waiting = store.set(setOf("k", "w"), callWith());
+    const refused = assert.rejects(waiting, isUnavailable);
+    await new Promise(setImmediate);
+    server.process.kill("SIGKILL");
+    await refused;
+    await eventually("calls are refused", () => textAt(store, "k").then(() => false, isUnavailable));
+    await using again = await startRedis("--port", String(server.port));
+    await eventually("the store is back", () =>
+      store.set(setOf("k", "x"), callWith()).then(
+        () => true,
+        () => false,
+      ),
+    );
+    assert.equal(await redisCli({ ...again, port: server.port }, "HGET", "k", "data"), "x");
+    assert.equal(lines.filter((line) => line.includes("cannot be reached")).length, 1);
+    assert.equal(lines.filter((line) => line.includes("is back")).length, 1);
+    await server[Symbol.asyncDispose]();
+  });
+
+  it("that hangs is given up after replyTimeoutMs, and taken back when it goes on", async () => {
+    await using server = await startRedis();
+    await using store = await open({ url: `redis://${server.address}`, replyTimeoutMs: 200 });
+    await store.set(setOf("k", "v"), callWith());
+    server.process.kill("SIGSTOP");
+    await assert.rejects(textAt(store, "k"), isUnavailable);
+    server.process.kill("SIGCONT");
+    await eventually("the store is back", () =>
+      textAt(store, "k").then(
+        (text) => text === "v",
+        () => false,
+      ),
+    );
+  });
+});
