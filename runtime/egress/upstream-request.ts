@@ -137,6 +137,10 @@ export class UpstreamRequest implements RequestSink {
     else this.#response.pause();
   }
 
+  interim(headers: HeaderList): void {
+    this.#response.interim?.(headers);
+  }
+
   head(headers: HeaderList, endOfStream: boolean): void {
     if (endOfStream) this.#answered();
     this.#response.head(headers, endOfStream);
@@ -231,7 +235,11 @@ class Attempt implements ResponseReceiver {
     this.#request.connected(this);
   }
 
-  interim(): void {}
+  interim(status: number, fields: string[]): void {
+    const headers = HeaderList.adopt([":status", String(status)].concat(fields));
+    removeHopByHop(headers);
+    this.#request.interim(headers);
+  }
 
   head({ status, fields, hasConnectionFields }: ResponseHead, isEnd: boolean): void {
     const headers = HeaderList.adopt([":status", String(status)].concat(fields));

@@ -29,14 +29,14 @@ export class BodyReader {
     return this.#left;
   }
 
-  /** Takes octets from `at` and gives the position after those of the body. Throws MessageFault. */
-  read(bytes: Buffer, at: number): number {
+  /** Takes octets from `at` to `to` and gives the position after those of the body. Throws MessageFault. */
+  read(bytes: Buffer, at: number, to: number): number {
     if (this.#chunked !== undefined) {
-      const after = this.#chunked.read(bytes, at);
+      const after = this.#chunked.read(bytes, at, to);
       if (this.#chunked.hasEnded) this.#left = 0;
       return after;
     }
-    const end = Math.min(bytes.length, at + this.#left);
+    const end = Math.min(to, at + this.#left);
     this.#left -= end - at;
     this.#sink.bodyPiece(bytes, at, end, this.#left === 0);
     return end;

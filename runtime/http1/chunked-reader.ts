@@ -67,32 +67,32 @@ export class ChunkedReader {
   }
 
   /**
-   * Takes octets from `at` and gives the position after those of the body. Throws MessageFault. Chunks that came together
+   * Takes octets from `at` to `to` and gives the position after those of the body. Throws MessageFault. Chunks that came together
    * are moved together: what `bytes` held up to that position is not there any more.
    */
-  read(bytes: Buffer, start: number): number {
+  read(bytes: Buffer, start: number, to: number): number {
     let at = start;
     this.#heldStart = start;
     this.#heldEnd = start;
-    while (at < bytes.length && this.#state !== expects.nothing) at = this.#step(bytes, at);
+    while (at < to && this.#state !== expects.nothing) at = this.#step(bytes, at, to);
     if (this.#state !== expects.nothing && this.#heldEnd > this.#heldStart) this.#handOn(bytes, false);
     return at;
   }
 
-  #step(bytes: Buffer, at: number): number {
+  #step(bytes: Buffer, at: number, to: number): number {
     const octet = bytes[at] ?? 0;
     switch (this.#state) {
       case expects.firstDigit:
       case expects.size:
         return this.#sizeOctet(octet, at);
       case expects.extension:
-        return this.#extension(bytes, at);
+        return this.#extension(bytes, at, to);
       case expects.lineFeedOfSize:
         if (octet !== lineFeed) throw malformed("the line of a chunk's size does not end in CRLF");
         this.#state = this.#size === 0 ? expects.trailers : expects.data;
         return at + 1;
       case expects.data:
-        return this.#data(bytes, at);
+        return this.#data(bytes, at, to);
       case expects.returnOfData:
         if (octet !== carriageReturn) throw malformed("a chunk is longer than its size");
         this.#state = expects.lineFeedOfData;
@@ -102,7 +102,7 @@ export class ChunkedReader {
         this.#state = expects.firstDigit;
         return at + 1;
       default:
-        return this.#trailerOctets(bytes, at);
+        return this.#trailerOctets(bytes, at, to);
     }
   }
 
@@ -125,23 +125,23 @@ export class ChunkedReader {
     return at + 1;
   }
 
-  #extension(bytes: Buffer, start: number): number {
+  #extension(bytes: Buffer, start: number, to: number): number {
     let at = start;
-    while (at < bytes.length && isLineOctet[bytes[at] ?? 0] === 1) {
+    while (at < to && isLineOctet[bytes[at] ?? 0] === 1) {
       at += 1;
       this.#extensionBytes += 1;
       if (this.#extensionBytes > this.#limits.maxExtensionBytes) {
         throw new MessageFault(413, "chunk_extensions_too_large", "the chunk extensions are too large");
       }
     }
-    if (at === bytes.length) return at;
+    if (at === to) return at;
     if (bytes[at] !== carriageReturn) throw malformed("a chunk extension holds a control character");
     this.#state = expects.lineFeedOfSize;
     return at + 1;
   }
 
-  #data(bytes: Buffer, at: number): number {
-    const end = Math.min(bytes.length, at + this.#size);
+  #data(bytes: Buffer, at: number, to: number): number {
+    const end = Math.min(to, at + this.#size);
     if (this.#heldEnd === this.#heldStart) {
       this.#heldStart = at;
       this.#heldEnd = end;
@@ -154,15 +154,15 @@ export class ChunkedReader {
     return end;
   }
 
-  #trailerOctets(bytes: Buffer, at: number): number {
+  #trailerOctets(bytes: Buffer, at: number, to: number): number {
     this.#trailers ??= new SectionScanner({
       hasStartLine: false,
       allowsEmptyLine: false,
       maxBytes: this.#limits.maxTrailerBytes,
       maxFields: this.#limits.maxFields,
     });
-    const after = this.#trailers.scan(bytes, at);
-    if (after < 0) return bytes.length;
+    const after = this.#trailers.scan(bytes, at, to);
+    if (after < 0) return to;
     this.#state = expects.nothing;
     const trailers: string[] = [];
     readFields(this.#trailers.take(), 0, 0, (name, value) => {

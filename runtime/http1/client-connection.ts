@@ -1,13 +1,12 @@
 import net from "node:net";
-import { BodyReader, type BodySink } from "./body-reader.ts";
 import type { ClientFault } from "./client-contract.ts";
 import type { ClientExchange } from "./client-exchange.ts";
 import type { FlushTurn } from "./flush-turn.ts";
 import type { Http1Limits } from "./limits.ts";
 import { MessageFault, malformed } from "./message-fault.ts";
 import { Outflow } from "./outflow.ts";
-import { type ResponseHead, readResponseHead } from "./response-head.ts";
-import { SectionScanner } from "./section-scanner.ts";
+import type { ResponseHead } from "./response-head.ts";
+import { ResponseParser, type ResponseSink } from "./response-parser.ts";
 
 /** Where a server listens. */
 export interface ServerAddress {
@@ -36,18 +35,16 @@ export interface ClientConnectionEvents {
 
 /** A connection is given back earlier than the server said it would close it, for requests are on their way for a while. */
 const hintMarginMs = 1_000;
-const versionBegin = "HTTP/1.";
 
 /** A connection to a server, which carries one request after the other. */
-export class ClientConnection implements BodySink {
+export class ClientConnection implements ResponseSink {
   readonly outflow: Outflow;
   readonly #socket: net.Socket;
   readonly #shared: ClientShared;
   readonly #events: ClientConnectionEvents;
-  readonly #scanner: SectionScanner;
+  readonly #parser: ResponseParser;
   #exchange: ClientExchange | undefined;
   #head: ResponseHead | undefined;
-  #body: BodyReader | undefined;
   /** Requests that ended well before this one. */
   #served = 0;
   #hasReceived = false;
@@ -63,17 +60,11 @@ export class ClientConnection implements BodySink {
     this.#shared = shared;
     this.#events = events;
     this.#idleLimitMs = shared.idleTimeoutMs;
-    const { maxHeadBytes, maxFields } = shared.limits;
-    this.#scanner = new SectionScanner({
-      hasStartLine: true,
-      allowsEmptyLine: false,
-      maxBytes: maxHeadBytes,
-      maxFields,
-    });
+    this.#parser = new ResponseParser(shared.limits, this);
     const onread = {
       buffer: shared.readBuffer,
-      callback: (length: number, buffer: Uint8Array) => {
-        this.#receive(Buffer.from(buffer.buffer, buffer.byteOffset, length));
+      callback: (length: number) => {
+        this.#receive(length);
         return true;
       },
     };
@@ -163,7 +154,8 @@ export class ClientConnection implements BodySink {
     exchange?.receiver.connected();
   }
 
-  #receive(bytes: Buffer): void {
+  /** So many octets are in the read buffer. */
+  #receive(length: number): void {
     if (this.#isClosed) return;
     // An answer that nobody has asked for belongs to nobody.
     if (this.#exchange === undefined) {
@@ -172,38 +164,26 @@ export class ClientConnection implements BodySink {
     }
     this.#hasReceived = true;
     try {
-      this.#read(bytes);
+      this.#read(this.#shared.readBuffer, length);
     } catch (error) {
       if (!(error instanceof MessageFault)) throw error;
       this.fail("malformed", error);
     }
   }
 
-  #read(bytes: Buffer): void {
+  #read(bytes: Buffer, end: number): void {
     let at = 0;
-    while (at < bytes.length && !this.#isClosed) {
-      const exchange = this.#exchange;
-      if (exchange === undefined || exchange.isOver) break;
-      if (this.#body === undefined) {
-        at = this.#scanner.scan(bytes, at);
-        if (at < 0) {
-          this.#checkVersion();
-          return;
-        }
-        this.#readHead(exchange);
-      } else at = this.#body.read(bytes, at);
-    }
-    if (this.#exchange?.isOver && !this.#isClosed) this.#finish(at === bytes.length);
+    while (at < end && !this.#isClosed && this.#exchange?.isOver === false) at = this.#parser.read(bytes, at, end);
+    if (this.#exchange?.isOver && !this.#isClosed) this.#finish(at === end);
   }
 
-  /** What is not HTTP at all may never send the end of a head. */
-  #checkVersion(): void {
-    const begin = this.#scanner.partialText.slice(0, versionBegin.length);
-    if (!versionBegin.startsWith(begin)) throw malformed("what came back does not begin with HTTP/1");
+  get method(): string {
+    return this.#exchange?.method ?? "";
   }
 
-  #readHead(exchange: ClientExchange): void {
-    const head = readResponseHead(this.#scanner.take(), exchange.method);
+  responseHead(head: ResponseHead): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
     if (head.status < 200) {
       if (head.status === 101) throw malformed("the server switches protocols, which nobody has asked for");
       // A receiver has answered the client's expectation itself.
@@ -213,13 +193,11 @@ export class ClientConnection implements BodySink {
     this.#head = head;
     const isEnd = head.body === 0;
     if (isEnd) this.#complete(exchange);
-    else this.#body = new BodyReader(head.body, this.#shared.limits, this);
     exchange.receiver.head(head, isEnd);
   }
 
   #complete(exchange: ClientExchange): void {
     exchange.isOver = true;
-    this.#body = undefined;
   }
 
   /** The response is whole: the connection is used again when nothing of the exchange is left on it. */
@@ -252,12 +230,8 @@ export class ClientConnection implements BodySink {
   /** The server has closed its side. */
   #ended(): void {
     const exchange = this.#exchange;
-    if (exchange !== undefined && !exchange.isOver && this.#head?.body === "until-close") {
-      this.#complete(exchange);
-      this.#exchange = undefined;
-      this.destroy();
-      exchange.receiver.end([]);
-    } else this.#lost(new Error("the connection was closed before the response was whole"));
+    if (exchange !== undefined && !exchange.isOver && this.#parser.close()) this.destroy();
+    else this.#lost(new Error("the connection was closed before the response was whole"));
   }
 
   #gone(): void {

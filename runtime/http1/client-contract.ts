@@ -7,7 +7,7 @@ import type { ResponseHead } from "./response-head.ts";
  */
 export type ClientFault = "connect" | "stale" | "lost" | "malformed";
 
-/** What the owner of an outbound request is told, in order; never from within a call of its own. */
+/** What the owner of an outbound request is told, in order. */
 export interface ResponseReceiver {
   /** There is a connection; not called when there was one from the start. */
   connected(): void;

@@ -49,13 +49,13 @@ export class SectionScanner {
   }
 
   /**
-   * Takes octets from `at`, and gives the position after the section; -1 when all octets were taken and the section goes
+   * Takes octets from `at` to `to`, and gives the position after the section; -1 when all octets were taken and the section goes
    * on. Throws MessageFault at the first octet that is wrong.
    */
-  scan(bytes: Buffer, at: number): number {
+  scan(bytes: Buffer, at: number, to: number): number {
     const { maxBytes } = this.#options;
     const offset = this.#length - at;
-    const end = Math.min(bytes.length, at + maxBytes - this.#length);
+    const end = Math.min(to, at + maxBytes - this.#length);
     const after = this.#walk(bytes, at, end, offset);
     if (after >= 0) {
       this.#text += bytes.toString("latin1", at, after);

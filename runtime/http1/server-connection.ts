@@ -1,12 +1,11 @@
 import type { Socket } from "node:net";
-import { BodyReader, type BodySink } from "./body-reader.ts";
 import type { DateField } from "./date-field.ts";
 import type { FlushTurn } from "./flush-turn.ts";
 import type { Http1Limits } from "./limits.ts";
 import { MessageFault } from "./message-fault.ts";
 import { Outflow } from "./outflow.ts";
-import { type RequestHead, type RequestLine, readRequestHead, readRequestLine } from "./request-head.ts";
-import { SectionScanner } from "./section-scanner.ts";
+import type { RequestHead, RequestLine } from "./request-head.ts";
+import { RequestParser, type RequestSink } from "./request-parser.ts";
 import type { RequestReceiver } from "./server-contract.ts";
 import { ServerExchange } from "./server-exchange.ts";
 import { statusLine } from "./status-line.ts";
@@ -40,14 +39,13 @@ const requestTimeout = new MessageFault(408, "request_head_timeout", "the reques
 /**
  * A client's connection: takes one request after the other out of its octets; those that come ahead of their turn wait.
  */
-export class ServerConnection implements BodySink {
+export class ServerConnection implements RequestSink {
   readonly socket: Socket;
   readonly shared: ServerShared;
   readonly outflow: Outflow;
   readonly #events: ConnectionEvents;
-  readonly #scanner: SectionScanner;
+  readonly #parser: RequestParser;
   #exchange: ServerExchange | undefined;
-  #body: BodyReader | undefined;
   /** Octets behind the request that is being answered. */
   #rest: Buffer | undefined;
   #isReading = false;
@@ -62,13 +60,7 @@ export class ServerConnection implements BodySink {
     this.shared = shared;
     this.#events = events;
     this.outflow = new Outflow(socket, shared.turn);
-    const { maxHeadBytes, maxFields } = shared.limits;
-    this.#scanner = new SectionScanner({
-      hasStartLine: true,
-      allowsEmptyLine: true,
-      maxBytes: maxHeadBytes,
-      maxFields,
-    });
+    this.#parser = new RequestParser(shared.limits, this);
     socket.on("data", (bytes: Buffer) => this.receive(bytes));
     socket.on("end", () => this.#ended());
     socket.on("drain", () => this.#drained());
@@ -92,8 +84,8 @@ export class ServerConnection implements BodySink {
     } else if (this.#exchange !== undefined) {
       // The rest of a request that was answered already; what an open exchange may take is not for the connection to say.
       if (this.#exchange.isAnswered && this.#quietMs >= headTimeoutMs) this.socket.destroy();
-    } else if (this.#scanner.isPartial) {
-      if (this.#quietMs >= headTimeoutMs) this.#refuse(requestTimeout, undefined);
+    } else if (this.#parser.isInHead) {
+      if (this.#quietMs >= headTimeoutMs) this.#refuse(requestTimeout);
     } else if (this.#quietMs >= idleTimeoutMs) this.socket.destroy();
   }
 
@@ -125,7 +117,7 @@ export class ServerConnection implements BodySink {
 
   /** What is left of the request that is being read, at least. */
   get left(): number {
-    return this.#body?.left ?? 0;
+    return this.#parser.left;
   }
 
   #read(bytes: Buffer): void {
@@ -133,16 +125,17 @@ export class ServerConnection implements BodySink {
     this.#isReading = true;
     try {
       while (at < bytes.length && !this.#isClosing) {
-        if (this.#exchange === undefined) {
-          if (this.outflow.isCongested) break;
-          at = this.#readHead(bytes, at);
-          if (at < 0) return;
-        } else if (this.#body !== undefined) at = this.#body.read(bytes, at);
-        else break;
+        // What comes behind a request waits for its answer, and for the client to take the answers so far.
+        if (this.#exchange === undefined ? this.outflow.isCongested : !this.#parser.isInBody) break;
+        if (this.#exchange === undefined && !this.#parser.isInHead) this.#quietMs = 0;
+        at = this.#parser.read(bytes, at, bytes.length);
       }
     } catch (error) {
-      this.#fault(error);
-      return;
+      if (error instanceof MessageFault) this.#refuse(error);
+      else {
+        this.abort(false);
+        throw error;
+      }
     } finally {
       this.#isReading = false;
     }
@@ -155,26 +148,9 @@ export class ServerConnection implements BodySink {
     if (bytes.length >= maxRestBytes) this.socket.pause();
   }
 
-  #readHead(bytes: Buffer, at: number): number {
-    if (!this.#scanner.isPartial) this.#quietMs = 0;
-    const after = this.#scanner.scan(bytes, at);
-    if (after < 0) return after;
-    const { limits } = this.shared;
-    const section = this.#scanner.take();
-    const line = readRequestLine(section, limits.maxMethodBytes);
-    try {
-      this.#begin(readRequestHead(section, line));
-    } catch (error) {
-      this.#fault(error, line);
-    }
-    return after;
-  }
-
-  #begin(head: RequestHead): void {
+  requestHead(head: RequestHead): void {
     const exchange = new ServerExchange(this, head);
     this.#exchange = exchange;
-    // The receiver may answer before it is known here; what it is told goes through the exchange.
-    if (head.body !== 0) this.#body = new BodyReader(head.body, this.shared.limits, this);
     exchange.receiver = this.#events.request(exchange, head);
     if (this.#isClosed) exchange.gone();
     else exchange.invite();
@@ -201,14 +177,12 @@ export class ServerConnection implements BodySink {
 
   /** All of the request has come. */
   #received(exchange: ServerExchange): void {
-    this.#body = undefined;
     // An answer that came while the end was told has moved the connection on already.
     if (exchange === this.#exchange && exchange.isAnswered && !this.#isClosing) this.#next();
   }
 
   #next(): void {
     this.#exchange = undefined;
-    this.#body = undefined;
     this.#quietMs = 0;
     if (this.shared.isDraining) this.#close(false);
     else if (this.#rest !== undefined) this.#readRest();
@@ -228,23 +202,15 @@ export class ServerConnection implements BodySink {
     this.#readRest();
   }
 
-  #fault(error: unknown, line?: RequestLine): void {
-    if (error instanceof MessageFault) this.#refuse(error, line);
-    else {
-      this.abort(false);
-      throw error;
-    }
-  }
-
   /** One answer, and nothing more is read. */
-  #refuse(fault: MessageFault, line: RequestLine | undefined): void {
+  #refuse(fault: MessageFault): void {
     const exchange = this.#exchange;
     if (exchange?.hasBegun) {
       this.abort(true);
       return;
     }
     this.#isClosing = true;
-    this.#events.refused(fault, line);
+    this.#events.refused(fault, this.#parser.line);
     exchange?.gone();
     const body = `${fault.message}\n`;
     const { date } = this.shared;

@@ -27,6 +27,10 @@ export class Http1Exchange implements ResponseSink {
     return new Http1Request(sink);
   }
 
+  interim(headers: HeaderList): void {
+    this.#response.interim(Number(headers.get(":status")), headers.flat);
+  }
+
   head(headers: HeaderList, endOfStream: boolean): void {
     this.#response.head(statusOf(headers) ?? 500, headers.flat, endOfStream);
   }

@@ -25,6 +25,8 @@ export interface RequestSink {
 
 /** Takes a response. Calls after the end or after `reset` have no effect. */
 export interface ResponseSink {
+  /** An interim head (`:status` 102 to 199), before the final one; absent on what has no use for it. */
+  interim?(headers: HeaderList): void;
   head(headers: HeaderList, endOfStream: boolean): void;
   data(chunk: Uint8Array, endOfStream: boolean): void;
   trailers(trailers: HeaderList): void;

@@ -235,6 +235,10 @@ export class FilterChain implements SlotChain, Placed {
   #responseSink(): ResponseSink {
     const ignores = () => this.#over || !this.#responseFromTarget;
     return {
+      // Filters see final responses only.
+      interim: (headers) => {
+        if (!ignores() && this.#response === "awaited") this.#options.client.interim?.(headers);
+      },
       head: (headers, endOfStream) => {
         if (ignores() || this.#response !== "awaited") return;
         this.#quietSweeps = 0;
