@@ -1,6 +1,6 @@
 /** Characters that are handed on at once, and how long fewer wait. */
-const enough = 32 * 1024;
-const longestMs = 10;
+const enough = 64 * 1024;
+const longestMs = 50;
 
 /** Who takes the lines: `later` as it can, `now` before it returns. */
 export interface LineTaker {
