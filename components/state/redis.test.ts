@@ -5,7 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { callWith, eventually, silentLog, unique } from "../../test/conformance/backend.ts";
-import { type RedisServer, redisCli, startRedis } from "../../test/support/redis-server.ts";
+import { freePort, type RedisServer, redisCli, startRedis, startSentinel } from "../../test/support/redis-server.ts";
 import { RuntimeError } from "../error.ts";
 import { redisStateStore } from "./redis.ts";
 import type { SetState, StateStore } from "./state-store.ts";
@@ -282,5 +282,64 @@ describe("a Redis in trouble", () => {
         () => false,
       ),
     );
+  });
+});
+
+describe("Redis in more than one process", () => {
+  it("as a cluster has each key on its server; what is changed together needs one slot", async () => {
+    const node = async (): Promise<RedisServer> =>
+      startRedis("--cluster-enabled", "yes", "--cluster-port", String(await freePort()));
+    await using first = await node();
+    await using second = await node();
+    const busOf = async (server: RedisServer): Promise<string> =>
+      (await redisCli(server, "CONFIG", "GET", "cluster-port")).split("\n")[1] ?? "";
+    await redisCli(first, "CLUSTER", "ADDSLOTSRANGE", "0", "8191");
+    await redisCli(second, "CLUSTER", "ADDSLOTSRANGE", "8192", "16383");
+    await redisCli(first, "CLUSTER", "MEET", "127.0.0.1", String(second.port), await busOf(second));
+    for (const server of [first, second]) {
+      await eventually("the cluster is whole", async () => {
+        const info = await redisCli(server, "CLUSTER", "INFO");
+        return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:2");
+      });
+    }
+    // Only one is told: the other is found.
+    await using store = await open({ cluster: [first.address] });
+    const keys = Array.from({ length: 40 }, (_, index) => `key-${index}`);
+    await Promise.all(keys.map((key) => store.set(setOf(key, key), callWith())));
+    assert.deepEqual(await Promise.all(keys.map((key) => textAt(store, key))), keys);
+    for (const server of [first, second]) assert.ok(Number(await redisCli(server, "DBSIZE")) > 0);
+
+    const change = (...changed: string[]) =>
+      store.transact?.(
+        changed.map((key) => ({ operation: "set", set: setOf(key, "changed") })),
+        callWith(),
+      );
+    await change("{customer-1}a", "{customer-1}b");
+    assert.equal(await textAt(store, "{customer-1}b"), "changed");
+    await assert.rejects(async () => change("a", "b", "c"), {
+      code: "FAILED_PRECONDITION",
+      message: /'orders' is a cluster .* common \{tag\}/,
+    });
+  });
+
+  it("with sentinels is found through them, also after another server has taken over", async () => {
+    await using first = await startRedis();
+    await using second = await startRedis("--replicaof", `127.0.0.1 ${first.port}`);
+    await eventually("the replica follows", async () =>
+      (await redisCli(second, "INFO", "replication")).includes("master_link_status:up"),
+    );
+    await using sentinel = await startSentinel("main", first);
+    await eventually("the sentinel knows the replica", async () =>
+      (await redisCli(sentinel, "SENTINEL", "REPLICAS", "main")).includes(String(second.port)),
+    );
+    await using store = await open({ sentinel: { master: "main", nodes: [sentinel.address] } });
+    await store.set(setOf("k", "before"), callWith());
+    assert.equal(await redisCli(first, "HGET", "k", "data"), "before");
+    await eventually("the replica has it", async () => (await redisCli(second, "HGET", "k", "data")) === "before");
+    await redisCli(sentinel, "SENTINEL", "FAILOVER", "main");
+    await eventually("the other server is written to", async () => {
+      await store.set(setOf("k", "after"), callWith()).catch(() => undefined);
+      return (await redisCli(second, "HGET", "k", "data")) === "after";
+    });
   });
 });

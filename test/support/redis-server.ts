@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -20,22 +20,31 @@ export interface RedisServer extends AsyncDisposable {
  * Rejects with a sentence when there is none to be had, and with what it wrote when it does not start.
  */
 export async function startRedis(...parameters: readonly string[]): Promise<RedisServer> {
+  const port = await freePort();
+  const always = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+  return launch(port, (directory) => [...always, "--dir", directory, ...parameters]);
+}
+
+/** Starts a sentinel that watches the server under the name, and agrees with itself that it is down. */
+export async function startSentinel(name: string, watched: RedisServer): Promise<RedisServer> {
+  const port = await freePort();
+  return launch(port, (directory) => {
+    const file = join(directory, "sentinel.conf");
+    const lines = [
+      `port ${port}`,
+      "bind 127.0.0.1",
+      `dir ${directory}`,
+      `sentinel monitor ${name} 127.0.0.1 ${watched.port} 1`,
+    ];
+    writeFileSync(file, `${lines.join("\n")}\nsentinel down-after-milliseconds ${name} 200\n`);
+    return [file, "--sentinel"];
+  });
+}
+
+async function launch(port: number, parametersIn: (directory: string) => readonly string[]): Promise<RedisServer> {
   const program = await redisProgram("redis-server");
   const directory = await mkdtemp(join(tmpdir(), "outrigger-redis-"));
-  const port = await freePort();
-  const always = [
-    "--port",
-    String(port),
-    "--bind",
-    "127.0.0.1",
-    "--save",
-    "",
-    "--appendonly",
-    "no",
-    "--dir",
-    directory,
-  ];
-  const child = spawn(program, [...always, ...parameters], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(program, [...parametersIn(directory)], { stdio: ["ignore", "pipe", "pipe"] });
   let written = "";
   const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
   const stop = async (): Promise<void> => {
@@ -47,7 +56,7 @@ export async function startRedis(...parameters: readonly string[]): Promise<Redi
     for (const output of [child.stdout, child.stderr]) {
       output.setEncoding("utf8").on("data", (text: string) => {
         written += text;
-        if (/Ready to accept connections|Sentinel ID is/.test(written)) resolve(true);
+        if (/Ready to accept connections|\+monitor master/.test(written)) resolve(true);
       });
     }
     void ended.then(() => resolve(false));
