@@ -1,5 +1,6 @@
 import { EndpointClient } from "../http2/endpoint-client.ts";
 import type { HeaderBlock } from "../http2/header-block.ts";
+import type { PooledRequest } from "../http2/pooled-request.ts";
 import type { Http2Limits, Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import type { RoundRobin } from "./balancer.ts";
 import { type Endpoint, endpointName } from "./endpoint-source.ts";
@@ -76,9 +77,21 @@ export class Http2Endpoints implements AsyncDisposable {
         connectTimeoutMs,
         limits,
         onReceiverError,
+        onUnconnected: (request) => this.#move(endpoint, request),
       });
     this.#clients.set(name, client);
     this.#byEndpoint.set(endpoint, client);
     return client;
+  }
+
+  /** Another endpoint takes a request whose endpoint cannot be connected to; false when none is left to try. */
+  #move(from: Endpoint, request: PooledRequest): boolean {
+    const balancer = this.#balancer;
+    balancer.failed(from);
+    if (this.#isClosed || request.moves + 1 >= balancer.endpoints.length) return false;
+    const endpoint = balancer.pick();
+    if (endpoint === undefined || endpoint === from) return false;
+    (this.#byEndpoint.get(endpoint) ?? this.#clientOf(endpoint)).adopt(request);
+    return true;
   }
 }

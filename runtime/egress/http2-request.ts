@@ -1,9 +1,9 @@
 import { errorCode } from "../http2/error-code.ts";
 import type { HeaderBlock } from "../http2/header-block.ts";
 import type { Http2Stream, StreamFault, StreamReceiver } from "../http2/stream-contract.ts";
-import type { Failure, RequestSink, ResponseSink, UpstreamFacts } from "../proxy/exchange.ts";
+import { type Failure, noBytes, type RequestSink, type ResponseSink, type UpstreamFacts } from "../proxy/exchange.ts";
 import type { HeaderList } from "../proxy/headers.ts";
-import { isInterim, listOf, requestBlock, trailerBlock } from "../proxy/http2-sections.ts";
+import { isInterim, isOrderlyEnd, listOf, requestBlock, trailerBlock } from "../proxy/http2-sections.ts";
 import type { Http2Endpoints } from "./http2-endpoints.ts";
 import { noEndpoint, upstreamFailure } from "./http2-failures.ts";
 
@@ -16,8 +16,9 @@ export class Http2Request implements RequestSink {
   readonly #response: ResponseSink;
   readonly #over: (request: Http2Request) => void;
   readonly #stream: Http2Stream | undefined;
+  readonly #isHeadOnly: boolean;
+  #hasHead = false;
   #isClosed = false;
-  #isHeadOnly: boolean;
 
   constructor(
     upstream: string,
@@ -69,13 +70,14 @@ export class Http2Request implements RequestSink {
 
   head(block: HeaderBlock, endStream: boolean): void {
     if (isInterim(block)) return;
+    this.#hasHead = true;
     const ends = endStream || this.#isHeadOnly;
     if (endStream) this.#answered();
     this.#response.head(listOf(block), ends);
     if (ends && !endStream) this.reset();
   }
 
-  body(bytes: Buffer, start: number, end: number, endStream: boolean): void {
+  body(bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
     if (endStream) this.#answered();
     this.#response.data(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), endStream);
   }
@@ -86,7 +88,8 @@ export class Http2Request implements RequestSink {
   }
 
   fault(fault: StreamFault): void {
-    this.#giveUp(upstreamFailure(this.#upstream, fault));
+    if (this.#hasHead && isOrderlyEnd(fault)) this.body(noBytes, 0, 0, true);
+    else this.#giveUp(upstreamFailure(this.#upstream, fault));
   }
 
   drained(): void {

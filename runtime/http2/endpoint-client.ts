@@ -27,6 +27,8 @@ export interface EndpointClientOptions {
   readonly limits?: Partial<Http2Limits>;
   /** A receiver threw; its stream was reset. */
   readonly onReceiverError?: (error: unknown) => void;
+  /** Asked before a request fails because there is no connection for it: true when another client has adopted it. */
+  readonly onUnconnected?: (request: PooledRequest) => boolean;
   /** From the dial until the peer's SETTINGS; default 5 seconds. */
   readonly connectTimeoutMs?: number;
   /** A further connection is dialled when the others are at the peer's limit of streams. Default 8. */
@@ -94,10 +96,14 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
    */
   request(headers: HeaderBlock, endStream: boolean, receiver: StreamReceiver): Http2Stream {
     const request = new PooledRequest(this, headers, endStream, receiver);
-    const connection = this.#queue.size === 0 ? this.#available() : undefined;
-    if (connection === undefined || this.#isClosing) this.#enqueue(request);
-    else request.attach(connection);
+    this.#begin(request);
     return request;
+  }
+
+  /** Takes over a request for which another client has no connection, with all that was written so far. */
+  adopt(request: PooledRequest): void {
+    request.moveTo(this);
+    this.#begin(request);
   }
 
   /** Dials when there is no connection and no back-off to wait for. */
@@ -152,6 +158,12 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
 
   forget(request: PooledRequest): void {
     this.#queue.delete(request);
+  }
+
+  #begin(request: PooledRequest): void {
+    const connection = this.#queue.size === 0 ? this.#available() : undefined;
+    if (connection === undefined || this.#isClosing) this.#enqueue(request);
+    else request.attach(connection);
   }
 
   #available(): Http2ClientConnection | undefined {
@@ -267,7 +279,8 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
 
   #fail(request: PooledRequest, fault: StreamFault): void {
     try {
-      request.fail(fault);
+      const mayMove = fault.origin === "connect" && request.isUnsent && !this.#isClosing;
+      if (!mayMove || this.#options.onUnconnected?.(request) !== true) request.fail(fault);
     } catch (error) {
       this.#options.onReceiverError?.(error);
     }

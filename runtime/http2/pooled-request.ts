@@ -41,7 +41,7 @@ const nothing = new Uint8Array(0);
  * process it. It stands between the stream and both sides: the owner's handle and the stream's receiver in one object.
  */
 export class PooledRequest implements Http2Stream, StreamReceiver {
-  readonly #queue: RequestQueue;
+  #queue: RequestQueue;
   readonly #headers: HeaderBlock;
   readonly #endsWithHeaders: boolean;
   readonly #receiver: StreamReceiver;
@@ -56,6 +56,8 @@ export class PooledRequest implements Http2Stream, StreamReceiver {
   #isPaused = false;
   /** The owner was told to hold back while there was no connection. */
   #owesDrained = false;
+  /** How often it went on to another queue. */
+  moves = 0;
 
   constructor(queue: RequestQueue, headers: HeaderBlock, endStream: boolean, receiver: StreamReceiver) {
     this.#queue = queue;
@@ -88,6 +90,17 @@ export class PooledRequest implements Http2Stream, StreamReceiver {
   /** It has been sent a second time already, or what was sent is not known any more. */
   get isRetryable(): boolean {
     return this.#isReplayable && !this.#isRetry && !this.#isOver;
+  }
+
+  /** It waits, and all that was written is kept. */
+  get isUnsent(): boolean {
+    return this.#stream === undefined && this.#isReplayable && !this.#isOver;
+  }
+
+  /** It waits in another queue from now on. */
+  moveTo(queue: RequestQueue): void {
+    this.#queue = queue;
+    this.moves += 1;
   }
 
   sendHeaders(block: HeaderBlock, endStream: boolean): void {

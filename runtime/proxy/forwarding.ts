@@ -7,11 +7,11 @@ import { HeaderBlock } from "../http2/header-block.ts";
 import type { Placed } from "../http2/live-set.ts";
 import type { Http2Stream, StreamFault, StreamReceiver } from "../http2/stream-contract.ts";
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
-import type { Failure, ResponseFlag } from "./exchange.ts";
+import { type Failure, noBytes, type ResponseFlag } from "./exchange.ts";
 import { responseTimeout, tooLarge } from "./failures.ts";
 import { passedHead, passedTrailers } from "./forwarded-sections.ts";
 import type { HeaderList } from "./headers.ts";
-import { responseBlock } from "./http2-sections.ts";
+import { isOrderlyEnd, responseBlock } from "./http2-sections.ts";
 import { formLocalReply, grpcMessage, replyTo } from "./local-reply.ts";
 
 /** Who begins requests to an upstream. */
@@ -178,6 +178,11 @@ export class Forwarding<Request extends ForwardedRequest> implements StreamRecei
 
   answerFault(fault: StreamFault): void {
     if (this.#isOver) return;
+    if (this.status !== 0 && isOrderlyEnd(fault)) {
+      this.#client.sendData(noBytes, 0, 0, true);
+      this.#answered();
+      return;
+    }
     const failure = this.#terms.failure(fault);
     if (this.status === 0 || fault.origin !== "peer") {
       this.fail(failure);

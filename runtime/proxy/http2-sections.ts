@@ -1,5 +1,7 @@
 /** Heads and trailers between the form that filters see and the one that HTTP/2 sends (RFC 9113, section 8.2 and 8.3). */
+import { errorCode } from "../http2/error-code.ts";
 import { HeaderBlock } from "../http2/header-block.ts";
+import type { StreamFault } from "../http2/stream-contract.ts";
 import { HeaderList } from "./headers.ts";
 import { isHopByHop } from "./hop-by-hop.ts";
 
@@ -22,7 +24,9 @@ export function requestBlock(headers: HeaderList, endOfStream: boolean): HeaderB
     const name = flat[at] ?? "";
     const value = flat[at + 1] ?? "";
     if (name.charCodeAt(0) !== 0x3a) {
-      if (name !== "host" && !(endOfStream && name === "content-length" && value !== "0")) push(rest, name, value);
+      // What HTTP/2 allows of TE, and gRPC asks for (section 8.2.2).
+      if (name === "te" && value === "trailers") rest.push(name, value);
+      else if (name !== "host" && !(endOfStream && name === "content-length" && value !== "0")) push(rest, name, value);
     } else if (name === ":method") method = value;
     else if (name === ":scheme") scheme = value;
     else if (name === ":authority") authority = value;
@@ -63,8 +67,14 @@ export function isInterim(block: HeaderBlock): boolean {
   return status.test(block.flat[1] ?? "");
 }
 
+/**
+ * Whether a reset ends a response that is whole, once its head has come: servers on Node send NO_ERROR ahead of an empty last
+ * frame when the end comes late. What is missing of a declared length, or of the trailers of gRPC, the client notices.
+ */
+export function isOrderlyEnd({ origin, code }: StreamFault): boolean {
+  return origin === "peer" && code === errorCode.NO_ERROR;
+}
+
 function push(fields: string[], name: string, value: string): void {
   if (!isHopByHop(name)) fields.push(name, value);
-  // What HTTP/2 allows of TE, and gRPC asks for (section 8.2.2).
-  else if (name === "te" && value === "trailers") fields.push(name, value);
 }

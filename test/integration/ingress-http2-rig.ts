@@ -13,6 +13,10 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import type { HeaderBlock } from "../../runtime/http2/header-block.ts";
+import { serveHttp2 as serveOnSocket } from "../../runtime/http2/server-connection.ts";
+import type { Http2Stream, StreamReceiver } from "../../runtime/http2/stream-contract.ts";
+import { serveRaw } from "./ingress-rig.ts";
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
@@ -249,6 +253,13 @@ export interface Http2Answer {
   readonly trailers: http2.IncomingHttpHeaders;
 }
 
+/** Resolves to the code that the stream was reset with. */
+export function resetOf(stream: http2.ClientHttp2Stream): Promise<number> {
+  stream.on("error", () => undefined);
+  stream.resume();
+  return new Promise((resolve) => stream.on("close", () => resolve(stream.rstCode)));
+}
+
 /** Reads the whole answer of a request. */
 export async function answerOf(stream: http2.ClientHttp2Stream): Promise<Http2Answer> {
   let trailers: http2.IncomingHttpHeaders = {};
@@ -270,4 +281,20 @@ export function ask(
   const stream = session.request(headers, { endStream: body === undefined });
   if (body !== undefined) stream.end(body);
   return answerOf(stream);
+}
+
+/** A server on our own HTTP/2, for what node:http2 does not let one do. */
+export async function serveEngine(
+  onStream: (stream: Http2Stream, headers: HeaderBlock) => void,
+): Promise<{ readonly address: string } & AsyncDisposable> {
+  const ignore = () => undefined;
+  const nobody: StreamReceiver = { headers: ignore, data: ignore, trailers: ignore, fault: ignore, drained: ignore };
+  return serveRaw((socket) => {
+    serveOnSocket(socket, {
+      onStream: (stream, headers) => {
+        onStream(stream, headers);
+        return nobody;
+      },
+    });
+  });
 }
