@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
-import { Connection, type Role } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { ConnectionError, errorCode } from "./error-code.ts";
-import { initialWindow, largestStreamId, preface } from "./frame.ts";
+import { largestStreamId, preface } from "./frame.ts";
 import type { HeaderBlock } from "./header-block.ts";
 import { defaultLimits } from "./limits.ts";
 import { sectionFacts } from "./message-rules.ts";
+import type { Role } from "./role.ts";
 import { setting, writeSettings } from "./settings.ts";
 import { Stream } from "./stream.ts";
 import type {
@@ -43,7 +44,7 @@ class ClientConnection implements Http2ClientConnection, Role {
       [setting.MAX_HEADER_LIST_SIZE, limits.maxHeaderListBytes],
       [setting.MAX_FRAME_SIZE, limits.maxFrameBytes],
     ]);
-    if (limits.connectionWindowBytes > initialWindow) connection.announceWindow();
+    connection.window.announce(limits.connectionWindowBytes);
   }
 
   get remoteAddress(): string {
@@ -74,6 +75,7 @@ class ClientConnection implements Http2ClientConnection, Role {
   request(headers: HeaderBlock, endStream: boolean, receiver: StreamReceiver): Http2Stream {
     if (!this.canRequest) throw new RangeError("the connection takes no more requests now");
     const stream = new Stream(this.#nextId, this.#connection, receiver);
+    stream.asksHead = headers.get(":method") === "HEAD";
     this.#nextId += 2;
     this.#connection.add(stream);
     stream.sendHeaders(headers, endStream);
@@ -109,10 +111,11 @@ class ClientConnection implements Http2ClientConnection, Role {
       this.#connection.fail(stream, errorCode.PROTOCOL_ERROR, fault ?? "an interim response ends the stream");
       return;
     }
-    if (!isInterim) {
+    if (isInterim) this.#connection.flood.count("interim responses");
+    else {
       stream.hasHead = true;
       // An answer to HEAD and a 304 announce the length of a body that does not come.
-      if (!endStream) stream.expectedBytes = contentLength;
+      if (!endStream && !stream.asksHead && status !== 304) stream.expectedBytes = contentLength;
     }
     if (endStream) stream.isReceived = true;
     try {
@@ -121,7 +124,7 @@ class ClientConnection implements Http2ClientConnection, Role {
       stream.reset(errorCode.INTERNAL_ERROR);
       this.threw(error);
     }
-    if (endStream) this.#connection.received(stream);
+    if (endStream) this.#connection.receivedEnd(stream);
   }
 
   settingsCame(maxConcurrentStreams: number): void {

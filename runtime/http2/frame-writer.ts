@@ -5,6 +5,8 @@ const chunkBytes = 64 * 1024;
 const maxSpareChunks = 16;
 /** Chunks between two uses. Like Node's own pool of buffers it belongs to nobody: thousands of idle connections hold none. */
 const spareChunks: Buffer[] = [];
+/** So little is rather copied than kept in a chunk of its own. */
+const smallBytes = 16 * 1024;
 /** The socket holds so much that no more DATA should be framed until it has drained. */
 const congestedBytes = 1024 * 1024;
 
@@ -16,7 +18,8 @@ export class FrameWriter {
   #isScheduled = false;
   readonly #onTurn = (): void => {
     this.#isScheduled = false;
-    this.flush();
+    // A slow socket gets whole chunks: thousands of small ones that wait would cost many times what they hold.
+    if (!this.#socket.writableNeedDrain) this.flush();
   };
 
   constructor(socket: Socket) {
@@ -110,7 +113,7 @@ export class FrameWriter {
     this.raw(debug);
   }
 
-  /** Writes what has been collected. */
+  /** Writes what has been collected; what a slow socket does not get at the end of a turn is flushed on its `drain`. */
   flush(): void {
     const chunk = this.#chunk;
     if (chunk === undefined) return;
@@ -119,6 +122,12 @@ export class FrameWriter {
     this.#at = 0;
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) return;
+    // What cannot be taken at once would keep the whole chunk.
+    if (bytes.length <= smallBytes && (socket.writableLength > 0 || "encrypted" in socket)) {
+      socket.write(Buffer.from(bytes));
+      if (spareChunks.length < maxSpareChunks) spareChunks.push(chunk);
+      return;
+    }
     socket.write(bytes);
     // Nothing waits: the system has copied everything, and the chunk is free again.
     if (socket.writableLength === 0 && spareChunks.length < maxSpareChunks) spareChunks.push(chunk);

@@ -12,6 +12,7 @@ export const defaultLimits: Http2Limits = {
   keepAliveMs: 120_000,
   keepAliveTimeoutMs: 20_000,
   idleMs: 0,
+  stalledMs: 300_000,
   settingsTimeoutMs: 10_000,
   maxIdleFramesPerSecond: 5_000,
 };

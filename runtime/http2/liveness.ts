@@ -12,6 +12,8 @@ export interface LivenessEvents {
   ping(): void;
   /** Nothing came for too long; the text says what was awaited. */
   dead(message: string): void;
+  /** The settings were not acknowledged in time. */
+  unsettled(message: string): void;
   /** No stream for too long. */
   idle(): void;
 }
@@ -111,7 +113,7 @@ export class Liveness implements Disposable {
     const now = performance.now();
     const { keepAliveTimeoutMs } = this.#options;
     if (this.#settingsDueAtMs !== undefined && now >= this.#settingsDueAtMs) {
-      this.#events.dead("the settings were not acknowledged in time");
+      this.#events.unsettled("the settings were not acknowledged in time");
       return;
     }
     if (this.#pingedAtMs !== undefined && now >= this.#pingedAtMs + keepAliveTimeoutMs) {
@@ -119,8 +121,9 @@ export class Liveness implements Disposable {
       return;
     }
     if (now >= this.#idleDueAtMs) {
+      // It may be busy again before it has ended.
+      this.#idleSinceMs = undefined;
       this.#events.idle();
-      return;
     }
     if (this.#pingedAtMs === undefined && now >= this.#pingDueAtMs) this.#ping(now);
     this.#arm(now);

@@ -4,6 +4,7 @@ import type { FrameWriter } from "./frame-writer.ts";
 import type { HeaderBlock } from "./header-block.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
 import type { Stream } from "./stream.ts";
+import { TurnQueue } from "./turn-queue.ts";
 
 /** What waits behind a closed window: octets, or a field section behind them. */
 export interface Queued {
@@ -22,6 +23,8 @@ export interface OutflowEvents {
   drained(stream: Stream): void;
   /** A field section that had to wait cannot be encoded. */
   unsendable(stream: Stream, error: unknown): void;
+  /** Something waits. */
+  queued(): void;
   /** More waits than may. */
   overflowed(): void;
 }
@@ -30,6 +33,8 @@ const messagePrefixBytes = 5;
 /** Larger frames save nothing and make others wait. */
 const largestFrameBytes = 32 * 1024;
 const noBytes = new Uint8Array(0);
+/** What waits takes more than its octets. */
+const queuedOverhead = 64;
 
 /**
  * The sending half of a connection: frames what streams send as far as the peer's windows (RFC 9113, section 5.2) and the
@@ -40,14 +45,16 @@ export class Outflow {
   readonly #encoder = new HpackEncoder();
   readonly #events: OutflowEvents;
   readonly #maxQueuedBytes: number;
-  /** Streams that could send if the connection's window or the socket let them. */
-  readonly #ready = new Set<Stream>();
+  /** Streams that could send DATA if the connection's window or the socket let them. */
+  readonly #turns = new TurnQueue();
   #window = initialWindow;
   #streamWindow = initialWindow;
   #maxFrameBytes = smallestMaxFrameBytes;
   #queuedBytes = 0;
   #isHeld = false;
   #isPumping = false;
+  /** DATA frames ever sent. */
+  dataFrames = 0;
 
   constructor(writer: FrameWriter, maxQueuedBytes: number, events: OutflowEvents) {
     this.writer = writer;
@@ -71,6 +78,7 @@ export class Outflow {
   sendHeaders(stream: Stream, block: HeaderBlock, endStream: boolean): void {
     if (stream.queue !== undefined) {
       stream.queue.push({ block, bytes: noBytes, start: 0, end: 0, endStream });
+      this.#queuedBytes += queuedOverhead;
       return;
     }
     this.#writeHeaders(stream, block, endStream);
@@ -111,37 +119,33 @@ export class Outflow {
     this.pumpAll();
   }
 
-  /** WINDOW_UPDATE for a stream; false when its window overflows. `pumpAll` must follow. */
+  /** WINDOW_UPDATE for a stream; false when its window overflows. */
   widenStream(stream: Stream, increment: number): boolean {
-    stream.sendWindow += increment;
-    if (stream.sendWindow > largestWindow) return false;
-    if (stream.queue !== undefined && stream.sendWindow > 0) this.#ready.add(stream);
+    if (!this.#moveWindow(stream, increment)) return false;
+    this.pumpAll();
     return true;
   }
 
-  /** SETTINGS_INITIAL_WINDOW_SIZE changes the windows of all open streams (section 6.9.2); `pumpAll` must follow. */
+  /** SETTINGS_INITIAL_WINDOW_SIZE changes the windows of all open streams (section 6.9.2). */
   resizeStreams(bytes: number, streams: Iterable<Stream>): void {
     const change = bytes - this.#streamWindow;
     this.#streamWindow = bytes;
     for (const stream of streams) {
-      if (this.widenStream(stream, change)) continue;
+      if (this.#moveWindow(stream, change)) continue;
       throw new ConnectionError(errorCode.FLOW_CONTROL_ERROR, "SETTINGS make a stream's window larger than 2^31-1");
     }
+    this.pumpAll();
   }
 
-  /** Lets waiting streams take turns until a window or the socket is full. */
+  /** Lets waiting streams take turns, a frame each, until a window or the socket is full. */
   pumpAll(): void {
     // A receiver that sends more from within `drained` is served by the loop that told it.
-    if (this.#isPumping || this.#ready.size === 0) return;
+    if (this.#isPumping) return;
     this.#isPumping = true;
-    let isMoving = true;
-    while (isMoving) {
-      isMoving = false;
-      for (const stream of this.#ready) {
-        if (this.#isCongested()) break;
-        if (this.#pump(stream)) isMoving = true;
-      }
-      if (this.#isCongested()) break;
+    while (this.#window > 0 && !this.#isCongested()) {
+      const stream = this.#turns.take();
+      if (stream === undefined) break;
+      this.#pump(stream);
     }
     this.#isPumping = false;
   }
@@ -155,9 +159,16 @@ export class Outflow {
   /** The stream is over: what waits of it is dropped. */
   forget(stream: Stream): void {
     if (stream.queue === undefined) return;
-    for (const { start, end } of stream.queue) this.#queuedBytes -= end - start;
+    for (const { start, end } of stream.queue) this.#queuedBytes -= end - start + queuedOverhead;
     stream.queue = undefined;
-    this.#ready.delete(stream);
+    this.#turns.remove(stream);
+  }
+
+  #moveWindow(stream: Stream, change: number): boolean {
+    stream.sendWindow += change;
+    if (stream.sendWindow > largestWindow) return false;
+    if (stream.queue !== undefined && stream.sendWindow > 0) this.#turns.add(stream);
+    return true;
   }
 
   #fits(stream: Stream, length: number): boolean {
@@ -174,16 +185,21 @@ export class Outflow {
   }
 
   #spend(stream: Stream, length: number, endStream: boolean): void {
+    this.dataFrames += 1;
     this.#window -= length;
     stream.sendWindow -= length;
     if (endStream) this.#events.ended(stream);
   }
 
   #enqueue(stream: Stream, bytes: Uint8Array, start: number, end: number, endStream: boolean): boolean {
-    stream.queue ??= [];
+    if (stream.queue === undefined) {
+      stream.queue = [];
+      stream.hasMoved = true;
+      this.#events.queued();
+    }
     stream.queue.push({ block: undefined, bytes, start, end, endStream });
-    this.#queuedBytes += end - start;
-    this.#ready.add(stream);
+    this.#queuedBytes += end - start + queuedOverhead;
+    if (stream.sendWindow > 0) this.#turns.add(stream);
     this.pumpAll();
     if (this.#queuedBytes > this.#maxQueuedBytes) {
       this.#events.overflowed();
@@ -194,52 +210,57 @@ export class Outflow {
     return false;
   }
 
-  /** Frames one piece of the stream's queue; false when its window is closed, and the stream is no longer ready. */
-  #pump(stream: Stream): boolean {
+  /** The turn of a stream whose window is open: a frame of DATA, and the field sections right behind it. */
+  #pump(stream: Stream): void {
     const { queue } = stream;
     const first = queue?.[0];
-    if (queue === undefined || first === undefined) {
-      this.#ready.delete(stream);
-      return false;
+    if (queue === undefined || first === undefined) return;
+    const left = first.end - first.start;
+    const length = Math.min(left, this.#window, stream.sendWindow, this.#maxFrameBytes);
+    // SETTINGS have closed the window again.
+    if (length <= 0) return;
+    const endStream = length === left && first.endStream;
+    this.writer.frame(length, frameType.DATA, endStream ? frameFlag.END_STREAM : 0, stream.id);
+    this.writer.copy(first.bytes, first.start, first.start + length);
+    first.start += length;
+    this.#queuedBytes -= length;
+    stream.hasMoved = true;
+    if (length === left) this.#shift(stream, queue);
+    this.#spend(stream, length, endStream);
+    this.#pumpWindowless(stream);
+    if (stream.queue !== undefined) {
+      if (stream.sendWindow > 0) this.#turns.add(stream);
+    } else if (stream.wantsDrained && stream.isOpen) {
+      stream.wantsDrained = false;
+      this.#events.drained(stream);
     }
-    if (first.block !== undefined) {
-      queue.shift();
-      this.#emptied(stream, queue);
+  }
+
+  /** Field sections and empty DATA need no window: they never wait at the head of a queue. */
+  #pumpWindowless(stream: Stream): void {
+    for (;;) {
+      const first = stream.queue?.[0];
+      if (stream.queue === undefined || first === undefined || first.start < first.end) return;
+      this.#shift(stream, stream.queue);
+      if (first.block === undefined) {
+        this.writer.frame(0, frameType.DATA, first.endStream ? frameFlag.END_STREAM : 0, stream.id);
+        this.#spend(stream, 0, first.endStream);
+        continue;
+      }
       try {
         this.#writeHeaders(stream, first.block, first.endStream);
       } catch (error) {
         this.#events.unsendable(stream, error);
       }
-      return true;
     }
-    const left = first.end - first.start;
-    const length = Math.min(left, this.#window, stream.sendWindow, this.#maxFrameBytes);
-    if (length <= 0 && left > 0) {
-      if (stream.sendWindow <= 0) this.#ready.delete(stream);
-      return false;
-    }
-    const isLast = length === left;
-    const endStream = isLast && first.endStream;
-    this.writer.frame(length, frameType.DATA, endStream ? frameFlag.END_STREAM : 0, stream.id);
-    this.writer.copy(first.bytes, first.start, first.start + length);
-    first.start += length;
-    this.#queuedBytes -= length;
-    if (isLast) {
-      queue.shift();
-      this.#emptied(stream, queue);
-    }
-    this.#spend(stream, length, endStream);
-    if (stream.queue === undefined && stream.wantsDrained && stream.isOpen) {
-      stream.wantsDrained = false;
-      this.#events.drained(stream);
-    }
-    return true;
   }
 
-  #emptied(stream: Stream, queue: readonly Queued[]): void {
+  #shift(stream: Stream, queue: Queued[]): void {
+    queue.shift();
+    this.#queuedBytes -= queuedOverhead;
     if (queue.length > 0) return;
     stream.queue = undefined;
-    this.#ready.delete(stream);
+    this.#turns.remove(stream);
   }
 
   #writeHeaders(stream: Stream, block: HeaderBlock, endStream: boolean): void {

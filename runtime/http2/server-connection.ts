@@ -1,10 +1,11 @@
 import type { Socket } from "node:net";
-import { Connection, type Role } from "./connection.ts";
+import { Connection } from "./connection.ts";
 import { ConnectionError, errorCode } from "./error-code.ts";
-import { initialWindow, largestStreamId } from "./frame.ts";
+import { largestStreamId } from "./frame.ts";
 import { HeaderBlock } from "./header-block.ts";
 import { defaultLimits } from "./limits.ts";
 import { sectionFacts } from "./message-rules.ts";
+import type { Role } from "./role.ts";
 import { setting, writeSettings } from "./settings.ts";
 import { SkippedIds } from "./skipped-ids.ts";
 import { Stream } from "./stream.ts";
@@ -32,7 +33,7 @@ export function serveHttp2(socket: Socket, options: Http2ServerOptions): Http2Co
     [setting.MAX_HEADER_LIST_SIZE, limits.maxHeaderListBytes],
     [setting.MAX_FRAME_SIZE, limits.maxFrameBytes],
   ]);
-  if (limits.connectionWindowBytes > initialWindow) connection.announceWindow();
+  connection.window.announce(limits.connectionWindowBytes);
   if (options.received !== undefined && options.received.length > 0) connection.read(options.received);
   return connection;
 }
@@ -73,7 +74,10 @@ class ServerRole implements Role {
     }
     this.#skipped.opened(id, this.#lastId);
     this.#lastId = id;
-    if (id > this.#lastServedId) return;
+    if (id > this.#lastServedId) {
+      connection.ignore(id);
+      return;
+    }
     if (connection.activeStreams >= connection.limits.maxConcurrentStreams) {
       connection.refuse(id, errorCode.REFUSED_STREAM);
       return;
@@ -130,6 +134,7 @@ class ServerRole implements Role {
 
   /** RFC 6585, section 5; the rest of the request is not wanted (RFC 9113, section 8.1). */
   #refuseHead(connection: Connection, id: number, endStream: boolean): void {
+    connection.flood.count("requests with too large a head");
     const stream = new Stream(id, connection, nobody);
     stream.hasHead = true;
     stream.isReceived = endStream;

@@ -134,6 +134,8 @@ export interface Http2Limits {
   readonly keepAliveTimeoutMs: number;
   /** A connection without streams is drained after so long; 0 is never. */
   readonly idleMs: number;
+  /** A stream that this side has ended is reset when the peer lets nothing of it go for so long; 0 is never. */
+  readonly stalledMs: number;
   /** The preface and the first SETTINGS must come in so long, and SETTINGS be acknowledged. */
   readonly settingsTimeoutMs: number;
   /** Frames that cost and carry nothing (resets, pings, settings, empty data, priority) tolerated in a second. */

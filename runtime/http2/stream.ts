@@ -34,6 +34,14 @@ export class Stream implements Http2Stream {
   isPaused = false;
   queue: Queued[] | undefined = undefined;
   wantsDrained = false;
+  /** DATA has left the queue since somebody last looked. */
+  hasMoved = false;
+  /** The request is HEAD: the answer announces a body that does not come. */
+  asksHead = false;
+  /** Its place among the streams that wait for their turn. */
+  isWaiting = false;
+  before: Stream | undefined = undefined;
+  behind: Stream | undefined = undefined;
 
   constructor(id: number, connection: StreamHost, receiver: StreamReceiver) {
     this.id = id;
