@@ -28,7 +28,7 @@ export const leanImports: Plugin = {
 };
 
 /** Modules of Node's that take megabytes, of which we use functions that an idle sidecar never calls. */
-const loadedByFirstCall = new Set(["node:crypto", "node:tls", "node:v8"]);
+const loadedByFirstCall = new Set(["node:crypto", "node:tls", "node:v8", "node:vm"]);
 
 /**
  * A module of Node's without the exports that load something when they are read. An import statement reads every one of

@@ -34,7 +34,7 @@ const rules: readonly Rule[] = [
   { files: /^components\/[a-z]+\//, may: [/^components\/(error|component)\.ts$/, /^components\/clients\//] },
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|cli\/)/] },
   { files: /^runtime\/(runtime|open-components|plugin-host)\.ts$/, may: [/^(runtime|components|proto)\//] },
-  { files: /^runtime\/(listen|version)\.ts$/, may: [], ownFolder: false },
+  { files: /^runtime\/(listen|version|settle-heap)\.ts$/, may: [], ownFolder: false },
   {
     files: /^runtime\/(telemetry|config|security|resilience|http1|http2)\//,
     may: leaves,

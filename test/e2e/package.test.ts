@@ -113,18 +113,19 @@ describe("the built package", () => {
     const loaded = (await readFile(record, "utf8")).split("\n");
     const chunks = loaded.filter((path) => path.endsWith(".js"));
     assert.ok(chunks.length > 1, "the bundle was seen");
-    // esbuild names the file that a part of the bundle comes from in a comment before it.
-    const sources = (await Promise.all(chunks.map((path) => readFile(path, "utf8"))))
-      .flatMap((text) => text.match(/^(?: {2})?\/\/ (?:\S*node_modules|runtime|components|proto)\/\S+$/gm) ?? [])
-      .map((line) => line.replace(/^ *\/\/ (?:\S*node_modules\/)?/, ""));
+    // The source map beside a part of the bundle names the files that it is made of.
+    const maps = await Promise.all(chunks.map((path) => readFile(`${path}.map`, "utf8")));
+    const sources = maps
+      .flatMap((map): string[] => JSON.parse(map).sources)
+      .map((source) => source.replace(/^.*?(?=(?:runtime|components|proto)\/|node_modules\/)(?:node_modules\/)?/, ""));
     assert.ok(sources.includes("runtime/runtime.ts"));
     const mustNot =
-      /^(ioredis|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis)/;
+      /^(@grpc|@bufbuild\/protobuf\/dist\/esm\/(?!wire\/|proto-int64)|protobufjs|ioredis|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis)|^runtime\/(proxy-wasm|plugin\/(sandbox\/(?!fuel)|prepare|manifest|watch))|descriptor/;
     assert.deepEqual(
       sources.filter((source) => mustNot.test(source)),
       [],
     );
-    const mustNotOfNode = /^node:(sqlite|https)$/;
+    const mustNotOfNode = /^node:(sqlite|https|http2|tls|zlib|crypto|internal\/deps\/undici\/undici)$/;
     assert.deepEqual(
       loaded.filter((name) => mustNotOfNode.test(name)),
       [],
