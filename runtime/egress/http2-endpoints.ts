@@ -2,6 +2,7 @@ import { EndpointClient } from "../http2/endpoint-client.ts";
 import type { HeaderBlock } from "../http2/header-block.ts";
 import type { PooledRequest } from "../http2/pooled-request.ts";
 import type { Http2Limits, Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
+import { SectionMemo } from "../proxy/section-memo.ts";
 import type { RoundRobin } from "./balancer.ts";
 import { type Endpoint, endpointName } from "./endpoint-source.ts";
 
@@ -13,6 +14,8 @@ export interface Http2EndpointsOptions {
 
 /** The endpoints of one upstream that speaks HTTP/2, each with its connections; requests take turns. */
 export class Http2Endpoints implements AsyncDisposable {
+  /** Of the heads and trailers that were sent last. */
+  readonly sections = new SectionMemo();
   readonly #balancer: RoundRobin;
   readonly #options: Http2EndpointsOptions;
   readonly #clients = new Map<string, EndpointClient>();

@@ -4,6 +4,7 @@ import type { Http2Stream, StreamFault, StreamReceiver } from "../http2/stream-c
 import { type Failure, noBytes, type RequestSink, type ResponseSink, type UpstreamFacts } from "../proxy/exchange.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import { isInterim, isOrderlyEnd, listOf, requestBlock, trailerBlock } from "../proxy/http2-sections.ts";
+import type { SectionMemo } from "../proxy/section-memo.ts";
 import type { Http2Endpoints } from "./http2-endpoints.ts";
 import { noEndpoint, upstreamFailure } from "./http2-failures.ts";
 
@@ -16,6 +17,7 @@ export class Http2Request implements RequestSink {
   readonly #response: ResponseSink;
   readonly #over: (request: Http2Request) => void;
   readonly #stream: Http2Stream | undefined;
+  readonly #sections: SectionMemo;
   readonly #isHeadOnly: boolean;
   #hasHead = false;
   #isClosed = false;
@@ -31,7 +33,12 @@ export class Http2Request implements RequestSink {
     this.#response = response;
     this.#over = over;
     this.#isHeadOnly = headers.get(":method") === "HEAD";
-    const stream = endpoints.request(requestBlock(headers, endOfStream), endOfStream, new Answer(this));
+    const stream = endpoints.request(
+      requestBlock(headers, endOfStream, endpoints.sections),
+      endOfStream,
+      new Answer(this),
+    );
+    this.#sections = endpoints.sections;
     this.#stream = stream;
     this.facts = new StreamFacts(upstream, stream);
     if (stream === undefined) queueMicrotask(() => this.#giveUp(noEndpoint(upstream)));
@@ -43,7 +50,7 @@ export class Http2Request implements RequestSink {
   }
 
   trailers(trailers: HeaderList): void {
-    if (!this.#isClosed) this.#stream?.sendHeaders(trailerBlock(trailers), true);
+    if (!this.#isClosed) this.#stream?.sendHeaders(trailerBlock(trailers, this.#sections), true);
   }
 
   reset(): void {

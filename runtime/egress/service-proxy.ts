@@ -6,6 +6,7 @@ import type { HeaderList } from "../proxy/headers.ts";
 import { removeHopByHop } from "../proxy/hop-by-hop.ts";
 import { listOf, requestBlock } from "../proxy/http2-sections.ts";
 import { grpcMessage, isGrpc } from "../proxy/local-reply.ts";
+import { SectionMemo } from "../proxy/section-memo.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type RequestMeter, RequestMeters } from "../telemetry/request-meter.ts";
 import type { Http2Endpoints } from "./http2-endpoints.ts";
@@ -112,7 +113,7 @@ class ProxiedCall implements ForwardedRequest {
     removeHopByHop(headers);
     // A call that comes in for the application beside this sidecar tells its caller already.
     if (this.target !== appId || !headers.has(callerName)) headers.set(callerName, appId);
-    this.passed = new HeaderBlock(requestBlock(headers, false).flat, block.sensitive);
+    this.passed = new HeaderBlock(requestBlock(headers, false, new SectionMemo()).flat, block.sensitive);
   }
 }
 

@@ -1,5 +1,12 @@
 import type net from "node:net";
 import type { ConnectionFacts } from "../proxy/exchange.ts";
+import type { SectionMemo } from "../proxy/section-memo.ts";
+
+/** A connection of a client that speaks HTTP/2. */
+export interface Http2ClientFacts extends ConnectionFacts {
+  /** Of the heads and trailers of the answers that were sent last. */
+  readonly sections: SectionMemo;
+}
 
 /** What is known of an accepted socket. */
 export function factsOf(socket: net.Socket, id: number, protocol: ConnectionFacts["protocol"]): ConnectionFacts {

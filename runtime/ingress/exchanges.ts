@@ -10,9 +10,11 @@ import { Forwarding } from "../proxy/forwarding.ts";
 import { HeaderList } from "../proxy/headers.ts";
 import { requestBlock } from "../proxy/http2-sections.ts";
 import { declaredLength } from "../proxy/outlet.ts";
+import { SectionMemo } from "../proxy/section-memo.ts";
 import { Stream } from "../proxy/stream.ts";
 import type { AccessRecord } from "../telemetry/access-log.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Http2ClientFacts } from "./connection-facts.ts";
 import { addForwarded, givenRequestId } from "./forwarded.ts";
 import { Http2Exchange } from "./http2-exchange.ts";
 import { type Http2Head, headOf } from "./http2-head.ts";
@@ -84,7 +86,12 @@ export class Exchanges implements Disposable {
   }
 
   /** Takes a request that came over HTTP/2. */
-  serveHttp2(connection: ConnectionFacts, client: Http2Stream, block: HeaderBlock, endStream: boolean): StreamReceiver {
+  serveHttp2(
+    connection: Http2ClientFacts,
+    client: Http2Stream,
+    block: HeaderBlock,
+    endStream: boolean,
+  ): StreamReceiver {
     const head = headOf(block, connection);
     const table = this.#options.table();
     const route = routeOf(head, table);
@@ -231,7 +238,7 @@ function routeOf(head: Http2Head, table: RoutingTable): Route | undefined {
 
 /** The head for an upstream: the same block for equal heads that bring their request id. */
 function passedBlock(head: Http2Head, requestId: string): HeaderBlock {
-  head.passed ??= new HeaderBlock(requestBlock(head.headers, false).flat, head.sensitive);
+  head.passed ??= new HeaderBlock(requestBlock(head.headers, false, new SectionMemo()).flat, head.sensitive);
   if (head.requestId !== undefined) return head.passed;
   return HeaderBlock.extending(head.passed, "x-request-id", requestId);
 }

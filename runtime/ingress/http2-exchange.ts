@@ -37,7 +37,10 @@ export class Http2Exchange implements ResponseSink {
     if (this.#isOver || this.#hasHead) return;
     this.#hasHead = true;
     const isBodiless = this.#head.method === "HEAD" || statusOf(headers) === 304;
-    this.#stream.sendHeaders(responseBlock(headers, endOfStream && !isBodiless), endOfStream);
+    this.#stream.sendHeaders(
+      responseBlock(headers, endOfStream && !isBodiless, this.#head.connection.sections),
+      endOfStream,
+    );
     if (endOfStream) this.#end();
   }
 
@@ -49,7 +52,7 @@ export class Http2Exchange implements ResponseSink {
 
   trailers(trailers: HeaderList): void {
     if (this.#isOver) return;
-    this.#stream.sendHeaders(trailerBlock(trailers), true);
+    this.#stream.sendHeaders(trailerBlock(trailers, this.#head.connection.sections), true);
     this.#end();
   }
 

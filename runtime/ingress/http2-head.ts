@@ -1,15 +1,16 @@
 import type { HeaderBlock } from "../http2/header-block.ts";
-import type { ConnectionFacts, Failure } from "../proxy/exchange.ts";
-import { faultOfRequest, HeaderList, isAuthority } from "../proxy/headers.ts";
+import type { Failure } from "../proxy/exchange.ts";
+import { faultOf, faultOfRequest, HeaderList, isAuthority } from "../proxy/headers.ts";
 import { removeHopByHop } from "../proxy/hop-by-hop.ts";
 import { isGrpc } from "../proxy/local-reply.ts";
 import { declaredLength } from "../proxy/outlet.ts";
+import type { Http2ClientFacts } from "./connection-facts.ts";
 import { addForwarded, givenRequestId } from "./forwarded.ts";
 import type { Route, RoutingTable } from "./routing-table.ts";
 
 /** The head of a request over HTTP/2 as the proxy reads it. Equal heads of a connection are read once, so it is never changed. */
 export interface Http2Head {
-  readonly connection: ConnectionFacts;
+  readonly connection: Http2ClientFacts;
   /** Free of what concerned the connection only, and saying where the request came from; without a request id of ours. */
   readonly headers: HeaderList;
   /** What is wrong with it. */
@@ -32,7 +33,7 @@ export interface Http2Head {
 }
 
 /** Reads a head, or finds what was read of an equal one before. */
-export function headOf(block: HeaderBlock, connection: ConnectionFacts): Http2Head {
+export function headOf(block: HeaderBlock, connection: Http2ClientFacts): Http2Head {
   const { note } = block;
   if (note instanceof ReadHead && note.connection === connection) return note;
   const head = new ReadHead(block, connection);
@@ -41,7 +42,7 @@ export function headOf(block: HeaderBlock, connection: ConnectionFacts): Http2He
 }
 
 class ReadHead implements Http2Head {
-  readonly connection: ConnectionFacts;
+  readonly connection: Http2ClientFacts;
   readonly headers: HeaderList;
   readonly refusal: Failure | undefined;
   readonly method: string;
@@ -56,7 +57,7 @@ class ReadHead implements Http2Head {
   passed: HeaderBlock | undefined = undefined;
   routed: { readonly table: RoutingTable; readonly route: Route | undefined } | undefined = undefined;
 
-  constructor(block: HeaderBlock, connection: ConnectionFacts) {
+  constructor(block: HeaderBlock, connection: Http2ClientFacts) {
     const headers = HeaderList.ofFlat(block.flat);
     this.connection = connection;
     this.headers = headers;
@@ -96,7 +97,7 @@ function clean(headers: HeaderList): Failure | undefined {
   if (cookies.length > 1) headers.set("cookie", cookies.join("; "));
   removeHopByHop(headers);
   if (headers.has("expect")) headers.remove("expect");
-  const fault = faultOfRequest(headers);
+  const fault = faultOfRequest(headers) ?? faultOf(headers.flat);
   if (fault !== undefined) return malformed(`the request cannot be passed on: ${fault}`);
   if (headers.get(":path") === "*" && headers.get(":method") !== "OPTIONS") {
     return malformed("the request target is not a path");

@@ -3,12 +3,12 @@ import { errorCode } from "../http2/error-code.ts";
 import type { HeaderBlock } from "../http2/header-block.ts";
 import { serveHttp2 } from "../http2/server-connection.ts";
 import type { Http2Connection, Http2Limits, Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
-import type { ConnectionFacts } from "../proxy/exchange.ts";
-import { factsOf } from "./connection-facts.ts";
+import { SectionMemo } from "../proxy/section-memo.ts";
+import { factsOf, type Http2ClientFacts } from "./connection-facts.ts";
 
 export interface Http2ServerOptions {
   readonly onRequest: (
-    connection: ConnectionFacts,
+    connection: Http2ClientFacts,
     stream: Http2Stream,
     headers: HeaderBlock,
     endStream: boolean,
@@ -33,7 +33,7 @@ export class Http2Server {
 
   /** Takes over a connection of which that much was read already. */
   accept(socket: net.Socket, received: Buffer): void {
-    const facts = factsOf(socket, this.#nextConnection++, "HTTP/2");
+    const facts = { ...factsOf(socket, this.#nextConnection++, "HTTP/2"), sections: new SectionMemo() };
     const { onRequest, limits, onError } = this.#options;
     const connection = serveHttp2(socket, {
       onStream: (stream, headers, endStream) => onRequest(facts, stream, headers, endStream),

@@ -13,6 +13,7 @@ import { passedHead, passedTrailers } from "./forwarded-sections.ts";
 import type { HeaderList } from "./headers.ts";
 import { isOrderlyEnd, responseBlock } from "./http2-sections.ts";
 import { formLocalReply, grpcMessage, replyTo } from "./local-reply.ts";
+import { SectionMemo } from "./section-memo.ts";
 
 /** Who begins requests to an upstream. */
 export interface Http2Requester {
@@ -211,7 +212,7 @@ export class Forwarding<Request extends ForwardedRequest> implements StreamRecei
   #reply(failure: Failure): void {
     const { head, body } = formLocalReply(this.request.headers, replyTo(failure));
     const isSilent = body.length === 0 || this.request.method === "HEAD";
-    const block = responseBlock(head, body.length === 0);
+    const block = responseBlock(head, body.length === 0, new SectionMemo());
     this.status = Number(block.flat[1] ?? 0);
     this.#client.sendHeaders(block, isSilent);
     if (!isSilent) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
-import { faultOfFields, faultOfRequest, HeaderList, isRequestTarget, statusOf } from "./headers.ts";
+import { describe, it, test } from "node:test";
+import { faultOf, faultOfFields, faultOfRequest, HeaderList, isRequestTarget, statusOf } from "./headers.ts";
 
 describe("a list of headers", () => {
   it("gives the first value of a name, in lower case, and all of them", () => {
@@ -58,12 +58,12 @@ describe("a list of headers", () => {
 
 describe("the check of what plugins wrote", () => {
   it("finds names and values that would break a message", () => {
-    assert.equal(faultOfFields(HeaderList.of([["x-a", "caf\xe9\tok"]])), undefined);
+    assert.equal(faultOfFields(added("x-a", "caf\xe9\tok")), undefined);
     for (const value of ["a\r\nb: c", "a\nb", "a\0b", "\u4e2d", "\x7f"]) {
-      assert.match(faultOfFields(HeaderList.of([["x", value]])) ?? "", /the value of 'x'/);
+      assert.match(faultOfFields(added("x", value)) ?? "", /the value of 'x'/);
     }
     for (const name of ["", "a b", "a:b", "a\r\n", ":other"]) {
-      assert.match(faultOfFields(HeaderList.of([[name, "v"]])) ?? "", /is not a field name/);
+      assert.match(faultOfFields(added(name, "v")) ?? "", /is not a field name/);
     }
   });
 
@@ -89,3 +89,23 @@ describe("the check of what plugins wrote", () => {
     assert.deepEqual(["", "a", "/ ", "/#a", "/\u4e2d"].map(isRequestTarget), [false, false, false, false, false]);
   });
 });
+
+test("what was added is looked at, however it came and however much it is; what a parser put there is not", () => {
+  const list = HeaderList.of([["from-parser", "a\nb"]]);
+  assert.equal(faultOfFields(list), undefined);
+  assert.match(faultOf(list.flat) ?? "", /from-parser/);
+  for (let at = 0; at < 200; at += 1) list.set("x", String(at));
+  assert.match(faultOfFields(list) ?? "", /from-parser/);
+  list.settle();
+  list.remove("from-parser");
+  assert.equal(faultOfFields(list), undefined);
+  list.replaceAll([["a", "b"]]);
+  list.add("evil", "a\nb");
+  assert.match(faultOfFields(list) ?? "", /evil/);
+});
+
+function added(name: string, value: string): HeaderList {
+  const list = HeaderList.of();
+  list.add(name, value);
+  return list;
+}

@@ -1,11 +1,18 @@
 import type { HeaderMap } from "../plugin/contract.ts";
 
+const maxAdded = 64;
+const none: readonly string[] = [];
+
 type Field = readonly [name: string, value: string];
 
 /** The fields of a head or of trailers, kept flat (name, value, name, value) as sockets deliver and take them. */
 export class HeaderList implements HeaderMap {
   readonly #flat: string[];
   #changed = false;
+  /** Name, value, … of what was put here since `settle`, whether it is still here or not. */
+  #added: string[] | undefined = undefined;
+  /** So much was added that it is not kept beside the list. */
+  #isUnknown = false;
 
   private constructor(flat: string[]) {
     this.#flat = flat;
@@ -50,6 +57,14 @@ export class HeaderList implements HeaderMap {
   /** Declares the present content good. */
   settle(): void {
     this.#changed = false;
+    this.#isUnknown = false;
+    this.#added = undefined;
+  }
+
+  /** Name, value, … of at least what a plugin may have put here since `settle`. */
+  get added(): readonly string[] {
+    if (!this.#changed) return none;
+    return this.#isUnknown ? this.#flat : (this.#added ?? none);
   }
 
   get(name: string): string | undefined {
@@ -69,8 +84,8 @@ export class HeaderList implements HeaderMap {
   }
 
   set(name: string, value: string): void {
-    this.#changed = true;
     const key = name.toLowerCase();
+    this.#note(key, value);
     const first = this.#find(key, 0);
     if (first < 0) {
       this.#flat.push(key, value);
@@ -81,8 +96,9 @@ export class HeaderList implements HeaderMap {
   }
 
   add(name: string, value: string): void {
-    this.#changed = true;
-    this.#flat.push(name.toLowerCase(), value);
+    const key = name.toLowerCase();
+    this.#note(key, value);
+    this.#flat.push(key, value);
   }
 
   remove(name: string): void {
@@ -101,6 +117,14 @@ export class HeaderList implements HeaderMap {
     const flat = entries.flatMap(([name, value]) => [name.toLowerCase(), value]);
     this.#flat.length = 0;
     for (const text of flat) this.#flat.push(text);
+    this.#isUnknown = true;
+  }
+
+  #note(name: string, value: string): void {
+    this.#changed = true;
+    if (this.#isUnknown) return;
+    if (this.#added === undefined) this.#added = [name, value];
+    else if (this.#added.push(name, value) > maxAdded) this.#isUnknown = true;
   }
 
   #find(name: string, from: number): number {
@@ -137,9 +161,16 @@ export function isAuthority(text: string): boolean {
   return authority.test(text);
 }
 
-/** The first field that could not be written without breaking the message apart, as a sentence; undefined when all are good. */
+/**
+ * The first field that could not be written without breaking the message apart, as a sentence; undefined when all are good.
+ * Of a list that a parser filled, only what was added since counts.
+ */
 export function faultOfFields(headers: HeaderList): string | undefined {
-  const flat = headers.flat;
+  return faultOf(headers.added);
+}
+
+/** The same of fields that nobody has looked at. */
+export function faultOf(flat: readonly string[]): string | undefined {
   for (let at = 0; at < flat.length; at += 2) {
     const name = flat[at] ?? "";
     if (!token.test(name) && !pseudo.test(name)) return `${JSON.stringify(name.slice(0, 64))} is not a field name`;

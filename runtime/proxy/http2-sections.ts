@@ -4,6 +4,7 @@ import { HeaderBlock } from "../http2/header-block.ts";
 import type { StreamFault } from "../http2/stream-contract.ts";
 import { HeaderList } from "./headers.ts";
 import { isHopByHop } from "./hop-by-hop.ts";
+import type { SectionMemo } from "./section-memo.ts";
 
 const status = /^1\d\d$/;
 
@@ -13,53 +14,55 @@ export function listOf(block: HeaderBlock): HeaderList {
 }
 
 /** The head of a request as it goes on the wire. */
-export function requestBlock(headers: HeaderList, endOfStream: boolean): HeaderBlock {
+export function requestBlock(headers: HeaderList, endOfStream: boolean, memo: SectionMemo): HeaderBlock {
   const { flat } = headers;
-  let method = "GET";
-  let scheme = "http";
+  const fields = [":method", "GET", ":scheme", "http", ":path", "/"];
   let authority = "";
-  let path = "/";
-  const rest: string[] = [];
+  let id: string | undefined;
+  const regular: string[] = [];
   for (let at = 0; at < flat.length; at += 2) {
     const name = flat[at] ?? "";
     const value = flat[at + 1] ?? "";
-    if (name.charCodeAt(0) !== 0x3a) {
-      // What HTTP/2 allows of TE, and gRPC asks for (section 8.2.2).
-      if (name === "te" && value === "trailers") rest.push(name, value);
-      else if (name !== "host" && !(endOfStream && name === "content-length" && value !== "0")) push(rest, name, value);
-    } else if (name === ":method") method = value;
-    else if (name === ":scheme") scheme = value;
-    else if (name === ":authority") authority = value;
-    else if (name === ":path") path = value;
+    if (name.charCodeAt(0) === 0x3a) {
+      if (name === ":method") fields[1] = value;
+      else if (name === ":scheme") fields[3] = value;
+      else if (name === ":path") fields[5] = value;
+      else if (name === ":authority") authority = value;
+    } else if (name === "x-request-id" && id === undefined) id = value;
+    // What HTTP/2 allows of TE, and gRPC asks for (section 8.2.2).
+    else if (isHopByHop(name) ? name === "te" && value === "trailers" : name !== "host") {
+      if (!(endOfStream && name === "content-length" && value !== "0")) regular.push(name, value);
+    }
   }
-  const pseudo = [":method", method, ":scheme", scheme, ":path", path];
-  if (authority !== "") pseudo.push(":authority", authority);
-  return new HeaderBlock(pseudo.concat(rest));
+  if (authority !== "") fields.push(":authority", authority);
+  for (const text of regular) fields.push(text);
+  const block = memo.block(fields);
+  return id === undefined ? block : HeaderBlock.extending(block, "x-request-id", id);
 }
 
 /** The head of a response as it goes on the wire. `isEmpty` is one whose body is not only left out, as for HEAD. */
-export function responseBlock(headers: HeaderList, isEmpty: boolean): HeaderBlock {
+export function responseBlock(headers: HeaderList, isEmpty: boolean, memo: SectionMemo): HeaderBlock {
   const { flat } = headers;
   const code = headers.get(":status") ?? "500";
   const fields = [":status", code];
   for (let at = 0; at < flat.length; at += 2) {
     const name = flat[at] ?? "";
     const value = flat[at + 1] ?? "";
-    if (name.charCodeAt(0) === 0x3a) continue;
+    if (name.charCodeAt(0) === 0x3a || isHopByHop(name)) continue;
     if (name === "content-length" && (code === "204" || (isEmpty && value !== "0"))) continue;
-    push(fields, name, value);
+    fields.push(name, value);
   }
-  return new HeaderBlock(fields);
+  return memo.block(fields);
 }
 
-export function trailerBlock(trailers: HeaderList): HeaderBlock {
+export function trailerBlock(trailers: HeaderList, memo: SectionMemo): HeaderBlock {
   const { flat } = trailers;
   const fields: string[] = [];
   for (let at = 0; at < flat.length; at += 2) {
     const name = flat[at] ?? "";
-    if (name.charCodeAt(0) !== 0x3a) push(fields, name, flat[at + 1] ?? "");
+    if (name.charCodeAt(0) !== 0x3a && !isHopByHop(name)) fields.push(name, flat[at + 1] ?? "");
   }
-  return new HeaderBlock(fields);
+  return memo.block(fields);
 }
 
 /** Whether the head of a response is one that another follows (RFC 9110, section 15.2). */
@@ -73,8 +76,4 @@ export function isInterim(block: HeaderBlock): boolean {
  */
 export function isOrderlyEnd({ origin, code }: StreamFault): boolean {
   return origin === "peer" && code === errorCode.NO_ERROR;
-}
-
-function push(fields: string[], name: string, value: string): void {
-  if (!isHopByHop(name)) fields.push(name, value);
 }
