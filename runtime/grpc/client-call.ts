@@ -40,7 +40,7 @@ interface Compressed {
   readonly bytes: Buffer;
 }
 
-/** One call of gRPC over HTTP/2, of any shape: messages out, messages in, a status. bench:grpc keeps it honest. */
+/** One call of gRPC over HTTP/2, of any shape: messages out, messages in, a status. bench:grpc-client keeps it honest. */
 export class ClientCall implements StreamReceiver, MessageSink, Expiring, EventListenerObject {
   readonly #target: CallTarget;
   readonly #receiver: CallReceiver;

@@ -19,7 +19,7 @@ import {
   trailingFields,
 } from "./response-sections.ts";
 import type { ServedMethod } from "./served-method.ts";
-import type { ResponseStream } from "./service.ts";
+import type { Handler, ResponseStream } from "./service.ts";
 import { asRuntimeError, failedStatus } from "./status.ts";
 import { statusCode } from "./status-code.ts";
 
@@ -72,7 +72,7 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     if (handler.kind === "bidi") together.conversations.add(this);
     if (takesStream) {
       this.#requests = new RequestQueue(this.#stream, (flag, bytes) => this.#decode(flag === 1, bytes));
-      void this.#serve();
+      this.#serve();
     }
     if (endStream) this.#requested();
   }
@@ -154,32 +154,40 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
       this.end(new RuntimeError("INTERNAL", "MESSAGE_TRUNCATED", "the request ends within a message"));
     } else if (this.#requests !== undefined) this.#requests.end();
     else if (this.#request === undefined) this.end(wrongCount(`no request came for ${this.#method.path}`));
-    else void this.#serve();
+    else this.#serve();
   }
 
-  async #serve(): Promise<void> {
-    const { handler } = this.#method;
+  /** Runs the handler. Reactions in place of `await`: an async function of this size would cost more than the engine. */
+  #serve(): void {
     try {
-      switch (handler.kind) {
-        case "unary":
-          this.#answer(await handler.handle(this.#isCompressed ? await this.#only() : this.#only(), this.#context));
-          break;
-        case "server-stream":
-          await handler.handle(await this.#only(), this.#responses());
-          this.#complete();
-          break;
-        case "client-stream":
-          this.#answer(await handler.handle(this.#requestsRead(), this.#context));
-          break;
-        case "bidi":
-          await handler.handle({ ...this.#responses(), requests: this.#requestsRead() });
-          this.#complete();
-          break;
-      }
+      const { handler } = this.#method;
+      if (handler.kind === "unary" && !this.#isCompressed) {
+        handler.handle(this.#only(), this.#context).then(
+          (response) => this.#answer(response),
+          (error: unknown) => this.#failed(error),
+        );
+      } else void this.#serveOther(handler).catch((error: unknown) => this.#failed(error));
     } catch (error) {
-      if (this.#isOver) return;
-      this.#log(error);
-      this.#fail(error);
+      this.#failed(error);
+    }
+  }
+
+  async #serveOther(handler: Handler): Promise<void> {
+    switch (handler.kind) {
+      case "unary":
+        this.#answer(await handler.handle(await this.#only(), this.#context));
+        break;
+      case "server-stream":
+        await handler.handle(await this.#only(), this.#responses());
+        this.#complete();
+        break;
+      case "client-stream":
+        this.#answer(await handler.handle(this.#requestsRead(), this.#context));
+        break;
+      case "bidi":
+        await handler.handle({ ...this.#responses(), requests: this.#requestsRead() });
+        this.#complete();
+        break;
     }
   }
 
@@ -229,10 +237,14 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
 
   #answer(response: unknown): void {
     if (this.#isOver) return;
-    const bytes = this.#method.codec.encode(response);
-    this.#sendHead();
-    if (!this.#stream.sendMessage(0, bytes, false)) this.#isBlocked = true;
-    this.#complete();
+    try {
+      const bytes = this.#method.codec.encode(response);
+      this.#sendHead();
+      if (!this.#stream.sendMessage(0, bytes, false)) this.#isBlocked = true;
+      this.#complete();
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   #complete(): void {
@@ -280,11 +292,15 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     if (!this.#isBlocked) stream.reset(errorCode.NO_ERROR);
   }
 
-  #log(error: unknown): void {
+  /** The handler failed, or what it answered cannot be sent. */
+  #failed(error: unknown): void {
+    if (this.#isOver) return;
     const { code, cause } = asRuntimeError(error);
-    if (code !== "INTERNAL" && code !== "UNKNOWN") return;
-    const { together, path } = this.#method;
-    together.log.error({ err: cause ?? error, method: path }, "a call failed");
+    if (code === "INTERNAL" || code === "UNKNOWN") {
+      const { together, path } = this.#method;
+      together.log.error({ err: cause ?? error, method: path }, "a call failed");
+    }
+    this.#fail(error);
   }
 }
 

@@ -2,23 +2,20 @@ import {
   StateOptions_StateConcurrency as Concurrency,
   StateOptions_StateConsistency as Consistency,
   type Etag,
+  type GetStateResponse,
   type RuntimeService,
   type StateItem,
   type StateOptions,
 } from "../../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import type { HandlersOf } from "../../grpc/service.ts";
-import type { DeleteItem, SaveItem, StateBlock } from "../state.ts";
+import type { DeleteItem, ReadState, SaveItem, StateBlock } from "../state.ts";
 
 /** The state methods of Layotto's service. */
 export function stateMethods(state: StateBlock) {
   return {
-    async getState({ storeName, key, consistency }, call) {
-      const { value, etag, metadata } = await state.get(
-        { store: storeName, key, consistency: consistencyOf(consistency) },
-        call,
-      );
-      return { data: value, etag, metadata };
-    },
+    // The hottest method: a reaction costs half of what an async function does (bench:grpc).
+    getState: ({ storeName, key, consistency }, call) =>
+      state.get({ store: storeName, key, consistency: consistencyOf(consistency) }, call).then(readResponse),
     async getBulkState({ storeName, keys, parallelism }, call) {
       const items = await state.getBulk({ store: storeName, keys, parallelism }, call);
       return {
@@ -47,6 +44,8 @@ export function stateMethods(state: StateBlock) {
     },
   } satisfies HandlersOf<RuntimeService>;
 }
+
+const readResponse = ({ value, etag, metadata }: ReadState): GetStateResponse => ({ data: value, etag, metadata });
 
 type Named = Pick<StateItem, "key" | "etag" | "options">;
 
