@@ -1,6 +1,6 @@
 /**
- * `npm run soak [MINUTES]`: uses one sidecar in every way at once, ten minutes by default, and tells whether its memory is
- * flat; an error of any call, or a line of level error in its log, fails it.
+ * `npm run soak [MINUTES [LOAD ...]]`: uses one sidecar in every way at once, ten minutes by default, and tells whether its
+ * memory is flat; an error of any call, or a line of level error in its log, fails it. Parts of names of loads pick those.
  */
 import { setTimeout } from "node:timers/promises";
 import { startBenchSidecar } from "../bench/support/contenders.ts";
@@ -13,7 +13,7 @@ import { type SoakLoad, soak } from "./load.ts";
 import { proxyLoads } from "./proxy-loads.ts";
 import { redeployLoads } from "./redeploys.ts";
 
-const [minutes = "10"] = process.argv.slice(2);
+const [minutes = "10", ...picked] = process.argv.slice(2);
 const seconds = Number(minutes) * 60;
 if (!(seconds > 0)) throw new Error(`'${minutes}' is no number of minutes`);
 const sampleMs = 3000;
@@ -56,12 +56,13 @@ await seedState(sidecar.address);
 using load = stateLoad();
 await using api = await apiLoads(sidecar.address, events);
 using proxied = proxyLoads(sidecar.ingress);
-const loads: readonly SoakLoad[] = [
+const everyLoad: readonly SoakLoad[] = [
   ...api.loads,
   ...proxied.loads,
   ...redeploys.loads(sidecar.ingress, sidecar.directory),
   { name: `${bulk.requests} unary calls of h2load`, inFlight: 1, once: () => load.drive(sidecar.address, bulk) },
 ];
+const loads = everyLoad.filter(({ name }) => picked.length === 0 || picked.some((part) => name.includes(part)));
 
 const ending = new AbortController();
 const soaking = soak(loads, counts, ending.signal).finally(() => ending.abort());
