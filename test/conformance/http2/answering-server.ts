@@ -1,3 +1,4 @@
+import { EventEmitter, once } from "node:events";
 import { HeaderBlock } from "../../../runtime/http2/header-block.ts";
 import { serveHttp2 } from "../../../runtime/http2/server-connection.ts";
 import type {
@@ -24,8 +25,8 @@ export interface AnsweringServer extends AsyncDisposable {
   readonly port: number;
   readonly requests: readonly SeenRequest[];
   readonly connections: readonly Http2Connection[];
-  /** Why connections ended, in order. */
-  readonly faults: readonly (Error | undefined)[];
+  /** Why the next connection ends that has not been asked for. */
+  closed(): Promise<Error | undefined>;
   /** What receivers threw. */
   readonly errors: readonly unknown[];
 }
@@ -41,6 +42,8 @@ export async function answeringServer(limits: Partial<Http2Limits> = {}): Promis
   const requests: SeenRequest[] = [];
   const connections: Http2Connection[] = [];
   const faults: (Error | undefined)[] = [];
+  const closings = new EventEmitter();
+  let asked = 0;
   const errors: unknown[] = [];
   const listener = await listenFor((socket) => {
     const connection = serveHttp2(socket, {
@@ -58,7 +61,10 @@ export async function answeringServer(limits: Partial<Http2Limits> = {}): Promis
         requests.push(seen);
         return respond(seen, endStream);
       },
-      onClose: (_, fault) => faults.push(fault),
+      onClose: (_, fault) => {
+        faults.push(fault);
+        closings.emit("closed");
+      },
       onReceiverError: (error) => errors.push(error),
     });
     connections.push(connection);
@@ -67,8 +73,12 @@ export async function answeringServer(limits: Partial<Http2Limits> = {}): Promis
     port: listener.port,
     requests,
     connections,
-    faults,
     errors,
+    closed: async () => {
+      asked += 1;
+      while (faults.length < asked) await once(closings, "closed");
+      return faults[asked - 1];
+    },
     [Symbol.asyncDispose]: () => listener[Symbol.asyncDispose](),
   };
 }

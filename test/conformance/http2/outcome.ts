@@ -42,7 +42,8 @@ async function run({ begin = opening, send, comes, limits = {} }: Case): Promise
   peer.send(...send);
   if (comes === "end" || (typeof comes === "object" && "goAway" in comes)) {
     const frames = await peer.ended();
-    if (comes !== "end") assert.deepEqual(endings(frames), [`GOAWAY ${comes.goAway}`], list(frames));
+    const goAways = endings(frames).filter((ending) => ending.startsWith("GOAWAY"));
+    if (comes !== "end") assert.deepEqual(goAways, [`GOAWAY ${comes.goAway}`], list(frames));
   } else {
     const frames = await peer.settle();
     assert.ok(!peer.isEnded, `the connection ended: ${list(frames)}`);
