@@ -63,6 +63,18 @@ describe("an answer that is not what gRPC says", () => {
     }
   });
 
+  it("may come before the request was read; nobody sends the rest of it", async () => {
+    const { promise: closed, resolve } = Promise.withResolvers<number>();
+    await using rig = await answering((stream) => {
+      stream.pause().once("close", () => resolve(stream.rstCode));
+      stream.respond({ ...grpcHead, "grpc-status": statusCode.PERMISSION_DENIED }, { endStream: true });
+    });
+    const { status } = await rig.channel.unary(unaryPath, Buffer.alloc(1024 ** 2), {});
+    assert.equal(status.code, statusCode.PERMISSION_DENIED);
+    assert.equal(rig.channel.activeCalls, 0);
+    assert.equal(await closed, errorCode.CANCEL);
+  });
+
   it("passes over interim heads, and takes an unknown status for UNKNOWN", async () => {
     await using rig = await answering((stream) => {
       stream.additionalHeaders({ ":status": 103 });

@@ -51,6 +51,8 @@ export class ClientCall implements StreamReceiver, MessageSink, Expiring, EventL
   #head: AnswerSection | undefined;
   #isOver = false;
   #isPaused = false;
+  /** What was sent last waits for the peer's window. */
+  #isHeldBack = false;
   /** Messages behind one that is being decompressed, itself the first. */
   #backlog: Compressed[] | undefined;
   /** The end that waits behind the backlog. */
@@ -79,7 +81,10 @@ export class ClientCall implements StreamReceiver, MessageSink, Expiring, EventL
   send(message: Uint8Array, isLast: boolean): boolean {
     if (this.#isOver || this.#stream === undefined) return true;
     const { maxMessageBytes, path } = this.#target;
-    if (message.length <= maxMessageBytes) return this.#stream.sendMessage(0, message, isLast);
+    if (message.length <= maxMessageBytes) {
+      this.#isHeldBack = !this.#stream.sendMessage(0, message, isLast);
+      return !this.#isHeldBack;
+    }
     const text = `a message to ${path} takes ${message.length} bytes, which is larger than max (${maxMessageBytes})`;
     this.breakOff(localStatus(statusCode.RESOURCE_EXHAUSTED, `${text}; raise api.maxMessageBytes`));
     return true;
@@ -185,6 +190,7 @@ export class ClientCall implements StreamReceiver, MessageSink, Expiring, EventL
   }
 
   drained(): void {
+    this.#isHeldBack = false;
     if (!this.#isOver) this.#receiver.drained();
   }
 
@@ -229,7 +235,8 @@ export class ClientCall implements StreamReceiver, MessageSink, Expiring, EventL
     if (this.#deadline !== undefined) deadlines.drop(this.#deadline);
     signal?.removeEventListener("abort", this);
     // An answer may come before the request has ended; nobody reads the rest of it.
-    if (this.#stream?.isSent === false) this.#stream.reset(errorCode.CANCEL);
+    const stream = this.#stream;
+    if (stream !== undefined && (this.#isHeldBack || !stream.isSent)) stream.reset(errorCode.CANCEL);
     this.#receiver.ended(status);
   }
 }

@@ -106,11 +106,6 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
     this.#begin(request);
   }
 
-  /** Dials when there is no connection and no back-off to wait for. */
-  dial(): void {
-    if (this.#members.length === 0 && !this.#isClosing && this.#backoff.mayDial) this.#dial();
-  }
-
   /** Resolves once no connection is up, at once if none is, or when the signal aborts. */
   untilDisconnected(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
