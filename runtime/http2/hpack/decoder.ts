@@ -13,6 +13,8 @@ export interface DecoderLimits {
 
 const maxMemoSections = 64;
 const maxMemoBytes = 512;
+/** Between two sections: what a socket delivered must not be kept for as long as its connection lasts. */
+const noBytes = Buffer.alloc(0);
 /** After so many sections that nobody had sent before, remembering them is given up for a while. */
 const missesBeforeRest = 64;
 const restSections = 1024;
@@ -25,7 +27,7 @@ export class HpackDecoder {
   #memo: Map<string, HeaderBlock> | undefined;
   /** Sections since the last hit; negative while the memo rests. */
   #misses = 0;
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = noBytes;
   #at = 0;
   #end = 0;
 
@@ -57,6 +59,7 @@ export class HpackDecoder {
     this.#at = start;
     this.#end = end;
     const block = this.#section();
+    this.#bytes = noBytes;
     const after = this.#table;
     // A field that is too large, or a size of 0 for a moment, evicts and inserts nothing.
     if (after.inserted !== inserted || after.count !== count || after.maxBytes !== maxBytes) this.#memo = undefined;
