@@ -22,6 +22,12 @@ const expects = {
 const largestBeforeDigit = Math.floor(Number.MAX_SAFE_INTEGER / 16) - 1;
 const maxDigits = 16;
 
+const token = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const quoted = String.raw`"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"`;
+const extension = `${token}(?:=(?:${token}|${quoted}))?`;
+/** What may stand behind the first semicolon (section 7.1.1), without the blanks that it calls bad. */
+const extensions = new RegExp(`^${extension}(?:;${extension})*$`);
+
 /** Names that only a head may hold: framing, routing, and what says how to read the body (RFC 9110, section 6.5.1). */
 const notInTrailers = new Set([
   "authorization",
@@ -52,6 +58,8 @@ export class ChunkedReader {
   #size = 0;
   #digits = 0;
   #extensionBytes = 0;
+  /** Of the chunk whose size is being read, behind the first semicolon. */
+  #extension = "";
   #trailers: SectionScanner | undefined;
   /** What the octets at hand gave so far: it is handed on as one piece, when it is known whether the body ends with it. */
   #heldStart = 0;
@@ -86,7 +94,7 @@ export class ChunkedReader {
       case expects.size:
         return this.#sizeOctet(octet, at);
       case expects.extension:
-        return this.#extension(bytes, at, to);
+        return this.#extensionOctets(bytes, at, to);
       case expects.lineFeedOfSize:
         if (octet !== lineFeed) throw malformed("the line of a chunk's size does not end in CRLF");
         this.#state = this.#size === 0 ? expects.trailers : expects.data;
@@ -125,17 +133,18 @@ export class ChunkedReader {
     return at + 1;
   }
 
-  #extension(bytes: Buffer, start: number, to: number): number {
+  #extensionOctets(bytes: Buffer, start: number, to: number): number {
     let at = start;
-    while (at < to && isLineOctet[bytes[at] ?? 0] === 1) {
-      at += 1;
-      this.#extensionBytes += 1;
-      if (this.#extensionBytes > this.#limits.maxExtensionBytes) {
-        throw new MessageFault(413, "chunk_extensions_too_large", "the chunk extensions are too large");
-      }
+    while (at < to && isLineOctet[bytes[at] ?? 0] === 1) at += 1;
+    this.#extensionBytes += at - start;
+    if (this.#extensionBytes > this.#limits.maxExtensionBytes) {
+      throw new MessageFault(413, "chunk_extensions_too_large", "the chunk extensions are too large");
     }
+    this.#extension += bytes.toString("latin1", start, at);
     if (at === to) return at;
     if (bytes[at] !== carriageReturn) throw malformed("a chunk extension holds a control character");
+    if (!extensions.test(this.#extension)) throw malformed("a chunk extension is not ';name=value'");
+    this.#extension = "";
     this.#state = expects.lineFeedOfSize;
     return at + 1;
   }

@@ -28,7 +28,7 @@ export interface RequestHead {
 }
 
 const versionBytes = " HTTP/1.1".length;
-const originForm = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/;
+const originForm = /^\/[\x21\x22\x24-\x7e]*$/;
 const absoluteForm = /^https?:\/\/([^/?#]*)([/?][^#]*)?$/i;
 const hostAndPort = /^(?:[A-Za-z0-9\-._~%!$&'()*+,;=]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
 

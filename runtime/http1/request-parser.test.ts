@@ -170,6 +170,7 @@ const refused: readonly [what: string, request: string, status: number, limits?:
   ["a target with a fragment", get("", "GET /a#b HTTP/1.1"), 400],
   ["a target with a tab", get("", "GET /a\tb HTTP/1.1"), 400],
   ["a target with a blank", get("", "GET /a b HTTP/1.1"), 400],
+  ["a target above ASCII", get("", "GET /\u00e4 HTTP/1.1"), 400],
   ["a target with DEL", get("", "GET /a\x7f HTTP/1.1"), 400],
   ["a target in authority form", get("", "GET a:80 HTTP/1.1"), 400],
   ["a target of another scheme", get("", "GET ftp://a/ HTTP/1.1"), 400],
@@ -229,7 +230,7 @@ describe("the body of a request", () => {
   });
 
   it("comes in chunks, with extensions that are dropped, and trailers", () => {
-    const body = '5;a="b;c"\r\nhello\r\n00D\r\n, there it is\r\n0;last\r\nX-Sum: 1\r\n\r\n';
+    const body = '5;a="b;c\\"";d=e\r\nhello\r\n00D\r\n, there it is\r\n0;last\r\nX-Sum: 1\r\n\r\n';
     for (const size of [1, 5, Number.POSITIVE_INFINITY]) {
       const { bodies, trailers, fault } = parse(chunked(body) + get(""), {}, size);
       assert.deepEqual([bodies, trailers, fault], [["hello, there it is", ""], [["x-sum", "1"]], undefined]);
@@ -260,6 +261,9 @@ describe("the body of a request", () => {
     ["a chunk that ends in a line feed", "5\r\nhello\n", 400],
     ["a control in an extension", "5;a\x01\r\nhello\r\n", 400],
     ["a line feed in an extension", "5;a\nhello\r\n", 400],
+    ["an extension without a name", "5;\r\nhello\r\n", 400],
+    ["an extension with a blank", "5; a\r\nhello\r\n", 400],
+    ["an extension whose quotes do not end", '5;a="b\r\nhello\r\n', 400],
     ["larger extensions than allowed", `5;${"a".repeat(40)}\r\nhello\r\n`, 413, { maxExtensionBytes: 32 }],
     ["larger extensions of all chunks than allowed", "1;aaaa\r\nx\r\n".repeat(9), 413, { maxExtensionBytes: 32 }],
     ["a folded trailer", "0\r\nX: a\r\n b\r\n\r\n", 400],
