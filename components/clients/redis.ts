@@ -94,20 +94,21 @@ export class RedisConnection implements AsyncDisposable {
     }
   }
 
-  /** Runs the script, giving its text when the server does not know it. Rejects with RuntimeError. */
-  async run(script: RedisScript, keys: readonly RedisArgument[], rest: readonly RedisArgument[]): Promise<unknown> {
-    const { lua, digest } = script;
-    const count = String(keys.length);
-    try {
-      return await this.#call("evalsha", [digest, count, ...keys, ...rest]);
-    } catch (error) {
-      if (!messageOf(error).startsWith("NOSCRIPT")) throw redisFailure(this.#name, error);
-    }
-    try {
-      return await this.#call("eval", [lua, count, ...keys, ...rest]);
-    } catch (error) {
-      throw redisFailure(this.#name, error);
-    }
+  /** Runs a script that answers with a list, giving its text when the server does not know it. Rejects with RuntimeError. */
+  run(
+    script: RedisScript,
+    keys: readonly RedisArgument[],
+    rest: readonly RedisArgument[],
+  ): Promise<readonly unknown[]> {
+    const parameters = [script.digest, String(keys.length), ...keys, ...rest];
+    return this.#call("evalsha", parameters).then(this.#listed, (error: unknown) => {
+      if (!messageOf(error).startsWith("NOSCRIPT")) throw this.#failed(error);
+      this.#heard();
+      parameters[0] = script.lua;
+      return this.#call("eval", parameters).then(this.#listed, (again: unknown) => {
+        throw this.#failed(again);
+      });
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -122,14 +123,25 @@ export class RedisConnection implements AsyncDisposable {
     this.#client.disconnect();
   }
 
-  async #call(command: string, parameters: RedisArgument[]): Promise<unknown> {
+  #call(command: string, parameters: RedisArgument[]): Promise<unknown> {
     if (this.#awaited++ === 0) this.#heardAtTick = this.#ticks;
-    try {
-      return await this.#client.callBuffer(command, parameters);
-    } finally {
-      this.#awaited--;
-      this.#heardAtTick = this.#ticks;
-    }
+    return this.#client.callBuffer(command, parameters);
+  }
+
+  readonly #listed = (reply: unknown): readonly unknown[] => {
+    this.#heard();
+    if (Array.isArray(reply)) return reply;
+    throw new RuntimeError("INTERNAL", "REDIS_FAILED", `the Redis of '${this.#name}' answered a script with no list`);
+  };
+
+  #failed(error: unknown): RuntimeError {
+    this.#heard();
+    return redisFailure(this.#name, error);
+  }
+
+  #heard(): void {
+    this.#awaited--;
+    this.#heardAtTick = this.#ticks;
   }
 
   #tick(): void {

@@ -1,6 +1,5 @@
 interface Waiting<Request, Reply> {
   readonly request: Request;
-  readonly bytes: number;
   readonly resolve: (reply: Reply) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -20,9 +19,10 @@ export interface TurnBatchOptions<Request, Reply> {
  */
 export class TurnBatch<Request, Reply> {
   readonly #options: TurnBatchOptions<Request, Reply>;
-  readonly #inFlight = new Set<Promise<void>>();
   #waiting: Waiting<Request, Reply>[] = [];
   #waitingBytes = 0;
+  #inFlight = 0;
+  #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(options: TurnBatchOptions<Request, Reply>) {
     this.#options = options;
@@ -34,14 +34,17 @@ export class TurnBatch<Request, Reply> {
     if (this.#waitingBytes + bytes > limit.bytes || this.#waiting.length >= limit.requests) this.#flush();
     return new Promise((resolve, reject) => {
       this.#waitingBytes += bytes;
-      if (this.#waiting.push({ request, bytes, resolve, reject }) === 1) setImmediate(this.#flush);
+      if (this.#waiting.push({ request, resolve, reject }) === 1) setImmediate(this.#flush);
     });
   }
 
   /** Resolves once everything that was asked has been answered. */
   async drain(): Promise<void> {
     this.#flush();
-    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+    while (this.#inFlight > 0) {
+      this.#idle ??= Promise.withResolvers();
+      await this.#idle.promise;
+    }
   }
 
   readonly #flush = (): void => {
@@ -49,21 +52,32 @@ export class TurnBatch<Request, Reply> {
     if (batch.length === 0) return;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    const sent = this.#send(batch).finally(() => this.#inFlight.delete(sent));
-    this.#inFlight.add(sent);
+    this.#send(batch);
   };
 
-  async #send(batch: readonly Waiting<Request, Reply>[]): Promise<void> {
-    try {
-      const replies = await this.#options.send(batch.map(({ request }) => request));
-      for (const [index, { resolve, reject }] of batch.entries()) {
-        const reply = replies[index];
-        if (reply === undefined) reject(new RangeError(`request ${index} of ${batch.length} got no reply`));
-        else resolve(reply);
-      }
-    } catch (error) {
-      if (batch.length > 1 && this.#options.isOfOne(error)) await Promise.all(batch.map((one) => this.#send([one])));
-      else for (const { reject } of batch) reject(error);
-    }
+  #send(batch: readonly Waiting<Request, Reply>[]): void {
+    this.#inFlight++;
+    this.#options.send(batch.map(({ request }) => request)).then(
+      (replies) => {
+        for (let index = 0; index < batch.length; index++) settle(batch[index], replies[index]);
+        this.#sent();
+      },
+      (error: unknown) => {
+        if (batch.length > 1 && this.#options.isOfOne(error)) for (const one of batch) this.#send([one]);
+        else for (const { reject } of batch) reject(error);
+        this.#sent();
+      },
+    );
   }
+
+  #sent(): void {
+    if (--this.#inFlight > 0) return;
+    this.#idle?.resolve();
+    this.#idle = undefined;
+  }
+}
+
+function settle<Reply>(waiting: Waiting<unknown, Reply> | undefined, reply: Reply | undefined): void {
+  if (reply === undefined) waiting?.reject(new RangeError("a request of a batch got no reply"));
+  else waiting?.resolve(reply);
 }

@@ -39,7 +39,7 @@ class RedisStateStore implements StateStore {
     this.#reads = new TurnBatch({
       limit,
       isOfOne,
-      send: (keys) => this.#replies(connection.run(readStates, keys, [])),
+      send: (keys) => connection.run(readStates, keys, []),
     });
     this.#writes = new TurnBatch({ limit, isOfOne, send: (operations) => this.#write("each", operations) });
   }
@@ -81,13 +81,7 @@ class RedisStateStore implements StateStore {
 
   #write(mode: "each" | "all", operations: readonly StateOperation[]): Promise<readonly unknown[]> {
     const keys = operations.map((operation) => writeOf(operation).key);
-    return this.#replies(this.#connection.run(writeStates, keys, [mode, ...operations.flatMap(argumentsOf)]));
-  }
-
-  async #replies(replied: Promise<unknown>): Promise<readonly unknown[]> {
-    const replies = await replied;
-    if (Array.isArray(replies)) return replies;
-    throw this.#failed(replies);
+    return this.#connection.run(writeStates, keys, [mode, ...operations.flatMap(argumentsOf)]);
   }
 
   /** Throws what the script says of a write, unless that is nothing. */
