@@ -72,8 +72,8 @@ export class HpackEncoder {
     if (block.base !== undefined) return this.#encodeExtended(block, block.base);
     this.#at = 0;
     const { flat, sensitive } = block;
-    this.#announceSize();
     const state = this.#state;
+    this.#announceSize();
     try {
       for (let at = 0; at < flat.length; at += 2) this.#field(flat[at] ?? "", flat[at + 1] ?? "", sensitive);
     } catch (error) {
