@@ -17,6 +17,15 @@ export const leanImports: Plugin = {
     }));
     build.onLoad({ filter: /.*/, namespace: "imported builtin" }, ({ path }) => importedBuiltin(path));
 
+    build.onResolve({ filter: /^[^./]/ }, ({ path, kind, resolveDir }) =>
+      kind === "dynamic-import" && !isBuiltin(path)
+        ? { path, namespace: "package loaded late", pluginData: resolveDir }
+        : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: "package loaded late" }, ({ path, pluginData }) =>
+      packageLoadedLate(path, String(pluginData)),
+    );
+
     build.onLoad({ filter: /\/(runtime|components)\/[^.]*\.ts$/ }, ({ path }) => namespaceOfZod(path));
     build.onResolve({ filter: /^prom-client$/ }, () => ({ path: "prom-client", namespace: "slim" }));
     build.onLoad({ filter: /^prom-client$/, namespace: "slim" }, () => ({
@@ -54,6 +63,19 @@ function loadingByFirstCall(name: string, exported: readonly [string, PropertyDe
 const load = () => (module ??= process.getBuiltinModule("${name}"));
 export default { ${functions.map(([key]) => key).join(", ")} };
 ${functions.map(([key]) => `export function ${key}(...parameters) { return load().${key}(...parameters); }`).join("\n")}`;
+}
+
+/** Gives `await import(…)` of a package the names that Node finds in it; of a CommonJS package esbuild gives the default only. */
+async function packageLoadedLate(name: string, resolveDir: string): Promise<OnLoadResult> {
+  const namespace: object = await import(name);
+  const names = Object.keys(namespace).filter((key) => /^[A-Za-z_$][\w$]*$/.test(key) && key !== "default");
+  return {
+    resolveDir,
+    contents: `import * as loaded from "${name}";
+const { default: whole = loaded } = loaded;
+export default whole;
+export const { ${names.join(", ")} } = { ...loaded, ...whole };`,
+  };
 }
 
 /** Only the names of a namespace that are used get into the bundle; the object `z` would take all of zod along, 40 languages included. */

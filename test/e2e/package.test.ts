@@ -16,6 +16,7 @@ import { buildSidecar } from "../../scripts/build.ts";
 import { json, OutriggerClient } from "../../sdk/index.ts";
 import { demoConfiguration, deploy } from "../support/demo.ts";
 import { ask, askUntil } from "../support/http.ts";
+import { startRedis } from "../support/redis-server.ts";
 import { serviceClient } from "../support/service-client.ts";
 import { onFreePorts, type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -84,6 +85,17 @@ describe("the built package", () => {
     stream.end();
     await once(stream.resume(), "end");
     reflection.close();
+  });
+
+  it("loads the client of a server that is configured", async () => {
+    await using directory = await temporaryDirectory();
+    await using redis = await startRedis();
+    await using sidecar = await start(directory.path, {
+      components: { state: { orders: { type: "redis", url: `redis://${redis.address}` } } },
+    });
+    await using client = new OutriggerClient({ address: sidecar.grpc });
+    await client.state.save({ store: "orders", key: "apple", value: json({ stock: 3 }) });
+    assert.deepEqual((await client.state.get({ store: "orders", key: "apple" }))?.value.json(), { stock: 3 });
   });
 
   it("runs plugins, and follows its configuration file", async () => {
