@@ -93,12 +93,13 @@ class MethodTable {
   }
 
   open(stream: Http2Stream, block: HeaderBlock, endStream: boolean): StreamReceiver {
-    if (this.#unknown !== undefined) {
-      const path = block.get(":path") ?? "";
-      if (!this.#services.has(serviceOf(path))) return this.#unknown.handle(path, stream, block, endStream);
+    const path = block.note instanceof RequestHead ? block.note.path : (block.get(":path") ?? "");
+    const method = this.#methods.get(path);
+    // The block's note is left to the other handler.
+    if (method === undefined && this.#unknown !== undefined && !this.#services.has(serviceOf(path))) {
+      return this.#unknown.handle(path, stream, block, endStream);
     }
     const head = RequestHead.of(block);
-    const method = this.#methods.get(head.path);
     if (method === undefined || head.fault !== undefined || !head.isGrpc || !head.isPost) {
       stream.sendHeaders(refusal(method, head), true);
       if (!endStream) stream.reset(errorCode.NO_ERROR);

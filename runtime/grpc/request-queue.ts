@@ -46,7 +46,9 @@ export class RequestQueue implements AsyncIterableIterator<unknown, undefined> {
       this.#read({ flag, bytes }).then(waiting.resolve, waiting.reject);
       return;
     }
-    this.#messages.push({ flag, bytes });
+    // What waits must not hold a much larger chunk of the socket.
+    const isSmallPart = bytes.length * 4 < bytes.buffer.byteLength;
+    this.#messages.push({ flag, bytes: isSmallPart ? Buffer.from(bytes) : bytes });
     this.#bytes += bytes.length;
     if (this.#isPaused || (this.#messages.length < mostMessages && this.#bytes < mostBytes)) return;
     this.#isPaused = true;

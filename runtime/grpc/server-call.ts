@@ -13,10 +13,10 @@ import {
   failedAtOnce,
   failedTrailers,
   headWith,
+  metadataFields,
   okHead,
   okTrailers,
   okTrailersWith,
-  trailingFields,
 } from "./response-sections.ts";
 import type { ServedMethod } from "./served-method.ts";
 import type { Handler, ResponseStream } from "./service.ts";
@@ -145,7 +145,7 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
   }
 
   setTrailingMetadata(pairs: Pairs): void {
-    this.#trailing = trailingFields(pairs);
+    this.#trailing = metadataFields(pairs);
   }
 
   /** The caller has said all it has to say. */
