@@ -18,9 +18,10 @@ import { createSequencer } from "./api/sequencer.ts";
 import { createState } from "./api/state.ts";
 import { storeSet } from "./api/stores.ts";
 import { AppChannel } from "./app/app-channel.ts";
-import { type LoadedConfiguration, type LoadOptions, loadConfiguration } from "./config/load.ts";
+import type { LoadedConfiguration } from "./config/load.ts";
 import type { Configuration } from "./config/schema.ts";
 import { fileSource } from "./config/source.ts";
+import { load, loadOptions } from "./configuration-file.ts";
 import { ServiceProxy } from "./egress/service-proxy.ts";
 import { Upstreams } from "./egress/upstreams.ts";
 import { GrpcChannels } from "./grpc/client.ts";
@@ -45,15 +46,10 @@ const defaultFile = "outrigger.yaml";
 /** Shorter than the 30 seconds that Kubernetes waits before it kills. */
 const drainMs = 25_000;
 
-const loadOptions: LoadOptions = { known: catalog, environment: process.env };
-
-/** Reads and checks a configuration file; throws ConfigurationError. */
-export const load = (file: string): Promise<LoadedConfiguration> => loadConfiguration(file, loadOptions);
-
 /** Runs the sidecar until SIGTERM, SIGINT or SIGHUP, drains it and resolves; a second signal ends it at once. */
 export async function run(file: string | undefined, say: (line: string) => void): Promise<void> {
   const found = file ?? (existsSync(defaultFile) ? defaultFile : undefined);
-  const loaded = await loadConfiguration(found, loadOptions);
+  const loaded = await load(found);
   const log = createLog({ level: loaded.configuration.log.level });
   process.on("uncaughtExceptionMonitor", (error) => log.fatal({ err: error }, "the sidecar fails and ends"));
   const stopping = new AbortController();

@@ -32,8 +32,11 @@ const rules: readonly Rule[] = [
   { files: /^components\/catalog\.ts$/, may: [/^components\//] },
   { files: /^components\/clients\//, may: [/^components\/(error|component)\.ts$/] },
   { files: /^components\/[a-z]+\//, may: [/^components\/(error|component)\.ts$/, /^components\/clients\//] },
-  { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|cli\/)/] },
-  { files: /^runtime\/(runtime|open-components|plugin-host)\.ts$/, may: [/^(runtime|components|proto)\//] },
+  { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
+  {
+    files: /^runtime\/(runtime|configuration-file|open-components|plugin-host)\.ts$/,
+    may: [/^(runtime|components|proto)\//],
+  },
   { files: /^runtime\/(listen|version|settle-heap)\.ts$/, may: [], ownFolder: false },
   {
     files: /^runtime\/(telemetry|config|security|resilience|http1|http2)\//,
