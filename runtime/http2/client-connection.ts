@@ -79,6 +79,7 @@ class ClientConnection implements Http2ClientConnection, Role {
     this.#nextId += 2;
     this.#connection.add(stream);
     stream.sendHeaders(headers, endStream);
+    if (this.#nextId > largestStreamId) this.#connection.drain();
     return stream;
   }
 
@@ -133,11 +134,11 @@ class ClientConnection implements Http2ClientConnection, Role {
   }
 
   drained(): void {
-    this.#isGoingAway = true;
+    this.#goesAway();
   }
 
   goneAway(lastStreamId: number, code: number): void {
-    this.#isGoingAway = true;
+    this.#goesAway();
     const connection = this.#connection;
     const message = `the peer takes no more requests (GOAWAY with code ${code})`;
     for (const stream of connection.streams) {
@@ -150,6 +151,12 @@ class ClientConnection implements Http2ClientConnection, Role {
   streamClosed(): void {
     if (this.#isGoingAway) this.#connection.endIfDrained();
     else if (this.#connection.activeStreams === this.#maxStreams - 1) this.#options.onAvailable?.(this);
+  }
+
+  #goesAway(): void {
+    if (this.#isGoingAway) return;
+    this.#isGoingAway = true;
+    this.#options.onGoingAway?.(this);
   }
 
   closed(fault: Error | undefined): void {

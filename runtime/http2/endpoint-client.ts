@@ -80,9 +80,9 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
     this.#backoff = new DialBackoff(options.firstBackoffMs ?? 200, options.longestBackoffMs ?? 5_000);
   }
 
-  /** A connection is up: the peer's SETTINGS have come and it has not been lost. */
+  /** A connection is up: the peer's SETTINGS have come, it has not been lost, and neither side has sent GOAWAY. */
   get isReady(): boolean {
-    return this.#members.some(({ isReady }) => isReady);
+    return this.#members.some(({ connection, isReady }) => isReady && !connection.isGoingAway);
   }
 
   /** Requests under way or waiting. */
@@ -216,6 +216,7 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
       socket,
       connection: connectHttp2(socket, {
         onAvailable: () => this.#came(member),
+        onGoingAway: () => this.#tellWatchers(),
         onClose: (_connection, fault) => this.#went(member, fault),
         ...(limits === undefined ? {} : { limits }),
         ...(onReceiverError === undefined ? {} : { onReceiverError }),
@@ -240,8 +241,12 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
     this.#members.splice(this.#members.indexOf(member), 1);
     if (!member.isReady) this.#dialFailed(fault === undefined ? "it closed the connection" : reasonOf(fault));
     else if (this.#queue.size > 0) this.#dialForQueue();
-    if (!this.isReady) for (const tell of [...this.#watchers]) tell();
+    this.#tellWatchers();
     if (this.#members.length === 0) this.#emptied.resolve();
+  }
+
+  #tellWatchers(): void {
+    if (!this.isReady) for (const tell of [...this.#watchers]) tell();
   }
 
   #dialFailed(why: string): void {

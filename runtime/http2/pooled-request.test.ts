@@ -89,6 +89,7 @@ describe("a request that was certainly not processed", () => {
     await using client = clientOf(peer.address);
     const held = get(client);
     const stream = await older;
+    const gone = client.untilDisconnected(new AbortController().signal);
     connections[0]?.drain();
     // Some of these are on their way when the last GOAWAY is sent.
     const bodies = Array.from({ length: 20 }, (_, at) => String(at));
@@ -97,6 +98,8 @@ describe("a request that was certainly not processed", () => {
       for (const body of bodies) answers.push(post(client, body));
       await untilNextTurn();
     }
+    // A client that has a connection still, but none for more requests, is not connected.
+    await gone;
     stream.sendHeaders(answer200, true);
     assert.equal((await held.answer).status, "200");
     for (const [at, { body }] of (await Promise.all(answers)).entries()) assert.equal(body, String(at % 20));

@@ -100,6 +100,8 @@ export interface Http2ClientOptions {
   readonly onClose?: (connection: Http2ClientConnection, fault: Error | undefined) => void;
   /** The peer's settings came, or its limit of streams allows more: `canRequest` may have become true. */
   readonly onAvailable?: (connection: Http2ClientConnection) => void;
+  /** Called once when no more streams can be begun on it although it is open: GOAWAY came or was sent. */
+  readonly onGoingAway?: (connection: Http2ClientConnection) => void;
   readonly onReceiverError?: (error: unknown) => void;
   readonly limits?: Partial<Http2Limits>;
 }
