@@ -4,6 +4,9 @@ import { byteSize, capabilities, duration, failPolicy, name } from "./scalars.ts
 
 export type { Capabilities } from "./scalars.ts";
 
+// A schema is used once: to compile it first takes 6 ms of a start and saves nothing.
+z.config({ jitless: true });
+
 const portPattern = /^(\[[0-9a-fA-F:.]+\]|[^:/\s]+):(\d{1,5})$/;
 
 /** `host:port`, or `unix:/path` where a Unix socket may be meant. */
