@@ -165,7 +165,7 @@ export class Exchanges implements Disposable {
       client: response,
       maxBufferBytes: table.config.maxBufferBytes,
       maxBodyBytes: table.config.maxBodyBytes,
-      timeoutMs: route?.timeoutMs ?? 0,
+      deadlines: this.#deadlinesOf(route?.timeoutMs ?? 0),
       log: this.#options.log,
       finished: (over) => this.#finished(over, table),
     });

@@ -3,6 +3,7 @@ import type { Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ChunkedBody } from "./body-buffer.ts";
+import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
 import type { Failure, Handler, RequestSink, ResponseFlag, ResponseSink } from "./exchange.ts";
 import {
   brokenHead,
@@ -42,8 +43,8 @@ export interface FilterChainOptions {
   /** Most of a body that a filter may hold back; beyond it a request is answered 413, a response replaced by 500. */
   readonly maxBufferBytes: number;
   readonly maxBodyBytes: number | undefined;
-  /** Longest time from the end of the request to the end of the response; 0 is no limit. */
-  readonly timeoutMs: number;
+  /** Of the time from the end of the request to the end of the response; undefined without a limit. */
+  readonly deadlines: DeadlineQueue | undefined;
   readonly log: Log;
   /** Called once, last, after the filters have ended. */
   readonly finished: (chain: FilterChain) => void;
@@ -54,13 +55,16 @@ export interface FilterChainOptions {
  * A local reply goes out through the filter that made it and those in front of it; once a response was on its way
  * through the filters and has not reached the client, it goes to the client at once.
  */
-export class FilterChain implements SlotChain, Placed {
+export class FilterChain implements SlotChain, Placed, Expiring {
   readonly stream: Stream;
   readonly maxBufferBytes: number;
   /** What the listener pushes the rest of the request into. */
   readonly request: RequestSink;
   /** Kept by the set that it is in. */
   place = -1;
+  expiresAtMs = 0;
+  earlier: Expiring | undefined = undefined;
+  later: Expiring | undefined = undefined;
   readonly #options: FilterChainOptions;
   readonly #slots: readonly FilterSlot[];
   readonly #handler: Handler;
@@ -78,7 +82,6 @@ export class FilterChain implements SlotChain, Placed {
   readonly #responseHold: Hold;
   #targetHolds = false;
   #clientHolds = false;
-  #timer: NodeJS.Timeout | undefined;
   #quietSweeps = 0;
 
   constructor(options: FilterChainOptions) {
@@ -423,7 +426,7 @@ export class FilterChain implements SlotChain, Placed {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#options.deadlines?.remove(this);
     // A no-op for a target that has sent all of its response and taken all of the request.
     this.#target?.reset();
     this.#requestHold.end();
@@ -433,11 +436,12 @@ export class FilterChain implements SlotChain, Placed {
 
   #requestEnded(): void {
     this.#requestArrived = true;
-    const { timeoutMs } = this.#options;
-    if (timeoutMs <= 0 || this.#over) return;
-    this.#timer = setTimeout(() => {
-      this.fail(responseTimeout);
-    }, timeoutMs);
+    if (!this.#over) this.#options.deadlines?.add(this);
+  }
+
+  /** The response took too long. */
+  expired(): void {
+    this.fail(responseTimeout);
   }
 
   /** Whether the client has sent all of its request. */
