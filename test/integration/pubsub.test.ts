@@ -30,7 +30,7 @@ async function openBlock() {
 /** An application with the callbacks, as any gRPC server can be one. */
 async function openApplication(topics: Record<string, Record<string, string>>, port = 0) {
   const received: TopicEventRequest[] = [];
-  let respond: (event: TopicEventRequest) => number = () => Status.SUCCESS;
+  let respond: (event: TopicEventRequest) => number | Promise<number> = () => Status.SUCCESS;
   let wake: () => void = () => undefined;
   const server = new Server();
   server.addService(AppCallbackService, {
@@ -42,13 +42,14 @@ async function openApplication(topics: Record<string, Record<string, string>>, p
       }));
       callback(null, { subscriptions });
     },
-    onTopicEvent: (
+    onTopicEvent: async (
       { request }: ServerUnaryCall<TopicEventRequest, TopicEventResponse>,
       callback: sendUnaryData<TopicEventResponse>,
     ) => {
       received.push(request);
-      callback(null, { status: respond(request) as 0 });
+      const status = respond(request);
       wake();
+      callback(null, { status: (await status) as 0 });
     },
   });
   const bound = await new Promise<number>((resolve, reject) =>
@@ -66,6 +67,8 @@ async function openApplication(topics: Record<string, Record<string, string>>, p
     async until(count: number) {
       while (received.length < count) await new Promise<void>((resolve) => (wake = resolve));
     },
+    /** Accepts nothing more; resolves once what it has is answered. */
+    leave: () => new Promise<void>((resolve) => server.tryShutdown(() => resolve())),
     [Symbol.asyncDispose]: async () => server.forceShutdown(),
   };
 }
@@ -187,6 +190,31 @@ describe("events to the application", () => {
       () => application.received.some(({ topic }) => topic === "more"),
       () => events.publish("more", "probe"),
     );
+  });
+
+  it("reach the successor of an application that still works on what it has", async () => {
+    await using events = await openBlock();
+    await using before = await openApplication({ orders: {} });
+    await using _channel = new AppChannel({
+      address: before.address,
+      pubsub: events.block,
+      maxMessageBytes: 4 * 1024 ** 2,
+      log: silentLog,
+    });
+    const { promise: held, resolve: answer } = Promise.withResolvers<number>();
+    before.answers(() => held);
+    await publishUntil(
+      () => before.received.length > 0,
+      () => events.publish("orders", "probe"),
+    );
+    const left = before.leave();
+    await using after = await openApplication({ orders: {}, payments: {} }, before.port);
+    await publishUntil(
+      () => after.received.some(({ topic }) => topic === "payments"),
+      () => events.publish("payments", "probe"),
+    );
+    answer(Status.SUCCESS);
+    await left;
   });
 });
 
