@@ -49,10 +49,35 @@ describe("the access log", () => {
 
   it("follows each record, whatever the one before was", () => {
     const { write, lines } = written();
-    for (const path of ["/a", "/b", "/b", "/a", ""]) write({ ...record, path });
+    const { startedAtMs: _, durationMs: __, ...plain } = record;
+    const changes: Partial<AccessRecord>[] = [
+      { path: "/b" },
+      { protocol: "HTTP/1.1" },
+      { method: "GET" },
+      { authority: "other" },
+      { route: "r" },
+      { status: 404 },
+      { details: "route_not_found" },
+      { flags: ["NR"] },
+      { flags: ["UF"] },
+      { upstream: "u" },
+      { endpoint: "e:1" },
+      { plugin: "p" },
+      { peer: "127.0.0.1:1" },
+      { requestId: "r-2" },
+      { userAgent: "ua" },
+      { bytesReceived: 1 },
+      { bytesSent: 1 },
+    ];
+    const records = changes.flatMap((change) => [record, { ...record, ...change }, { ...record, ...change }]);
+    for (const one of records) write(one);
+    const fields = lines.map((line) => {
+      const { level: _level, time: _time, log: _log, msg: _msg, durationMs: _durationMs, ...rest } = JSON.parse(line);
+      return rest;
+    });
     assert.deepEqual(
-      lines.map((line) => JSON.parse(line).path),
-      ["/a", "/b", "/b", "/a", ""],
+      fields,
+      changes.flatMap((change) => [plain, { ...plain, ...change }, { ...plain, ...change }]),
     );
   });
 
