@@ -104,6 +104,8 @@ interface RigOptions {
   readonly app?: string;
   readonly grpcApp?: string;
   readonly plugins?: Plugins;
+  /** In place of plugins written in the test. */
+  readonly source?: PluginSource;
   readonly timings?: Pick<IngressOptions, "headTimeoutMs" | "idleConnectionMs" | "idleStreamMs">;
 }
 
@@ -124,7 +126,7 @@ export async function openRig(options: RigOptions): Promise<Rig> {
   let taken = 0;
   const ingress = await Ingress.open({
     config: section(options.ingress),
-    plugins,
+    plugins: options.source ?? plugins,
     upstreams,
     log,
     metrics,
