@@ -28,6 +28,7 @@ export interface RequestHead {
 }
 
 const versionBytes = " HTTP/1.1".length;
+const anyVersion = /^ HTTP\/\d\.\d$/;
 const originForm = /^\/[\x21\x22\x24-\x7e]*$/;
 const absoluteForm = /^https?:\/\/([^/?#]*)([/?][^#]*)?$/i;
 const hostAndPort = /^(?:[A-Za-z0-9\-._~%!$&'()*+,;=]*|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/;
@@ -46,7 +47,8 @@ export function readRequestLine({ text, marks }: ScannedSection, maxMethodBytes:
   const methodEnd = text.indexOf(" ", start);
   const targetEnd = end - versionBytes;
   const version = text.substring(Math.max(start, targetEnd), end);
-  if (methodEnd <= start || targetEnd <= methodEnd || !/^ HTTP\/\d\.\d$/.test(version)) {
+  const isCurrent = version === " HTTP/1.1";
+  if (methodEnd <= start || targetEnd <= methodEnd || !(isCurrent || anyVersion.test(version))) {
     throw malformed("the request line is not 'METHOD target HTTP/1.1'");
   }
   const method = text.substring(start, methodEnd);
@@ -55,10 +57,10 @@ export function readRequestLine({ text, marks }: ScannedSection, maxMethodBytes:
   if (method.length > maxMethodBytes) {
     throw new MessageFault(501, "method_too_long", `the method is longer than ${maxMethodBytes} bytes`);
   }
-  if (version !== " HTTP/1.1" && version !== " HTTP/1.0") {
+  if (!isCurrent && version !== " HTTP/1.0") {
     throw new MessageFault(505, "version_refused", "the version of HTTP is neither 1.1 nor 1.0");
   }
-  return { method, target, minor: version === " HTTP/1.1" ? 1 : 0 };
+  return { method, target, minor: isCurrent ? 1 : 0 };
 }
 
 /** Reads the fields of a head whose first line is known. Throws MessageFault where a request leaves room for two readings. */
@@ -67,12 +69,16 @@ export function readRequestHead(section: ScannedSection, line: RequestLine): Req
   const target = readTarget(line);
   const fields: string[] = [];
   const framing = new FramingFields();
-  const connection: string[] = [];
+  let connection: string | undefined;
   let hosts = 0;
   let host = "";
   let expectation = "";
   let hasConnectionFields = false;
   readFields(section, (section.marks[0] ?? 0) + 2, 1, (name, value) => {
+    if (isPlainLength[name.length] === 1) {
+      fields.push(name, value);
+      return;
+    }
     switch (name) {
       case "host":
         hosts += 1;
@@ -85,7 +91,7 @@ export function readRequestHead(section: ScannedSection, line: RequestLine): Req
         framing.addCoding(value);
         return;
       case "connection":
-        connection.push(value);
+        connection = connection === undefined ? value : `${connection},${value}`;
         if (isPlainOption(value)) return;
         hasConnectionFields = true;
         break;
@@ -124,13 +130,17 @@ export function readRequestHead(section: ScannedSection, line: RequestLine): Req
   };
 }
 
-/** Whether a connection with such Connection fields stays open (RFC 9112, section 9.3). */
-export function isPersistent(connection: readonly string[], minor: 0 | 1): boolean {
-  if (connection.length === 0) return minor === 1;
-  const options = listOf(connection.join(","));
+/** Whether a connection with such a Connection field stays open (RFC 9112, section 9.3). */
+export function isPersistent(connection: string | undefined, minor: 0 | 1): boolean {
+  if (connection === undefined) return minor === 1;
+  const options = listOf(connection);
   if (options.includes("close")) return false;
   return minor === 1 || options.includes("keep-alive");
 }
+
+/** 1 for each length that no name has which says something of the message or the connection; most names have such a length. */
+export const isPlainLength: Uint8Array = new Uint8Array(128).fill(1);
+for (const length of [2, 4, 6, 7, 10, 14, 16, 17, 18, 19]) isPlainLength[length] = 0;
 
 /** Whether a value of Connection says only what every reader of the connection acts on itself. */
 export function isPlainOption(value: string): boolean {

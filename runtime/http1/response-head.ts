@@ -1,7 +1,7 @@
 import { readFields } from "./fields.ts";
 import { type BodyFraming, FramingFields } from "./framing.ts";
 import { malformed } from "./message-fault.ts";
-import { isPersistent, isPlainOption } from "./request-head.ts";
+import { isPersistent, isPlainLength, isPlainOption } from "./request-head.ts";
 import type { ScannedSection } from "./section-scanner.ts";
 
 /** The head of a response, with everything about its framing and connection resolved. */
@@ -28,15 +28,19 @@ export function readResponseHead(section: ScannedSection, method: string): Respo
   const status = Number(line[2]);
   const fields: string[] = [];
   const framing = new FramingFields();
-  const connection: string[] = [];
+  let connection: string | undefined;
   let hasConnectionFields = false;
   readFields(section, (marks[0] ?? 0) + 2, 1, (name, value) => {
+    if (isPlainLength[name.length] === 1) {
+      fields.push(name, value);
+      return;
+    }
     switch (name) {
       case "transfer-encoding":
         framing.addCoding(value);
         return;
       case "connection":
-        connection.push(value);
+        connection = connection === undefined ? value : `${connection},${value}`;
         if (isPlainOption(value)) return;
         hasConnectionFields = true;
         break;
