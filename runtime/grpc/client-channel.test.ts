@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import net, { type AddressInfo } from "node:net";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { Metadata } from "@grpc/grpc-js";
+import { Metadata, ServerCredentials } from "@grpc/grpc-js";
+import { selfSigned } from "../../test/support/certificate.ts";
 import { answering, channelTo, hello, maxMessageBytes, serving, unaryPath } from "../../test/support/grpc-calls.ts";
 import { noReceiver } from "../../test/support/http2-peers.ts";
+import { type RawHandlers, rawGrpcServer } from "../../test/support/raw-grpc-server.ts";
+import { temporaryDirectory } from "../../test/support/sidecar.ts";
 import { errorCode } from "../http2/error-code.ts";
 import { serveHttp2 } from "../http2/server-connection.ts";
 import type { StreamReceiver } from "../http2/stream-contract.ts";
@@ -41,6 +45,22 @@ describe("a unary call", () => {
       assert.equal(ends.join(", "), "a, b");
     }
     assert.equal(rig.channel.activeCalls, 0);
+  });
+
+  it("travels over TLS and over Unix sockets", async () => {
+    const { key, cert } = selfSigned();
+    const pairs = [{ private_key: Buffer.from(key), cert_chain: Buffer.from(cert) }];
+    const echo: RawHandlers = { unary: (call, done) => done(null, Buffer.from(`${call.request} ${call.getHost()}`)) };
+    await using secure = await rawGrpcServer(echo, { credentials: ServerCredentials.createSsl(null, pairs) });
+    await using overTls = channelTo(secure.address, { tls: () => ({ ca: cert }) });
+    assert.equal((await overTls.unary(unaryPath, hello, {})).message?.toString(), `hello ${secure.address}`);
+    await using inTheClear = channelTo(secure.address);
+    assert.equal((await inTheClear.unary(unaryPath, hello, {})).status.code, statusCode.UNAVAILABLE);
+
+    await using directory = await temporaryDirectory();
+    await using local = await rawGrpcServer(echo, { listen: `unix:${join(directory.path, "app.sock")}` });
+    await using overUnix = channelTo(local.address);
+    assert.equal((await overUnix.unary(unaryPath, hello, {})).message?.toString(), "hello localhost");
   });
 
   it("tells every status with its message and details", async () => {

@@ -45,17 +45,22 @@ const definition = {
   bidi: rawMethod("Bidi", true, true),
 };
 
-/** Serves on a free port; disposing cuts off what is left. */
-export async function rawGrpcServer(handlers: RawHandlers, options: ServerOptions = {}): Promise<RawServer> {
-  const server = new Server(options);
+export interface RawServerOptions extends ServerOptions {
+  /** `host:port` or `unix:/path`; default: a free port. */
+  readonly listen?: string;
+  readonly credentials?: ServerCredentials;
+}
+
+/** Serves; disposing cuts off what is left. */
+export async function rawGrpcServer(handlers: RawHandlers, options: RawServerOptions = {}): Promise<RawServer> {
+  const { listen = "127.0.0.1:0", credentials = ServerCredentials.createInsecure(), ...serverOptions } = options;
+  const server = new Server(serverOptions);
   server.addService(definition, { ...handlers });
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
+    server.bindAsync(listen, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
   });
   return {
-    address: `127.0.0.1:${port}`,
+    address: listen.startsWith("unix:") ? listen : `127.0.0.1:${port}`,
     async [Symbol.asyncDispose]() {
       server.forceShutdown();
     },
