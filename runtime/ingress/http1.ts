@@ -4,6 +4,7 @@ import type { RequestHead, RequestLine } from "../http1/request-head.ts";
 import { Http1Server } from "../http1/server.ts";
 import type { RequestReceiver, Response } from "../http1/server-contract.ts";
 import type { ConnectionFacts, Serve } from "../proxy/exchange.ts";
+import { factsOf } from "./connection-facts.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import { requestFields } from "./http1-request.ts";
 
@@ -22,7 +23,6 @@ export interface Http1IngressOptions {
 export class Http1Ingress {
   readonly #serve: Serve;
   readonly #server: Http1Server<ConnectionFacts>;
-  #nextConnection = 1;
 
   constructor(options: Http1IngressOptions) {
     this.#serve = options.serve;
@@ -35,9 +35,9 @@ export class Http1Ingress {
     });
   }
 
-  /** Takes over a connection; `received` was read from it already. */
-  accept(socket: net.Socket, received?: Buffer): void {
-    this.#server.accept(socket, factsOf(socket, this.#nextConnection++), received);
+  /** Takes over the connection of that number; `received` was read from it already. */
+  accept(socket: net.Socket, id: number, received?: Buffer): void {
+    this.#server.accept(socket, factsOf(socket, id, "HTTP/1.1"), received);
   }
 
   /** Connections close once they are idle, and responses that begin now say so; resolves when there are none left. */
@@ -55,16 +55,4 @@ export class Http1Ingress {
     const facts: ConnectionFacts = head.minor === 1 ? connection : { ...connection, protocol: "HTTP/1.0" };
     return new Http1Exchange(response).begin(this.#serve, facts, headers, head.body === 0);
   }
-}
-
-function factsOf(socket: net.Socket, id: number): ConnectionFacts {
-  return {
-    id,
-    protocol: "HTTP/1.1",
-    scheme: "http",
-    remoteAddress: socket.remoteAddress ?? "",
-    remotePort: socket.remotePort ?? 0,
-    localAddress: socket.localAddress ?? "",
-    localPort: socket.localPort ?? 0,
-  };
 }

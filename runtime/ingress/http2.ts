@@ -24,16 +24,15 @@ export class Http2Server {
   /** Streams that have their answer and are not over yet, and how often they were swept. */
   readonly #lingering = new Map<Http2Stream, number>();
   #pruneAt = 1_000;
-  #nextConnection = 1;
   #empty: PromiseWithResolvers<void> | undefined;
 
   constructor(options: Http2ServerOptions) {
     this.#options = options;
   }
 
-  /** Takes over a connection of which that much was read already. */
-  accept(socket: net.Socket, received: Buffer): void {
-    const facts = { ...factsOf(socket, this.#nextConnection++, "HTTP/2"), sections: new SectionMemo() };
+  /** Takes over the connection of that number; `received` was read from it already. */
+  accept(socket: net.Socket, id: number, received: Buffer): void {
+    const facts = { ...factsOf(socket, id, "HTTP/2"), sections: new SectionMemo() };
     const { onRequest, limits, onError } = this.#options;
     const connection = serveHttp2(socket, {
       onStream: (stream, headers, endStream) => onRequest(facts, stream, headers, endStream),

@@ -43,6 +43,7 @@ export class Ingress implements AsyncDisposable {
   readonly #http1: Http1Ingress;
   readonly #http2: Http2Server;
   readonly #undecided = new Set<net.Socket>();
+  #nextConnection = 1;
   readonly #retiring = new Set<Promise<void>>();
   readonly #sweeper: NodeJS.Timeout;
   #listener: Listener | undefined;
@@ -158,8 +159,9 @@ export class Ingress implements AsyncDisposable {
       timeoutMs: this.#options.headTimeoutMs ?? 10_000,
       detected: (protocol, received) => {
         this.#undecided.delete(socket);
-        if (protocol === "HTTP/2") this.#http2.accept(socket, received);
-        else this.#http1.accept(socket, received);
+        const id = this.#nextConnection++;
+        if (protocol === "HTTP/2") this.#http2.accept(socket, id, received);
+        else this.#http1.accept(socket, id, received);
       },
     });
   }
