@@ -36,7 +36,7 @@ import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
 import { SharedDataStore } from "./plugin/shared-data.ts";
 import { PluginHost } from "./plugin-host.ts";
-import { settleHeap } from "./settle-heap.ts";
+import { settleWhenIdle } from "./settle.ts";
 import { accessLog } from "./telemetry/access-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
@@ -60,8 +60,8 @@ export async function run(file: string | undefined, say: (line: string) => void)
   };
   process.on("SIGTERM", stop).on("SIGINT", stop).on("SIGHUP", stop);
   await using runtime = await openRuntime(loaded, log);
-  settleHeap();
   say(runtime.banner);
+  using _settling = settleWhenIdle();
   const reloading = runtime.follow(stopping.signal);
   await new Promise((resolve) => {
     if (stopping.signal.aborted) resolve(undefined);

@@ -38,10 +38,19 @@ export async function buildSidecar(directory: string): Promise<void> {
     logLevel: "warning",
   });
   const main = join(directory, "runtime/main.js");
-  writeFileSync(main, `#!/usr/bin/env node\n${readFileSync(main, "utf8")}`);
+  writeFileSync(main, `#!/usr/bin/env node\n${compileCache}\n${readFileSync(main, "utf8")}`);
   chmodSync(main, 0o755);
+  const map = JSON.parse(readFileSync(`${main}.map`, "utf8"));
+  writeFileSync(`${main}.map`, JSON.stringify({ ...map, mappings: `;;${map.mappings}` }));
   writeFileSync(join(directory, "THIRD-PARTY-LICENSES"), licenses(metafile));
 }
+
+/**
+ * Compiled code is kept beside the bundle, where whoever can write could change the bundle as well; where nobody can, there is
+ * none. It saves a start 25 ms.
+ */
+const compileCache =
+  'process.getBuiltinModule("node:module").enableCompileCache(import.meta.dirname + "/../compile-cache");';
 
 /** The licenses of the packages that the bundle has parts of, as they ask for it. */
 function licenses({ inputs }: Metafile): string {

@@ -37,7 +37,7 @@ const rules: readonly Rule[] = [
     files: /^runtime\/(runtime|configuration-file|open-components|plugin-host)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
-  { files: /^runtime\/(listen|version|settle-heap)\.ts$/, may: [], ownFolder: false },
+  { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },
   {
     files: /^runtime\/(telemetry|config|security|resilience|http1|http2)\//,
     may: leaves,
