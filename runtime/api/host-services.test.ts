@@ -39,8 +39,8 @@ async function open() {
         reached.push(upstream);
         return { headers: [[":status", "200"]], body: new Uint8Array(), trailers: [] };
       },
-      grpc: async (upstream) => {
-        reached.push(upstream);
+      grpc: async (upstream, _request, _signal, timeoutMs) => {
+        reached.push(`${upstream} within ${timeoutMs} ms`);
         return { code: 0, details: "", initialMetadata: [], message: new Uint8Array(), trailingMetadata: [] };
       },
     },
@@ -122,16 +122,9 @@ describe("what a plugin may reach", () => {
     await assert.rejects(opened.services.httpCall("other", request, signal), (error: unknown) => {
       return error instanceof RuntimeError && error.code === "PERMISSION_DENIED" && error.message.includes("'other'");
     });
-    assert.equal(
-      (
-        await opened.services.grpcCall(
-          "other",
-          { service, method: "M", metadata: [], message: new Uint8Array() },
-          signal,
-        )
-      ).code,
-      7,
-    );
-    assert.deepEqual(opened.reached, ["backend"]);
+    const call = { service, method: "M", metadata: [], message: new Uint8Array() };
+    assert.equal((await opened.services.grpcCall("other", call, signal)).code, 7);
+    await opened.services.grpcCall("backend", call, signal, 50);
+    assert.deepEqual(opened.reached, ["backend", "backend within 50 ms"]);
   });
 });

@@ -72,10 +72,10 @@ export function hostServices(access: GuestAccess): HostServices {
       if (!isGranted(upstream)) throw notGranted(access, upstream);
       return access.calls.http(upstream, request, signal);
     },
-    grpcCall: async (upstream, request, signal) => {
+    grpcCall: async (upstream, request, signal, timeoutMs) => {
       if (upstream === runtimeUpstream) return callOverGrpc(access.methods, request, context(signal, request.metadata));
       if (!isGranted(upstream)) return failed(notGranted(access, upstream));
-      return access.calls.grpc(upstream, request, signal);
+      return access.calls.grpc(upstream, request, signal, timeoutMs);
     },
   };
 }

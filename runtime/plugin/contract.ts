@@ -180,8 +180,8 @@ export interface HostServices {
   hasUpstream(name: string): boolean;
   /** Rejects when the request could not be sent, the signal aborts or no whole answer comes. */
   httpCall(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
-  /** Never rejects for a gRPC reason: the reply's code tells. */
-  grpcCall(upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply>;
+  /** Never rejects for a gRPC reason: the reply's code tells. The service is told `timeoutMs`; without it it may take forever. */
+  grpcCall(upstream: string, request: GrpcRequest, signal: AbortSignal, timeoutMs?: number): Promise<GrpcReply>;
   /** Whether a full method name (`/package.Service/Method`) belongs to the runtime. */
   hasMethod(method: string): boolean;
   /** Attributes that belong to the process, not to a stream (`node\0id`). */

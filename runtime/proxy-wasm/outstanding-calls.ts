@@ -49,7 +49,7 @@ export class OutstandingCalls {
       "grpc",
       request.message.byteLength,
       timeoutMs,
-      (signal) => services.grpcCall(upstream, request, signal),
+      (signal) => services.grpcCall(upstream, request, signal, timeoutMs === 0 ? undefined : timeoutMs),
       (token, reply, failure) => this.#deliverGrpc(token, depth, reply ?? failedReply(failure)),
     );
   }
