@@ -1,6 +1,7 @@
 import type net from "node:net";
 import type { ConnectionFacts } from "../proxy/exchange.ts";
 import type { SectionMemo } from "../proxy/section-memo.ts";
+import { hostPort } from "../proxy/stream.ts";
 
 /** A connection of a client that speaks HTTP/2. */
 export interface Http2ClientFacts extends ConnectionFacts {
@@ -10,12 +11,14 @@ export interface Http2ClientFacts extends ConnectionFacts {
 
 /** What is known of an accepted socket. */
 export function factsOf(socket: net.Socket, id: number, protocol: ConnectionFacts["protocol"]): ConnectionFacts {
+  const { remoteAddress = "", remotePort = 0 } = socket;
   return {
     id,
     protocol,
     scheme: "http",
-    remoteAddress: socket.remoteAddress ?? "",
-    remotePort: socket.remotePort ?? 0,
+    remoteAddress,
+    remotePort,
+    peer: hostPort(remoteAddress, remotePort),
     localAddress: socket.localAddress ?? "",
     localPort: socket.localPort ?? 0,
   };

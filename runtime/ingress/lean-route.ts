@@ -3,7 +3,6 @@ import type { StreamFault } from "../http2/stream-contract.ts";
 import type { DeadlineQueue } from "../proxy/deadline-queue.ts";
 import type { Failure } from "../proxy/exchange.ts";
 import type { Forwarding, ForwardingTerms } from "../proxy/forwarding.ts";
-import { hostPort } from "../proxy/stream.ts";
 import type { AccessRecord } from "../telemetry/access-log.ts";
 import type { RequestMeter } from "../telemetry/request-meter.ts";
 import type { Http2Head } from "./http2-head.ts";
@@ -48,7 +47,6 @@ export class LeanRoute implements ForwardingTerms<Http2Head> {
   #recordOf(forwarding: Forwarding<Http2Head>, durationMs: number): AccessRecord {
     const { request, flag } = forwarding;
     const { connection, userAgent } = request;
-    const endpoint = forwarding.upstream?.connection.remoteAddress;
     return {
       startedAtMs: Date.now() - durationMs,
       durationMs,
@@ -63,10 +61,10 @@ export class LeanRoute implements ForwardingTerms<Http2Head> {
       bytesReceived: forwarding.bytesReceived,
       bytesSent: forwarding.bytesSent,
       upstream: this.#options.upstream,
-      ...(endpoint ? { endpoint } : {}),
-      peer: hostPort(connection.remoteAddress, connection.remotePort),
+      endpoint: forwarding.upstream?.connection.remoteAddress || undefined,
+      peer: connection.peer,
       requestId: forwarding.requestId,
-      ...(userAgent === undefined ? {} : { userAgent }),
+      userAgent,
     };
   }
 }

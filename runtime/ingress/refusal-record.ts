@@ -1,5 +1,4 @@
 import type { ConnectionFacts } from "../proxy/exchange.ts";
-import { hostPort } from "../proxy/stream.ts";
 import type { AccessRecord } from "../telemetry/access-log.ts";
 
 /** Why a request never became an exchange. */
@@ -33,7 +32,7 @@ export function refusalRecord(
     flags: ["DPE"],
     bytesReceived: 0,
     bytesSent: 0,
-    peer: hostPort(connection.remoteAddress, connection.remotePort),
+    peer: connection.peer,
     requestId: "",
   };
 }

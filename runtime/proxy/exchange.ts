@@ -71,6 +71,8 @@ export interface ConnectionFacts {
   readonly scheme: "http" | "https";
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** `address:port` of the client; empty on a Unix socket. */
+  readonly peer: string;
   readonly localAddress: string;
   readonly localPort: number;
 }

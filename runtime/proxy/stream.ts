@@ -77,7 +77,6 @@ export class Stream {
 
   record(): AccessRecord {
     const { connection } = this;
-    const userAgent = this.request.get("user-agent");
     return {
       startedAtMs: this.startedAtMs,
       durationMs: this.elapsedMs,
@@ -85,18 +84,18 @@ export class Stream {
       method: this.method,
       path: this.path,
       authority: this.authority,
-      ...(this.route === undefined ? {} : { route: this.route }),
+      route: this.route,
       status: this.status === 0 && this.#flags.includes("DC") ? 499 : this.status,
       details: this.details,
       flags: this.#flags,
       bytesReceived: this.bytesReceived,
       bytesSent: this.bytesSent,
-      ...(this.upstream === undefined ? {} : { upstream: this.upstream.upstream }),
-      ...(this.upstream?.endpoint === undefined ? {} : { endpoint: this.upstream.endpoint }),
-      ...(this.plugin === undefined ? {} : { plugin: this.plugin }),
-      peer: hostPort(connection.remoteAddress, connection.remotePort),
+      upstream: this.upstream?.upstream,
+      endpoint: this.upstream?.endpoint,
+      plugin: this.plugin,
+      peer: connection.peer,
       requestId: this.requestId,
-      ...(userAgent === undefined ? {} : { userAgent }),
+      userAgent: this.request.get("user-agent"),
     };
   }
 }

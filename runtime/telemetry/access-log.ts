@@ -12,7 +12,7 @@ export interface AccessRecord {
   readonly path: string;
   readonly authority: string;
   /** Name of the route; absent when none matched. */
-  readonly route?: string;
+  readonly route?: string | undefined;
   /** As sent to the client; 499 when it was gone, 0 when the stream was reset, before the head of a response was sent. */
   readonly status: number;
   /** Where the response came from or what went wrong, in a word or two: `via_upstream`, `route_not_found`. */
@@ -23,14 +23,14 @@ export interface AccessRecord {
   readonly bytesReceived: number;
   readonly bytesSent: number;
   /** Name of the upstream that was asked, and the endpoint that took the request. */
-  readonly upstream?: string;
-  readonly endpoint?: string;
+  readonly upstream?: string | undefined;
+  readonly endpoint?: string | undefined;
   /** The plugin that was the target, or that answered in place of it. */
-  readonly plugin?: string;
+  readonly plugin?: string | undefined;
   /** `address:port` of the client; empty on a Unix socket. */
   readonly peer: string;
   readonly requestId: string;
-  readonly userAgent?: string;
+  readonly userAgent?: string | undefined;
 }
 
 /** Writes one line at level `info` for each finished exchange, without looking for secrets: no field can hold one. */

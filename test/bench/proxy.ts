@@ -14,8 +14,8 @@ import { tool } from "./support/tools.ts";
 
 /** Calls of one turn, and what may be spent at most in proportion to each rival. */
 const sizes = [
-  { streams: 100, requests: 60_000, goals: { nghttpx: 1, "grpc-go": 1 / 5, filtered: 1 / 2 } },
-  { streams: 1, requests: 10_000, goals: { nghttpx: 1.3, "grpc-go": 0.7, filtered: 1 / 2 } },
+  { streams: 100, requests: 50_000, goals: { nghttpx: 1, "grpc-go": 1 / 5, filtered: 1 / 2 } },
+  { streams: 1, requests: 8_000, goals: { nghttpx: 1.3, "grpc-go": 0.7, filtered: 1 / 2 } },
 ] as const;
 const latencyGoal = 1.2;
 const ours = "outrigger";
