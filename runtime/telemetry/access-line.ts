@@ -22,14 +22,15 @@ export class AccessLine {
     }
     const durationMs = Math.round(record.durationMs * 1000) / 1000;
     const counts = `${durationMs},"bytesReceived":${record.bytesReceived},"bytesSent":${record.bytesSent}`;
-    return `${this.#head}${counts},"requestId":${JSON.stringify(record.requestId)}${this.#rest}`;
+    // Of many connections each has its turn.
+    const origin = `"peer":${JSON.stringify(record.peer)},"requestId":${JSON.stringify(record.requestId)}`;
+    return `${this.#head}${counts},${origin}${this.#rest}`;
   }
 }
 
 function isAlike(one: AccessRecord, other: AccessRecord): boolean {
   return (
     one.path === other.path &&
-    one.peer === other.peer &&
     one.status === other.status &&
     one.method === other.method &&
     one.endpoint === other.endpoint &&
@@ -46,8 +47,8 @@ function isAlike(one: AccessRecord, other: AccessRecord): boolean {
 }
 
 function restOf(record: AccessRecord): string {
-  const { protocol, method, path, authority, route, status, details, flags, upstream, endpoint, plugin, peer } = record;
-  const fields = { protocol, method, path, authority, route, status, details, flags, upstream, endpoint, plugin, peer };
+  const { protocol, method, path, authority, route, status, details, flags, upstream, endpoint, plugin } = record;
+  const fields = { protocol, method, path, authority, route, status, details, flags, upstream, endpoint, plugin };
   const json = JSON.stringify({ ...fields, userAgent: record.userAgent, msg: "access" });
   return `,${json.slice(1)}\n`;
 }
