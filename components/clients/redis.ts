@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import type { Cluster, Redis, RedisOptions } from "ioredis";
+import type { Cluster, Command, Redis, RedisOptions } from "ioredis";
 import type { ComponentLog } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { messageOf, redisFailure } from "./redis-failure.ts";
@@ -18,8 +18,14 @@ export async function openRedis(
   settings: RedisSettings,
   { name, log }: { readonly name: string; readonly log: ComponentLog },
 ): Promise<RedisConnection> {
-  const client = await clientOf(settings, name);
-  const connection = new RedisConnection(client, { name, log, replyTimeoutMs: settings.replyTimeoutMs });
+  // Loaded here, so that only a sidecar with a component on Redis loads it.
+  const ioredis = await import("ioredis");
+  const client = await clientOf(ioredis, settings, name);
+  const connection = new RedisConnection(client, ioredis.Command, {
+    name,
+    log,
+    replyTimeoutMs: settings.replyTimeoutMs,
+  });
   try {
     await connection.ready(settings.connectTimeoutMs);
     return connection;
@@ -41,6 +47,8 @@ export interface RedisConnectionOptions {
  */
 export class RedisConnection implements AsyncDisposable {
   readonly #client: Redis | Cluster;
+  /** Made by us, since the client's own way to make one takes as long as sending it. */
+  readonly #Command: typeof Command;
   readonly #name: string;
   /** Ends connections that are dead without a word. It counts instead of asking the clock for every command. */
   readonly #watch: NodeJS.Timeout;
@@ -50,8 +58,9 @@ export class RedisConnection implements AsyncDisposable {
   #lastError = "nothing answers";
   #isLost = false;
 
-  constructor(client: Redis | Cluster, { name, log, replyTimeoutMs }: RedisConnectionOptions) {
+  constructor(client: Redis | Cluster, command: typeof Command, { name, log, replyTimeoutMs }: RedisConnectionOptions) {
     this.#client = client;
+    this.#Command = command;
     this.#name = name;
     this.#watch = setInterval(() => this.#tick(), Math.ceil(replyTimeoutMs / 2)).unref();
     client.on("error", (error: unknown) => {
@@ -125,7 +134,9 @@ export class RedisConnection implements AsyncDisposable {
 
   #call(command: string, parameters: RedisArgument[]): Promise<unknown> {
     if (this.#awaited++ === 0) this.#heardAtTick = this.#ticks;
-    return this.#client.callBuffer(command, parameters);
+    const sent = new this.#Command(command, parameters, { replyEncoding: null });
+    this.#client.sendCommand(sent);
+    return sent.promise;
   }
 
   readonly #listed = (reply: unknown): readonly unknown[] => {
@@ -160,12 +171,14 @@ export class RedisConnection implements AsyncDisposable {
   }
 }
 
-async function clientOf(settings: RedisSettings, name: string): Promise<Redis | Cluster> {
+async function clientOf(
+  { Redis, Cluster }: Pick<typeof import("ioredis"), "Redis" | "Cluster">,
+  settings: RedisSettings,
+  name: string,
+): Promise<Redis | Cluster> {
   const { url, cluster, sentinel, connectTimeoutMs } = settings;
   const shared = await optionsOf(settings, name);
   const retryStrategy = (times: number): number => Math.min(longestRetryDelayMs, 50 * 2 ** Math.min(times, 10));
-  // Loaded here, so that only a sidecar with a component on Redis loads it.
-  const { Redis, Cluster } = await import("ioredis");
   const alone = { ...shared, lazyConnect: true, enableOfflineQueue: false, retryStrategy };
   if (cluster !== undefined) {
     return new Cluster(cluster.map(addressOf), {
