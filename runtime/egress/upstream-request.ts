@@ -29,7 +29,8 @@ export class UpstreamRequest implements RequestSink {
   readonly #balancer: RoundRobin;
   readonly #client: Http1Client;
   readonly #over: (request: UpstreamRequest) => void;
-  readonly #tried = new Set<Endpoint>();
+  /** Endpoints that could not be connected to. */
+  #tried: Set<Endpoint> | undefined = undefined;
   readonly #waiting = new ChunkedBody();
   #trailers: HeaderList | undefined;
   #ended: boolean;
@@ -165,6 +166,7 @@ export class UpstreamRequest implements RequestSink {
     if (this.#closed) return;
     if (fault === "connect") {
       this.#balancer.failed(endpoint);
+      this.#tried ??= new Set();
       this.#tried.add(endpoint);
       if (this.#balancer.pick(this.#tried) !== undefined) this.#try();
       else this.#fail(fault, "UF", error);

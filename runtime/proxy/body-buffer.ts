@@ -1,6 +1,7 @@
 import type { BodyBuffer } from "../plugin/contract.ts";
 
 const none = new Uint8Array(0);
+const noChunks: readonly Uint8Array[] = [];
 
 /** A guest that grows one body beyond this is stopped; bodies of honest plugins stay below `maxBufferBytes`. */
 export const bodyCapBytes = 64 * 1024 ** 2;
@@ -10,7 +11,8 @@ export const bodyCapBytes = 64 * 1024 ** 2;
  * falls inside; what is appended, prepended and taken again is never copied.
  */
 export class ChunkedBody implements BodyBuffer {
-  #chunks: Uint8Array[] = [];
+  /** Made with the first chunk: most bodies of most filters stay empty. */
+  #chunks: Uint8Array[] | undefined = undefined;
   #length = 0;
   #changed = false;
 
@@ -26,26 +28,30 @@ export class ChunkedBody implements BodyBuffer {
   /** Adds a chunk at the end without copying it; the caller must not write to it again. */
   append(chunk: Uint8Array): void {
     if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
+    if (this.#chunks === undefined) this.#chunks = [chunk];
+    else this.#chunks.push(chunk);
     this.#length += chunk.length;
   }
 
   /** Moves all of `other` to the end of this. */
   appendAll(other: ChunkedBody): void {
-    for (const chunk of other.#chunks) this.append(chunk);
+    if (this.#chunks === undefined) {
+      this.#chunks = other.#chunks;
+      this.#length = other.#length;
+    } else if (other.#chunks !== undefined) for (const chunk of other.#chunks) this.append(chunk);
     if (other.#changed) this.#changed = true;
     other.clear();
   }
 
   /** Hands out the chunks and is empty afterwards. */
   take(): readonly Uint8Array[] {
-    const chunks = this.#chunks;
+    const chunks = this.#chunks ?? noChunks;
     this.clear();
     return chunks;
   }
 
   clear(): void {
-    this.#chunks = [];
+    this.#chunks = undefined;
     this.#length = 0;
     this.#changed = false;
   }
@@ -55,7 +61,7 @@ export class ChunkedBody implements BodyBuffer {
     const to = clamp(from + Math.max(0, length), this.#length);
     if (from === to) return none;
     let offset = 0;
-    for (const chunk of this.#chunks) {
+    for (const chunk of this.#chunks ?? noChunks) {
       if (from >= offset && to <= offset + chunk.length) return chunk.subarray(from - offset, to - offset);
       if (from < offset + chunk.length) break;
       offset += chunk.length;
@@ -71,8 +77,8 @@ export class ChunkedBody implements BodyBuffer {
     this.#changed = true;
     const inserted = bytes.length === 0 ? [] : [Uint8Array.from(bytes)];
     if (to - from === this.#length) this.#chunks = inserted;
-    else if (from === to && from === this.#length) this.#chunks.push(...inserted);
-    else if (from === to && from === 0) this.#chunks.unshift(...inserted);
+    else if (this.#chunks !== undefined && from === to && from === this.#length) this.#chunks.push(...inserted);
+    else if (this.#chunks !== undefined && from === to && from === 0) this.#chunks.unshift(...inserted);
     else {
       const whole = this.#join();
       const parts = [whole.subarray(0, from), ...inserted, whole.subarray(to)];
@@ -82,9 +88,10 @@ export class ChunkedBody implements BodyBuffer {
   }
 
   #join(): Uint8Array {
-    const [first] = this.#chunks;
-    if (this.#chunks.length === 1 && first !== undefined) return first;
-    const whole = Buffer.concat(this.#chunks, this.#length);
+    const chunks = this.#chunks ?? noChunks;
+    const [first] = chunks;
+    if (chunks.length === 1 && first !== undefined) return first;
+    const whole = Buffer.concat(chunks, this.#length);
     this.#chunks = [whole];
     return whole;
   }
