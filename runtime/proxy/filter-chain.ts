@@ -3,8 +3,16 @@ import type { Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ChunkedBody } from "./body-buffer.ts";
+import { type EndedChain, FromClient, FromTarget, ToClient, ToTarget } from "./chain-ends.ts";
 import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
-import type { Failure, Handler, RequestSink, ResponseFlag, ResponseSink } from "./exchange.ts";
+import {
+  type Failure,
+  type Handler,
+  noBytes,
+  type RequestSink,
+  type ResponseFlag,
+  type ResponseSink,
+} from "./exchange.ts";
 import {
   brokenHead,
   bufferExceeded,
@@ -55,7 +63,7 @@ export interface FilterChainOptions {
  * A local reply goes out through the filter that made it and those in front of it; once a response was on its way
  * through the filters and has not reached the client, it goes to the client at once.
  */
-export class FilterChain implements SlotChain, Placed, Expiring {
+export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   readonly stream: Stream;
   readonly maxBufferBytes: number;
   /** What the listener pushes the rest of the request into. */
@@ -97,17 +105,12 @@ export class FilterChain implements SlotChain, Placed, Expiring {
     } else this.#handler = target.handler;
     this.#slots = slots;
     const filtered = slots.length > 0;
-    this.#toTarget = new Outlet(this.#targetOutlet(), filtered);
-    this.#toClient = new Outlet(this.#clientOutlet(), filtered);
-    this.#requestHold = new Hold(
-      () => options.client.pause(),
-      () => options.client.resume(),
-    );
-    this.#responseHold = new Hold(
-      () => this.#target?.pause(),
-      () => this.#target?.resume(),
-    );
-    this.request = this.#requestSink();
+    const toTarget = new ToTarget(this);
+    this.#toTarget = new Outlet(toTarget, filtered);
+    this.#toClient = new Outlet(new ToClient(this), filtered);
+    this.#requestHold = new Hold(options.client);
+    this.#responseHold = new Hold(toTarget);
+    this.request = new FromClient(this);
   }
 
   /** Begins with the head of the request, `stream.request`. */
@@ -187,45 +190,45 @@ export class FilterChain implements SlotChain, Placed, Expiring {
     this.#tell(slot, error);
   }
 
-  #requestSink(): RequestSink {
-    return {
-      data: (chunk, endOfStream) => {
-        if (this.closed("request")) return;
-        this.#quietSweeps = 0;
-        this.stream.bytesReceived += chunk.length;
-        if (this.stream.bytesReceived > (this.#options.maxBodyBytes ?? Number.POSITIVE_INFINITY)) {
-          this.fail(tooLarge(this.#options.maxBodyBytes));
-          return;
-        }
-        if (endOfStream) this.#requestEnded();
-        this.#forwardData("request", -1, chunk, endOfStream);
-      },
-      trailers: (trailers) => {
-        if (this.closed("request")) return;
-        this.#quietSweeps = 0;
-        cleanTrailers(trailers);
-        this.stream.requestTrailers = trailers;
-        this.#requestEnded();
-        this.#forwardTrailers("request", -1);
-      },
-      reset: () => {
-        if (this.#over) return;
-        this.#flag("DC");
-        this.stream.details = "downstream_disconnect";
-        this.#finish();
-      },
-      pause: () => {
-        if (this.#clientHolds || this.#over) return;
-        this.#clientHolds = true;
-        this.#responseHold.add();
-      },
-      resume: () => {
-        if (!this.#clientHolds) return;
-        this.#quietSweeps = 0;
-        this.#clientHolds = false;
-        this.#responseHold.remove();
-      },
-    };
+  requestData(chunk: Uint8Array, endOfStream: boolean): void {
+    if (this.closed("request")) return;
+    this.#quietSweeps = 0;
+    this.stream.bytesReceived += chunk.length;
+    if (this.stream.bytesReceived > (this.#options.maxBodyBytes ?? Number.POSITIVE_INFINITY)) {
+      this.fail(tooLarge(this.#options.maxBodyBytes));
+      return;
+    }
+    if (endOfStream) this.#requestEnded();
+    this.#forwardData("request", -1, chunk, endOfStream);
+  }
+
+  requestTrailers(trailers: HeaderList): void {
+    if (this.closed("request")) return;
+    this.#quietSweeps = 0;
+    cleanTrailers(trailers);
+    this.stream.requestTrailers = trailers;
+    this.#requestEnded();
+    this.#forwardTrailers("request", -1);
+  }
+
+  clientGone(): void {
+    if (this.#over) return;
+    this.#flag("DC");
+    this.stream.details = "downstream_disconnect";
+    this.#finish();
+  }
+
+  clientSlow(): void {
+    if (this.#clientHolds || this.#over) return;
+    this.#clientHolds = true;
+    this.#responseHold.add();
+  }
+
+  clientReady(): void {
+    if (!this.#clientHolds) return;
+    this.#quietSweeps = 0;
+    this.#clientHolds = false;
+    this.#responseHold.remove();
   }
 
   #answered(): void {
@@ -234,47 +237,46 @@ export class FilterChain implements SlotChain, Placed, Expiring {
     if (target.kind === "service") this.stream.plugin = this.#slots.at(-1)?.plugin;
   }
 
-  /** What the target pushes its response into. */
-  #responseSink(): ResponseSink {
-    const ignores = () => this.#over || !this.#responseFromTarget;
-    return {
-      // Filters see final responses only.
-      interim: (headers) => {
-        if (!ignores() && this.#response === "awaited") this.#options.client.interim?.(headers);
-      },
-      head: (headers, endOfStream) => {
-        if (ignores() || this.#response !== "awaited") return;
-        this.#quietSweeps = 0;
-        this.#answered();
-        this.#enterResponse(headers, this.#slots.length, endOfStream);
-      },
-      data: (chunk, endOfStream) => {
-        if (ignores()) return;
-        this.#quietSweeps = 0;
-        this.#forwardData("response", this.#slots.length, chunk, endOfStream);
-      },
-      trailers: (trailers) => {
-        if (ignores()) return;
-        cleanTrailers(trailers);
-        this.stream.responseTrailers = trailers;
-        this.#forwardTrailers("response", this.#slots.length);
-      },
-      reset: (failure) => {
-        if (ignores()) return;
-        this.fail(failure);
-      },
-      pause: () => {
-        if (this.#targetHolds || ignores()) return;
-        this.#targetHolds = true;
-        this.#requestHold.add();
-      },
-      resume: () => {
-        if (!this.#targetHolds) return;
-        this.#quietSweeps = 0;
-        this.#targetHolds = false;
-        this.#requestHold.remove();
-      },
-    };
+  /** Nothing that the target says is heard any more. */
+  get #ignoresTarget(): boolean {
+    return this.#over || !this.#responseFromTarget;
+  }
+
+  responseHead(headers: HeaderList, endOfStream: boolean): void {
+    if (this.#ignoresTarget || this.#response !== "awaited") return;
+    this.#quietSweeps = 0;
+    this.#answered();
+    this.#enterResponse(headers, this.#slots.length, endOfStream);
+  }
+
+  responseData(chunk: Uint8Array, endOfStream: boolean): void {
+    if (this.#ignoresTarget) return;
+    this.#quietSweeps = 0;
+    this.#forwardData("response", this.#slots.length, chunk, endOfStream);
+  }
+
+  responseTrailers(trailers: HeaderList): void {
+    if (this.#ignoresTarget) return;
+    cleanTrailers(trailers);
+    this.stream.responseTrailers = trailers;
+    this.#forwardTrailers("response", this.#slots.length);
+  }
+
+  targetFailed(failure: Failure): void {
+    if (!this.#ignoresTarget) this.fail(failure);
+  }
+
+  targetSlow(): void {
+    if (this.#targetHolds || this.#ignoresTarget) return;
+    this.#targetHolds = true;
+    this.#requestHold.add();
+  }
+
+  targetReady(): void {
+    if (!this.#targetHolds) return;
+    this.#quietSweeps = 0;
+    this.#targetHolds = false;
+    this.#requestHold.remove();
   }
 
   #forwardHead(direction: Direction, from: number, endOfStream: boolean): void {
@@ -307,66 +309,69 @@ export class FilterChain implements SlotChain, Placed, Expiring {
     else if (direction === "response" && responseTrailers !== undefined) this.#toClient.trailers(responseTrailers);
   }
 
-  #targetOutlet() {
-    return {
-      head: (headers: HeaderList, endOfStream: boolean) => this.#openTarget(headers, endOfStream),
-      data: (chunk: Uint8Array, endOfStream: boolean) => {
-        this.#target?.data(chunk, endOfStream);
-      },
-      trailers: (trailers: HeaderList) => {
-        if (trailers.changed && faultOfFields(trailers) !== undefined) this.#target?.data(new Uint8Array(0), true);
-        else this.#target?.trailers(trailers);
-      },
-      mismatched: () => this.fail(lengthChanged("request")),
-    };
-  }
-
-  #openTarget(headers: HeaderList, endOfStream: boolean): void {
+  sendRequestHead(headers: HeaderList, endOfStream: boolean): void {
     const fault = headers.changed ? faultOfRequest(headers) : undefined;
     if (fault !== undefined) {
       this.fail(brokenHead("request", fault));
       return;
     }
-    const target = this.#handler(headers, endOfStream, this.#responseSink());
+    const target = this.#handler(headers, endOfStream, new FromTarget(this));
     this.#target = target;
     this.stream.upstream = target.facts;
     if (this.#over || !this.#responseFromTarget) target.reset();
     else if (this.#responseHold.held) target.pause();
   }
 
-  #clientOutlet() {
+  sendRequestData(chunk: Uint8Array, endOfStream: boolean): void {
+    this.#target?.data(chunk, endOfStream);
+  }
+
+  sendRequestTrailers(trailers: HeaderList): void {
+    if (trailers.changed && faultOfFields(trailers) !== undefined) this.#target?.data(noBytes, true);
+    else this.#target?.trailers(trailers);
+  }
+
+  requestMismatched(): void {
+    this.fail(lengthChanged("request"));
+  }
+
+  holdTarget(): void {
+    this.#target?.pause();
+  }
+
+  releaseTarget(): void {
+    this.#target?.resume();
+  }
+
+  sendResponseHead(headers: HeaderList, endOfStream: boolean): void {
+    const fault = headers.changed ? faultOfResponse(headers) : undefined;
+    if (fault !== undefined) {
+      this.fail(brokenHead("response", fault));
+      return;
+    }
+    this.#response = "sent";
+    this.stream.status = statusOf(headers) ?? 0;
+    this.#options.client.head(headers, endOfStream);
+    if (endOfStream) this.#finish();
+  }
+
+  sendResponseData(chunk: Uint8Array, endOfStream: boolean): void {
+    if (this.#over) return;
+    this.stream.bytesSent += chunk.length;
+    this.#options.client.data(chunk, endOfStream);
+    if (endOfStream) this.#finish();
+  }
+
+  sendResponseTrailers(trailers: HeaderList): void {
+    if (this.#over) return;
     const { client } = this.#options;
-    return {
-      head: (headers: HeaderList, endOfStream: boolean) => {
-        const fault = headers.changed ? faultOfResponse(headers) : undefined;
-        if (fault !== undefined) {
-          this.fail(brokenHead("response", fault));
-          return;
-        }
-        this.#response = "sent";
-        this.stream.status = statusOf(headers) ?? 0;
-        client.head(headers, endOfStream);
-        if (endOfStream) this.#finish();
-      },
-      data: (chunk: Uint8Array, endOfStream: boolean) => {
-        if (this.#over) return;
-        this.stream.bytesSent += chunk.length;
-        client.data(chunk, endOfStream);
-        if (endOfStream) this.#finish();
-      },
-      trailers: (trailers: HeaderList) => {
-        if (this.#over) return;
-        if (trailers.changed && faultOfFields(trailers) !== undefined) client.data(new Uint8Array(0), true);
-        else client.trailers(trailers);
-        this.#finish();
-      },
-      mismatched: () =>
-        this.fail({
-          status: 500,
-          details: "response_length_changed",
-          message: "a filter changed the response's length",
-        }),
-    };
+    if (trailers.changed && faultOfFields(trailers) !== undefined) client.data(noBytes, true);
+    else client.trailers(trailers);
+    this.#finish();
+  }
+
+  responseMismatched(): void {
+    this.fail(lengthChanged("response"));
   }
 
   /** Sends a local reply out from the slot at `from`; false when a response went out already. */

@@ -1,13 +1,17 @@
+/** What can be held back. */
+export interface Held {
+  pause(): void;
+  resume(): void;
+}
+
 /** Holds a source back as long as anybody wants that, and lets it go on when nobody does any more. */
 export class Hold {
-  readonly #pause: () => void;
-  readonly #resume: () => void;
+  readonly #source: Held;
   #holders = 0;
   #ended = false;
 
-  constructor(pause: () => void, resume: () => void) {
-    this.#pause = pause;
-    this.#resume = resume;
+  constructor(source: Held) {
+    this.#source = source;
   }
 
   get held(): boolean {
@@ -17,13 +21,13 @@ export class Hold {
   add(): void {
     if (this.#ended) return;
     this.#holders += 1;
-    if (this.#holders === 1) this.#pause();
+    if (this.#holders === 1) this.#source.pause();
   }
 
   remove(): void {
     if (this.#holders === 0) return;
     this.#holders -= 1;
-    if (this.#holders === 0) this.#resume();
+    if (this.#holders === 0) this.#source.resume();
   }
 
   /** Nobody holds the source back from now on. */
@@ -31,6 +35,6 @@ export class Hold {
     this.#ended = true;
     if (this.#holders === 0) return;
     this.#holders = 0;
-    this.#resume();
+    this.#source.resume();
   }
 }
