@@ -3,17 +3,9 @@ import { frameFlag, frameType, initialWindow, largestWindow, smallestMaxFrameByt
 import type { FrameWriter } from "./frame-writer.ts";
 import type { HeaderBlock } from "./header-block.ts";
 import { HpackEncoder } from "./hpack/encoder.ts";
+import { SendQueue } from "./send-queue.ts";
 import type { Stream } from "./stream.ts";
 import { TurnQueue } from "./turn-queue.ts";
-
-/** What waits behind a closed window: octets, or a field section behind them. */
-export interface Queued {
-  readonly block: HeaderBlock | undefined;
-  readonly bytes: Uint8Array;
-  start: number;
-  readonly end: number;
-  readonly endStream: boolean;
-}
 
 /** What becomes of frames that are done. */
 export interface OutflowEvents {
@@ -77,7 +69,7 @@ export class Outflow {
 
   sendHeaders(stream: Stream, block: HeaderBlock, endStream: boolean): void {
     if (stream.queue !== undefined) {
-      stream.queue.push({ block, bytes: noBytes, start: 0, end: 0, endStream });
+      stream.queue.items.push({ block, bytes: noBytes, start: 0, end: 0, endStream });
       this.#queuedBytes += queuedOverhead;
       return;
     }
@@ -143,9 +135,9 @@ export class Outflow {
     if (this.#isPumping) return;
     this.#isPumping = true;
     while (this.#window > 0 && !this.#isCongested()) {
-      const stream = this.#turns.take();
-      if (stream === undefined) break;
-      this.#pump(stream);
+      const queue = this.#turns.take();
+      if (queue === undefined) break;
+      this.#pump(queue);
     }
     this.#isPumping = false;
   }
@@ -159,15 +151,15 @@ export class Outflow {
   /** The stream is over: what waits of it is dropped. */
   forget(stream: Stream): void {
     if (stream.queue === undefined) return;
-    for (const { start, end } of stream.queue) this.#queuedBytes -= end - start + queuedOverhead;
+    for (const { start, end } of stream.queue.items) this.#queuedBytes -= end - start + queuedOverhead;
+    this.#turns.remove(stream.queue);
     stream.queue = undefined;
-    this.#turns.remove(stream);
   }
 
   #moveWindow(stream: Stream, change: number): boolean {
     stream.sendWindow += change;
     if (stream.sendWindow > largestWindow) return false;
-    if (stream.queue !== undefined && stream.sendWindow > 0) this.#turns.add(stream);
+    if (stream.queue !== undefined && stream.sendWindow > 0) this.#turns.add(stream.queue);
     return true;
   }
 
@@ -193,55 +185,53 @@ export class Outflow {
 
   #enqueue(stream: Stream, bytes: Uint8Array, start: number, end: number, endStream: boolean): boolean {
     if (stream.queue === undefined) {
-      stream.queue = [];
-      stream.hasMoved = true;
+      stream.queue = new SendQueue(stream);
       this.#events.queued();
     }
-    stream.queue.push({ block: undefined, bytes, start, end, endStream });
+    const { queue } = stream;
+    queue.items.push({ block: undefined, bytes, start, end, endStream });
     this.#queuedBytes += end - start + queuedOverhead;
-    if (stream.sendWindow > 0) this.#turns.add(stream);
+    if (stream.sendWindow > 0) this.#turns.add(queue);
     this.pumpAll();
     if (this.#queuedBytes > this.#maxQueuedBytes) {
       this.#events.overflowed();
       return false;
     }
-    if (stream.queue === undefined) return true;
-    stream.wantsDrained = true;
+    if (queue.items.length === 0) return true;
+    queue.wantsDrained = true;
     return false;
   }
 
   /** The turn of a stream whose window is open: a frame of DATA, and the field sections right behind it. */
-  #pump(stream: Stream): void {
-    const { queue } = stream;
-    const first = queue?.[0];
-    if (queue === undefined || first === undefined) return;
+  #pump(queue: SendQueue): void {
+    const { stream, items } = queue;
+    const [first] = items;
+    if (first === undefined) return;
     const left = first.end - first.start;
     const length = Math.min(left, this.#window, stream.sendWindow, this.#maxFrameBytes);
     // SETTINGS have closed the window again.
-    if (length <= 0) return;
+    if (length <= 0 && left > 0) return;
     const endStream = length === left && first.endStream;
     this.writer.frame(length, frameType.DATA, endStream ? frameFlag.END_STREAM : 0, stream.id);
     this.writer.copy(first.bytes, first.start, first.start + length);
     first.start += length;
     this.#queuedBytes -= length;
-    stream.hasMoved = true;
-    if (length === left) this.#shift(stream, queue);
+    queue.hasMoved = true;
+    if (length === left) this.#shift(queue);
     this.#spend(stream, length, endStream);
-    this.#pumpWindowless(stream);
-    if (stream.queue !== undefined) {
-      if (stream.sendWindow > 0) this.#turns.add(stream);
-    } else if (stream.wantsDrained && stream.isOpen) {
-      stream.wantsDrained = false;
-      this.#events.drained(stream);
-    }
+    this.#pumpWindowless(queue);
+    if (!stream.isOpen) return;
+    if (items.length > 0) {
+      if (stream.sendWindow > 0) this.#turns.add(queue);
+    } else if (queue.wantsDrained) this.#events.drained(stream);
   }
 
   /** Field sections and empty DATA need no window: they never wait at the head of a queue. */
-  #pumpWindowless(stream: Stream): void {
-    for (;;) {
-      const first = stream.queue?.[0];
-      if (stream.queue === undefined || first === undefined || first.start < first.end) return;
-      this.#shift(stream, stream.queue);
+  #pumpWindowless(queue: SendQueue): void {
+    const { stream, items } = queue;
+    for (let first = items[0]; first !== undefined && stream.isOpen; first = items[0]) {
+      if (first.start < first.end) return;
+      this.#shift(queue);
       if (first.block === undefined) {
         this.writer.frame(0, frameType.DATA, first.endStream ? frameFlag.END_STREAM : 0, stream.id);
         this.#spend(stream, 0, first.endStream);
@@ -255,12 +245,10 @@ export class Outflow {
     }
   }
 
-  #shift(stream: Stream, queue: Queued[]): void {
-    queue.shift();
+  #shift(queue: SendQueue): void {
+    queue.items.shift();
     this.#queuedBytes -= queuedOverhead;
-    if (queue.length > 0) return;
-    stream.queue = undefined;
-    this.#turns.remove(stream);
+    if (queue.items.length === 0) queue.stream.queue = undefined;
   }
 
   #writeHeaders(stream: Stream, block: HeaderBlock, endStream: boolean): void {

@@ -29,10 +29,11 @@ export class StallWatch implements Disposable {
   #look(): void {
     this.#timer = undefined;
     for (const stream of this.#streams) {
-      if (stream.queue === undefined) continue;
+      const { queue } = stream;
+      if (queue === undefined) continue;
       this.watch();
-      if (stream.isSent && !stream.hasMoved) this.#stalled(stream);
-      stream.hasMoved = false;
+      if (stream.isSent && !queue.hasMoved) this.#stalled(stream);
+      queue.hasMoved = false;
     }
   }
 }

@@ -1,6 +1,7 @@
 import { initialWindow } from "./frame.ts";
 import type { HeaderBlock } from "./header-block.ts";
-import type { Outflow, Queued } from "./outflow.ts";
+import type { Outflow } from "./outflow.ts";
+import type { SendQueue } from "./send-queue.ts";
 import type { Http2Connection, Http2Stream, StreamReceiver } from "./stream-contract.ts";
 
 /** What a stream asks of its connection. */
@@ -32,16 +33,9 @@ export class Stream implements Http2Stream {
   /** The same as credit of the connection: withheld while the stream is paused. */
   held = 0;
   isPaused = false;
-  queue: Queued[] | undefined = undefined;
-  wantsDrained = false;
-  /** DATA has left the queue since somebody last looked. */
-  hasMoved = false;
+  queue: SendQueue | undefined = undefined;
   /** The request is HEAD: the answer announces a body that does not come. */
   asksHead = false;
-  /** Its place among the streams that wait for their turn. */
-  isWaiting = false;
-  before: Stream | undefined = undefined;
-  behind: Stream | undefined = undefined;
 
   constructor(id: number, connection: StreamHost, receiver: StreamReceiver) {
     this.id = id;
