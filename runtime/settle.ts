@@ -5,6 +5,8 @@ import { runInNewContext } from "node:vm";
 const lookMs = 1_000;
 /** Less work than this between two looks is none. */
 const idleMicroseconds = 20_000;
+/** A larger heap has more in it than what starting left, and would take longer to collect. */
+const largestBytes = 64 * 1024 ** 2;
 
 /**
  * Gives back what starting took, 6 MB or more, once in the life of a process: in its first second without work, since it
@@ -17,7 +19,7 @@ export function settleWhenIdle(): Disposable {
     before = process.cpuUsage();
     if (user + system > idleMicroseconds) return;
     clearInterval(timer);
-    settle();
+    if (process.memoryUsage().heapUsed <= largestBytes) settle();
   }, lookMs).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
