@@ -18,6 +18,8 @@ export class Http2Exchange implements ResponseSink {
   #sink: RequestSink | undefined;
   #hasHead = false;
   #isOver = false;
+  /** The client has not taken all that was sent. */
+  #clientWaits = false;
   #droppedBytes = 0;
 
   /** `answered` is called when the response is whole, though the stream may still be open. */
@@ -46,7 +48,10 @@ export class Http2Exchange implements ResponseSink {
 
   data(chunk: Uint8Array, endOfStream: boolean): void {
     if (this.#isOver) return;
-    if (!this.#stream.sendData(chunk, 0, chunk.length, endOfStream)) this.#sink?.pause();
+    if (!this.#stream.sendData(chunk, 0, chunk.length, endOfStream)) {
+      this.#clientWaits = true;
+      this.#sink?.pause();
+    }
     if (endOfStream) this.#end();
   }
 
@@ -78,8 +83,7 @@ export class Http2Exchange implements ResponseSink {
 
   received(bytes: Buffer, start: number, end: number, endStream: boolean): void {
     if (this.#isOver) {
-      this.#droppedBytes += end - start;
-      if (this.#droppedBytes > droppedBytes) this.#stream.reset(errorCode.NO_ERROR);
+      this.#drop(end - start);
       return;
     }
     this.#sink?.data(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), endStream);
@@ -96,7 +100,17 @@ export class Http2Exchange implements ResponseSink {
   }
 
   drained(): void {
-    this.#sink?.resume();
+    this.#clientWaits = false;
+    if (this.#isOver) this.#stream.resume();
+    else this.#sink?.resume();
+  }
+
+  /** What comes of the request after its answer. A reset would take the answer away from a client that has not read it. */
+  #drop(length: number): void {
+    this.#droppedBytes += length;
+    if (this.#droppedBytes <= droppedBytes) return;
+    if (this.#clientWaits) this.#stream.pause();
+    else this.#stream.reset(errorCode.NO_ERROR);
   }
 
   #end(): void {

@@ -66,6 +66,8 @@ export class Forwarding<Request extends ForwardedRequest> implements StreamRecei
   readonly #terms: ForwardingTerms<Request>;
   readonly #client: Http2Stream;
   #isOver = false;
+  /** The client has not taken all that was sent. */
+  #clientWaits = false;
   #droppedBytes = 0;
 
   constructor(terms: ForwardingTerms<Request>, client: Http2Stream, request: Request, requestId: string) {
@@ -150,7 +152,9 @@ export class Forwarding<Request extends ForwardedRequest> implements StreamRecei
   }
 
   drained(): void {
-    this.upstream?.resume();
+    this.#clientWaits = false;
+    if (this.#isOver) this.#client.resume();
+    else this.upstream?.resume();
   }
 
   answerHead(block: HeaderBlock, endStream: boolean): void {
@@ -167,7 +171,10 @@ export class Forwarding<Request extends ForwardedRequest> implements StreamRecei
     if (this.#isOver) return;
     this.#quietSweeps = 0;
     this.bytesSent += end - start;
-    if (!this.#client.sendData(bytes, start, end, endStream)) this.upstream?.pause();
+    if (!this.#client.sendData(bytes, start, end, endStream)) {
+      this.#clientWaits = true;
+      this.upstream?.pause();
+    }
     if (endStream) this.#answered();
   }
 
@@ -221,9 +228,12 @@ export class Forwarding<Request extends ForwardedRequest> implements StreamRecei
     }
   }
 
+  /** What comes of the request after its answer. A reset would take the answer away from a client that has not read it. */
   #drop(length: number): void {
     this.#droppedBytes += length;
-    if (this.#droppedBytes > droppedBytes) this.#client.reset(errorCode.NO_ERROR);
+    if (this.#droppedBytes <= droppedBytes) return;
+    if (this.#clientWaits) this.#client.pause();
+    else this.#client.reset(errorCode.NO_ERROR);
   }
 
   #finish(): void {

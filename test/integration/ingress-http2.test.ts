@@ -370,6 +370,24 @@ for (const [how, ingress] of [
       assert.equal(rig.ingress.active, 0);
     });
 
+    it("lets a client that sends on read the whole of an answer that came early", async () => {
+      await using backend = await serveEngine((stream) => {
+        stream.sendHeaders(HeaderBlock.of(":status", "403"), false);
+        const body = Buffer.alloc(200_000, "x");
+        stream.sendData(body, 0, body.length, true);
+      });
+      await using rig = await openRig({ ingress, upstreams: http2At(backend.address), plugins: plugins() });
+      await using client = connectTo(rig.port);
+      const stream = client.session.request({ ":method": "POST", ":path": "/" });
+      stream.on("error", () => undefined);
+      for (let at = 0; at < 20; at += 1) stream.write(Buffer.alloc(50_000));
+      const [head] = await once(stream, "response");
+      for (let at = 0; at < 10; at += 1) await ask(client.session, { ":path": "/" });
+      let read = 0;
+      for await (const chunk of stream) read += chunk.length;
+      assert.deepEqual([head[":status"], read], [403, 200_000]);
+    });
+
     it("tries another endpoint when one cannot be connected to", async () => {
       await using backend = await serveHttp2(echo);
       await using rig = await openRig({
