@@ -27,6 +27,8 @@ export type KnownComponents = {
 export interface LoadedConfiguration {
   /** Absolute; undefined when there was no file and the defaults hold. */
   readonly file: string | undefined;
+  /** What the file said, to the letter. */
+  readonly text: string;
   readonly configuration: Configuration;
   readonly components: ConfiguredComponents;
 }
@@ -98,7 +100,7 @@ export async function parseConfiguration(
   if (value === undefined) return refuse(found);
   found.push(...crossCheck(value));
   if (found.length > 0) refuse(found);
-  return { file, configuration: resolveDirectories(value, file), components: components.components };
+  return { file, text, configuration: resolveDirectories(value, file), components: components.components };
 }
 
 function located(problem: Problem, locate: (path: Path) => Mistake["position"]): Mistake {
