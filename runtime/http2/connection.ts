@@ -66,7 +66,7 @@ export class Connection implements StreamHost {
       overflowed: () => this.close(errorCode.ENHANCE_YOUR_CALM, "the peer reads too slowly for what it asked"),
     });
     this.#stalls = new StallWatch(limits.stalledMs, this.streams, (stream) => {
-      this.fail(stream, errorCode.ENHANCE_YOUR_CALM, "the peer has taken nothing of the stream for too long");
+      this.#giveUp(stream, errorCode.ENHANCE_YOUR_CALM, "the peer has taken nothing of the stream for too long");
     });
     this.window = new ReceiveWindow(this.writer, limits.connectionWindowBytes);
     this.flood = new FloodGuard(limits.maxIdleFramesPerSecond);
@@ -184,9 +184,13 @@ export class Connection implements StreamHost {
     return this.#resetIds.has(id);
   }
 
-  /** Resets the stream because the peer broke a rule on it, and tells its owner. */
+  /** Resets the stream because the peer broke a rule on it, and tells its owner. Throws ConnectionError in a flood of them. */
   fail(stream: Stream, code: number, message: string): void {
     this.flood.count("streams that had to be reset");
+    this.#giveUp(stream, code, message);
+  }
+
+  #giveUp(stream: Stream, code: number, message: string): void {
     this.writer.rstStream(stream.id, code);
     this.ignore(stream.id);
     this.endWith(stream, { code, origin: "protocol", unprocessed: false, message });

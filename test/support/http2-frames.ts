@@ -241,7 +241,7 @@ export async function listenFor(
   accept: (socket: Socket) => void,
 ): Promise<{ readonly port: number } & AsyncDisposable> {
   const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
+  const server: Server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     accept(socket);
