@@ -91,19 +91,17 @@ const rows = contests.map((contest) => {
   return { name: contest.name, ...best };
 });
 const base = rows[0] ?? { encode: 1, decode: 1 };
-console.table(
-  Object.fromEntries(
-    rows.map(({ name, encode, decode }) => [
-      name,
-      {
-        "encode µs": encode.toFixed(3),
-        "× again": (encode / base.encode).toFixed(1),
-        "decode µs": decode.toFixed(3),
-        "× again ": (decode / base.decode).toFixed(1),
-      },
-    ]),
-  ),
-);
+const width = Math.max(...rows.map(({ name }) => name.length));
+console.log(`${"µs for one section".padEnd(width)}  encode   again ×  decode   again ×`);
+for (const { name, encode, decode } of rows) {
+  const cells = [
+    encode.toFixed(3),
+    (encode / base.encode).toFixed(1),
+    decode.toFixed(3),
+    (decode / base.decode).toFixed(1),
+  ];
+  console.log(`${name.padEnd(width)}${cells.map((cell) => cell.padStart(9)).join("")}`);
+}
 const traced = rows[2] ?? base;
 console.log(
   `header compression: ${(base.encode + base.decode).toFixed(2)} µs for a head that repeats, ` +
