@@ -15,7 +15,8 @@ export interface TurnBatchOptions<Request, Reply> {
 
 /**
  * Collects the requests that are made in one turn of the event loop and sends them together, since what costs is the
- * sending. A request that makes a batch fail does no harm to its neighbours.
+ * sending; while nothing is in flight, those of one tick only. A request that makes a batch fail does no harm to its
+ * neighbours.
  */
 export class TurnBatch<Request, Reply> {
   readonly #options: TurnBatchOptions<Request, Reply>;
@@ -34,7 +35,7 @@ export class TurnBatch<Request, Reply> {
     if (this.#waitingBytes + bytes > limit.bytes || this.#waiting.length >= limit.requests) this.#flush();
     return new Promise((resolve, reject) => {
       this.#waitingBytes += bytes;
-      if (this.#waiting.push({ request, resolve, reject }) === 1) setImmediate(this.#flush);
+      if (this.#waiting.push({ request, resolve, reject }) === 1) this.#schedule();
     });
   }
 
@@ -45,6 +46,12 @@ export class TurnBatch<Request, Reply> {
       this.#idle ??= Promise.withResolvers();
       await this.#idle.promise;
     }
+  }
+
+  /** A turn costs more than a tick: whoever is alone does not wait for others. */
+  #schedule(): void {
+    if (this.#inFlight === 0) process.nextTick(this.#flush);
+    else setImmediate(this.#flush);
   }
 
   readonly #flush = (): void => {
