@@ -76,7 +76,8 @@ export class Exchanges implements Disposable {
     let requestId = givenRequestId(request);
     if (requestId === undefined) {
       requestId = this.#ids.next();
-      request.set("x-request-id", requestId);
+      if (request.has("x-request-id")) request.set("x-request-id", requestId);
+      else request.append("x-request-id", requestId);
     }
     request.settle();
     const table = this.#options.table();

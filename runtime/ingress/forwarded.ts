@@ -10,12 +10,16 @@ const acceptableId = /^[\x21-\x7e]{1,128}$/;
 export function addForwarded(headers: HeaderList, connection: ConnectionFacts): void {
   const { remoteAddress } = connection;
   if (remoteAddress !== "") {
-    const before = headers.getAll("x-forwarded-for").join(", ");
-    headers.set("x-forwarded-for", before === "" ? remoteAddress : `${before}, ${remoteAddress}`);
+    if (!headers.has("x-forwarded-for")) headers.append("x-forwarded-for", remoteAddress);
+    else
+      headers.set(
+        "x-forwarded-for",
+        [...headers.getAll("x-forwarded-for").filter((value) => value !== ""), remoteAddress].join(", "),
+      );
   }
-  if (!headers.has("x-forwarded-proto")) headers.set("x-forwarded-proto", connection.scheme);
+  if (!headers.has("x-forwarded-proto")) headers.append("x-forwarded-proto", connection.scheme);
   const authority = headers.get(":authority") ?? "";
-  if (authority !== "" && !headers.has("x-forwarded-host")) headers.set("x-forwarded-host", authority);
+  if (authority !== "" && !headers.has("x-forwarded-host")) headers.append("x-forwarded-host", authority);
 }
 
 /** The request's id as a proxy in front or the client gave it, when it is acceptable. */

@@ -4,6 +4,8 @@ import { type RequestMeter, RequestMeters } from "../telemetry/request-meter.ts"
 /** What the ingress counts. Requests that match no route have the route `none`; those that reach no upstream, none. */
 export class IngressMetrics {
   readonly #meters: RequestMeters;
+  /** By route and upstream. */
+  readonly #known = new Map<string, Map<string, RequestMeter>>();
 
   /** `active` tells the requests not yet answered in full. */
   constructor(metrics: Metrics, active: () => number) {
@@ -21,7 +23,17 @@ export class IngressMetrics {
     );
   }
 
-  meter(route: string | undefined, upstream: string | undefined): RequestMeter {
-    return this.#meters.of(route ?? "none", upstream ?? "");
+  meter(route = "none", upstream = ""): RequestMeter {
+    let byUpstream = this.#known.get(route);
+    if (byUpstream === undefined) {
+      byUpstream = new Map();
+      this.#known.set(route, byUpstream);
+    }
+    let meter = byUpstream.get(upstream);
+    if (meter === undefined) {
+      meter = this.#meters.of(route, upstream);
+      byUpstream.set(upstream, meter);
+    }
+    return meter;
   }
 }

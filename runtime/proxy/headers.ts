@@ -68,8 +68,13 @@ export class HeaderList implements HeaderMap {
   }
 
   get(name: string): string | undefined {
-    const at = this.#find(name.toLowerCase(), 0);
-    return at < 0 ? undefined : this.#flat[at + 1];
+    const at = this.#find(name, 0);
+    if (at >= 0) return this.#flat[at + 1];
+    // Only guests ask for names in upper case.
+    const key = name.toLowerCase();
+    if (key === name) return undefined;
+    const found = this.#find(key, 0);
+    return found < 0 ? undefined : this.#flat[found + 1];
   }
 
   /** Every value of the name, in order. */
@@ -99,6 +104,11 @@ export class HeaderList implements HeaderMap {
     const key = name.toLowerCase();
     this.#note(key, value);
     this.#flat.push(key, value);
+  }
+
+  /** Adds a field of the proxy's own, its name in lower case, that needs no checking. */
+  append(name: string, value: string): void {
+    this.#flat.push(name, value);
   }
 
   remove(name: string): void {

@@ -73,8 +73,12 @@ export class Outlet {
 }
 
 /** The length that the head declares; undefined when it declares none, or not one that counts. */
-export function declaredLength(headers: HeaderList): number | undefined {
-  const values = headers.getAll("content-length");
-  const [value = ""] = values;
-  return values.length === 1 && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+export function declaredLength({ flat }: HeaderList): number | undefined {
+  let value: string | undefined;
+  for (let at = 0; at < flat.length; at += 2) {
+    if (flat[at] !== "content-length") continue;
+    if (value !== undefined) return undefined;
+    value = flat[at + 1];
+  }
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
 }
