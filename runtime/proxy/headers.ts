@@ -23,13 +23,6 @@ export class HeaderList implements HeaderMap {
     return new HeaderList(fields.flat());
   }
 
-  /** From name, value, name, value, … in any case, as `rawHeaders` of node:http has them. */
-  static fromRaw(raw: readonly string[]): HeaderList {
-    const flat = raw.slice();
-    for (let at = 0; at < flat.length; at += 2) flat[at] = (flat[at] ?? "").toLowerCase();
-    return new HeaderList(flat);
-  }
-
   /** A copy of name, value, name, value, … with names in lower case. */
   static ofFlat(flat: readonly string[]): HeaderList {
     return new HeaderList(flat.slice());

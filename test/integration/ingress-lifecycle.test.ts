@@ -120,6 +120,21 @@ describe("draining", () => {
     agent.destroy();
   });
 
+  it("does not wait for the rest of a head, nor for a protocol to show", async () => {
+    await using rig = await openRig({ ingress: { routes: [] } });
+    const begun = ["GET / HTTP/1.1\r\nHo", "P", "PRI * HTTP/2.0\r\n\r\nSM"].map((text) => {
+      const socket = net.connect(rig.port, "127.0.0.1");
+      socket.on("error", () => undefined).resume();
+      socket.write(text);
+      return socket;
+    });
+    // What comes over another connection afterwards has been read after them.
+    await rig.send({ path: "/" });
+    const closed = begun.map((socket) => once(socket, "close"));
+    await rig.ingress.drain(60_000);
+    await Promise.all(closed);
+  });
+
   it("ends what is left when its deadline passes", async () => {
     const arrived = Promise.withResolvers<void>();
     await using backend = await serve(() => arrived.resolve());
