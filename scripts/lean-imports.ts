@@ -56,12 +56,12 @@ export const { ${exported.map(([key]) => key).join(", ")} } = module;`,
   };
 }
 
-/** Functions that load their module when they are called. Classes are left out, so that an import of one does not build. */
+/** Functions that load their module when they are called. Classes are left out, so that an import of one by name does not build. */
 function loadingByFirstCall(name: string, exported: readonly [string, PropertyDescriptor][]): string {
   const functions = exported.filter(([key, { value }]) => typeof value === "function" && /^[a-z]/.test(key));
   return `let module;
 const load = () => (module ??= process.getBuiltinModule("${name}"));
-export default { ${functions.map(([key]) => key).join(", ")} };
+export default new Proxy({}, { get: (_, key) => load()[key] });
 ${functions.map(([key]) => `export function ${key}(...parameters) { return load().${key}(...parameters); }`).join("\n")}`;
 }
 
