@@ -59,7 +59,11 @@ const route = z.strictObject({
     ),
   filters: z.array(filterUse).default([]).describe("Filters of this route, after those for every route"),
   to: destination.describe("Where the request goes"),
-  timeout: duration.default(15_000).describe("Longest wait for the whole response of the upstream; default 15s"),
+  timeout: duration
+    .default(15_000)
+    .describe(
+      "Longest time from the end of the request to the end of the response; 0s is no limit, which long streams of an upstream need; default 15s",
+    ),
 });
 
 const upstream = z.strictObject({
