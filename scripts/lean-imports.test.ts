@@ -55,7 +55,7 @@ describe("the imports of the bundle", () => {
     const program = `import { Counter, Registry } from "prom-client"; ${loaded}
       const registry = new Registry();
       new Counter({ name: "a", help: "b", registers: [registry] }).inc(2);
-      console.log(JSON.stringify([(await registry.metrics()).split("\\\\n").at(2), loaded("https")]));`;
+      console.log(JSON.stringify([(await registry.metrics()).includes("a 2"), loaded("https")]));`;
     assert.deepEqual(await run(program), [true, false]);
   });
 });
