@@ -10,6 +10,7 @@ export interface EndedChain {
   clientGone(): void;
   clientSlow(): void;
   clientReady(): void;
+  responseInterim(headers: HeaderList): void;
   responseHead(headers: HeaderList, endOfStream: boolean): void;
   responseData(chunk: Uint8Array, endOfStream: boolean): void;
   responseTrailers(trailers: HeaderList): void;
@@ -63,6 +64,10 @@ export class FromTarget implements ResponseSink {
 
   constructor(chain: EndedChain) {
     this.#chain = chain;
+  }
+
+  interim(headers: HeaderList): void {
+    this.#chain.responseInterim(headers);
   }
 
   head(headers: HeaderList, endOfStream: boolean): void {

@@ -242,6 +242,11 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     return this.#over || !this.#responseFromTarget;
   }
 
+  /** Filters see final responses only. */
+  responseInterim(headers: HeaderList): void {
+    if (!this.#ignoresTarget && this.#response === "awaited") this.#options.client.interim?.(headers);
+  }
+
   responseHead(headers: HeaderList, endOfStream: boolean): void {
     if (this.#ignoresTarget || this.#response !== "awaited") return;
     this.#quietSweeps = 0;

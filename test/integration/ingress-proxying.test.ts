@@ -116,6 +116,38 @@ describe("the ingress as a proxy", () => {
     assert.equal((await collect(response)).body, "data: 1\n\n");
   });
 
+  it("forwards interim responses, without what concerns the connection", async () => {
+    await using backend = await serveRaw((socket) => {
+      socket.once("data", () =>
+        socket.write(
+          "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: x-hop\r\nX-Hop: 1\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n",
+        ),
+      );
+    });
+    await using rig = await openRig({ ingress: toUpstream, upstreams: { backend: { endpoints: [backend.address] } } });
+    const text = await raw(rig.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert.match(text, /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a>\r\n\r\nHTTP\/1\.1 204 No Content\r\n/);
+    assert.deepEqual([(await rig.record()).status, rig.records.length], [204, 1]);
+  });
+
+  it("sends the request once more when a connection that was kept turns out to be closed, if it may be repeated", async () => {
+    let asked = 0;
+    await using backend = await serveRaw((socket) => {
+      socket.on("data", () => {
+        asked += 1;
+        // Whoever asks a second time on the same connection finds it closed.
+        if (asked === 1) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        else if (asked === 2 || asked === 4) socket.destroy();
+        else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain");
+      });
+    });
+    await using rig = await openRig({ ingress: toUpstream, upstreams: { backend: { endpoints: [backend.address] } } });
+    assert.equal((await rig.send({ path: "/" })).body, "ok");
+    assert.equal((await rig.send({ path: "/" })).body, "again");
+    assert.equal((await rig.send({ method: "POST", path: "/" }, "x")).status, 503);
+    assert.equal(asked, 4);
+  });
+
   it("answers HEAD, 204 and 304 without a body and keeps the connection usable", async () => {
     await using backend = await serve((request, response) => {
       if (request.url === "/204") response.writeHead(204).end();
