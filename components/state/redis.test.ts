@@ -5,6 +5,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { callWith, eventually, silentLog, unique } from "../../test/conformance/backend.ts";
+import { selfSigned } from "../../test/support/certificate.ts";
 import { freePort, type RedisServer, redisCli, startRedis, startSentinel } from "../../test/support/redis-server.ts";
 import { RuntimeError } from "../error.ts";
 import { redisStateStore } from "./redis.ts";
@@ -216,6 +217,36 @@ describe("state on Redis", () => {
     await written;
     assert.equal(await textAt(store, key), "x");
     await assert.rejects(textAt(closing, key), isUnavailable);
+  });
+});
+
+describe("a Redis that is reached another way", () => {
+  it("by TLS is trusted by its authority only", async () => {
+    const { key, cert } = selfSigned();
+    await using place = await startRedis();
+    const [keyFile, certFile] = [join(place.directory, "key.pem"), join(place.directory, "cert.pem")];
+    await Promise.all([writeFile(keyFile, key), writeFile(certFile, cert)]);
+    const port = String(await freePort());
+    const files = ["--tls-key-file", keyFile, "--tls-cert-file", certFile, "--tls-ca-cert-file", certFile];
+    await using _server = await startRedis("--tls-port", port, ...files, "--tls-auth-clients", "no");
+    const url = `rediss://localhost:${port}`;
+    await using store = await open({ url, tls: { ca: certFile } });
+    await store.set(setOf("k", "v"), callWith());
+    assert.equal(await textAt(store, "k"), "v");
+    await assert.rejects(open({ url, connectTimeoutMs: 300 }), (error) => {
+      assert.ok(isUnavailable(error) && error instanceof RuntimeError);
+      assert.match(error.message, /certificate/);
+      return true;
+    });
+  });
+
+  it("by a socket of the machine", async () => {
+    await using place = await startRedis();
+    const path = join(place.directory, "redis.sock");
+    await using _server = await startRedis("--unixsocket", path);
+    await using store = await open({ url: `unix:${path}` });
+    await store.set(setOf("k", "v"), callWith());
+    assert.equal(await textAt(store, "k"), "v");
   });
 });
 
