@@ -99,7 +99,7 @@ export class ServerConnection implements RequestSink {
     if (exchange !== this.#exchange || this.#isClosing) return;
     this.#quietMs = 0;
     if (!exchange.staysOpen) {
-      this.#close(!exchange.isReceived);
+      this.#close(!exchange.isReceived || this.#rest !== undefined);
       return;
     }
     if (exchange.isReceived) this.#next();

@@ -20,6 +20,7 @@ export class ServerExchange implements Response {
   readonly #connection: ServerConnection;
   readonly #head: RequestHead;
   #isOver = false;
+  #isInvited = false;
   #wantsDrained = false;
   #framing: "none" | number | "chunked" | "until-close" = "none";
   /** Octets that Content-Length still promises. */
@@ -35,6 +36,7 @@ export class ServerExchange implements Response {
   /** Answers an expectation, unless the receiver has answered the request. */
   invite(): void {
     if (!this.#head.expectsContinue || this.isReceived || this.hasBegun) return;
+    this.#isInvited = true;
     this.#connection.outflow.text(`${statusLine(100)}\r\n`);
   }
 
@@ -123,6 +125,8 @@ export class ServerExchange implements Response {
   /** A short rest of a request is read and dropped; a long one is not worth the connection. */
   #isRestUnwanted(status: number): boolean {
     if (this.isReceived) return false;
+    // A client that was not invited may leave its body out: whether the next octets are a body or a request is not certain.
+    if (this.#head.expectsContinue && !this.#isInvited) return true;
     return this.#connection.left > droppedBytes || status === 408;
   }
 
