@@ -17,10 +17,7 @@ export class IngressMetrics {
       },
       labels: ["route", "upstream"],
     });
-    const name = "outrigger_ingress_active_requests";
-    metrics.addText(
-      () => `# HELP ${name} Requests not yet answered in full\n# TYPE ${name} gauge\n${name} ${active()}\n`,
-    );
+    metrics.reading("outrigger_ingress_active_requests", "Requests not yet answered in full", active);
   }
 
   meter(route = "none", upstream = ""): RequestMeter {

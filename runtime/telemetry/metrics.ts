@@ -6,7 +6,6 @@ import { Timings } from "./timings.ts";
 export class Metrics {
   readonly registry = new Registry();
   readonly #plain = new Map<string, Tallies | Timings>();
-  readonly #texts: (() => string)[] = [];
 
   counter<Label extends string>(name: string, help: string, labels: readonly Label[] = []): Counter<Label> {
     const known = this.registry.getSingleMetric(name);
@@ -35,9 +34,9 @@ export class Metrics {
       : new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers: [this.registry] });
   }
 
-  /** Families that are counted elsewhere, cheaper than prom-client can, and written out when somebody asks. */
-  addText(write: () => string): void {
-    this.#texts.push(write);
+  /** A gauge that is read when somebody asks. */
+  reading(name: string, help: string, read: () => number): void {
+    const gauge: Gauge = new Gauge({ name, help, registers: [this.registry], collect: (): void => gauge.set(read()) });
   }
 
   /** A counter for hot paths. */
@@ -59,8 +58,7 @@ export class Metrics {
   }
 
   /** The Prometheus text exposition format. */
-  async expose(): Promise<string> {
-    const text = await this.registry.metrics();
-    return [text, ...this.#texts.map((write) => write())].join("\n");
+  expose(): Promise<string> {
+    return this.registry.metrics();
   }
 }

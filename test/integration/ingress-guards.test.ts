@@ -100,7 +100,7 @@ describe("what the ingress refuses", () => {
   it("answers 408 when a head does not come to its end", async () => {
     await using rig = await openRig({ ingress: { routes: [] }, timings: { headTimeoutMs: 50 } });
     assert.match(await raw(rig.port, "GET / HTTP/1.1\r\nHo"), /^HTTP\/1\.1 408 /);
-    assert.match(await rig.metrics.expose(), /requests_total\{route="none",code="408"\} 1/);
+    assert.match(await rig.metrics.expose(), /requests_total\{route="none",upstream="",code="408"\} 1/);
   });
 
   it("ends an exchange in which nothing moves, on both sides", async () => {
