@@ -12,8 +12,8 @@ export interface Figure {
   readonly value: number;
   /** The least and the greatest value of the rounds. */
   readonly spread?: readonly [number, number];
-  /** The value at most. */
-  readonly goal: number;
+  /** The value at most; without one the row is only told. */
+  readonly goal?: number;
   /** How the value and the goal are written; by default as a ratio with two digits. */
   readonly format?: (value: number) => string;
 }
@@ -53,23 +53,22 @@ export class Figures {
     this.#title = title;
   }
 
-  /** Adds a row, tells it at once, and gives whether the goal was met. */
-  add({ what, measured, against = "", value, spread, goal, format = asRatio }: Figure): boolean {
-    const isMet = value <= goal;
-    if (isMet) this.#met++;
-    else this.#missed++;
+  /** Adds a row and tells it at once. */
+  add({ what, measured, against = "", value, spread, goal, format = asRatio }: Figure): void {
+    const isMet = goal === undefined || value <= goal;
+    if (!isMet) this.#missed++;
+    else if (goal !== undefined) this.#met++;
     const range = spread === undefined ? "" : ` (${spread.map(format).join(" – ")})`;
     const row = {
       what,
       measured,
       against,
       value: `${format(value)}${range}`,
-      goal: `≤ ${format(goal)}`,
-      verdict: isMet ? "met" : "MISSED",
+      goal: goal === undefined ? "" : `≤ ${format(goal)}`,
+      verdict: goal === undefined ? "told" : isMet ? "met" : "MISSED",
     };
     this.#rows.push(row);
     console.log(`${what}: ${measured}${against === "" ? "" : `, ${against}`}: ${row.value}, ${row.verdict}`);
-    return isMet;
   }
 
   /** Adds a row without a number; `why` is a sentence. */
