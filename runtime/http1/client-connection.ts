@@ -35,6 +35,8 @@ export interface ClientConnectionEvents {
 
 /** A connection is given back earlier than the server said it would close it, for requests are on their way for a while. */
 const hintMarginMs = 1_000;
+/** Interim responses to one request. */
+const maxInterims = 64;
 
 /** A connection to a server, which carries one request after the other. */
 export class ClientConnection implements ResponseSink {
@@ -48,6 +50,7 @@ export class ClientConnection implements ResponseSink {
   /** Requests that ended well before this one. */
   #served = 0;
   #hasReceived = false;
+  #interims = 0;
   #isConnected = false;
   #isClosed = false;
   #error: Error | undefined;
@@ -93,6 +96,7 @@ export class ClientConnection implements ResponseSink {
   take(exchange: ClientExchange): void {
     this.#exchange = exchange;
     this.#hasReceived = false;
+    this.#interims = 0;
     exchange.assign(this);
     if (this.#isConnected) exchange.begin();
   }
@@ -186,6 +190,8 @@ export class ClientConnection implements ResponseSink {
     if (exchange === undefined) return;
     if (head.status < 200) {
       if (head.status === 101) throw malformed("the server switches protocols, which nobody has asked for");
+      this.#interims += 1;
+      if (this.#interims > maxInterims) throw malformed("there are too many interim responses");
       // A receiver has answered the client's expectation itself.
       if (head.status > 101) exchange.receiver.interim(head.status, head.fields);
       return;

@@ -289,7 +289,13 @@ describe("a request fails", () => {
   });
 
   it("as `malformed` when what comes back is not HTTP/1.1, or switches protocols", async () => {
-    const answers = ["220 mail", "HTTP/1.1 101 Switching Protocols\r\n\r\n", "HTTP/1.1 200 OK\r\nX : y\r\n\r\n"];
+    const endless = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(65);
+    const answers = [
+      endless,
+      "220 mail",
+      "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nX : y\r\n\r\n",
+    ];
     for (const answer of answers) {
       await using server = await serve((socket) => socket.write(answer));
       using client = open();

@@ -43,9 +43,9 @@ export class SectionScanner {
     this.#state = this.#first();
   }
 
-  /** Whether octets of a section have come, and not all of them. */
+  /** Whether octets of a section have come, and not all of them; an empty line in front is none. */
   get isPartial(): boolean {
-    return this.#length > 0;
+    return this.#length > (this.#passedEmptyLine ? 2 : 0);
   }
 
   /**

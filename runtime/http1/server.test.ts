@@ -422,12 +422,15 @@ describe("what takes too long", () => {
     assert.equal(rig.refused[0]?.status, 408);
   });
 
-  it("is closed without a word when it is a connection without a request", async () => {
+  it("is closed without a word when it is a connection without a request, an empty line is none", async () => {
     await using rig = await open(hello, { idleTimeoutMs: 40 });
     using fresh = new Client(rig.port);
     using used = new Client(rig.port);
+    using blank = new Client(rig.port);
     used.send(get);
+    blank.send("\r\n");
     assert.equal(await fresh.all(), "");
+    assert.equal(await blank.all(), "");
     assert.match(await used.all(), /hello$/);
   });
 
