@@ -18,6 +18,11 @@ export interface ServerShared {
   readonly isDraining: boolean;
   readonly headTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  /**
+   * How long a connection stays readable after it was closed for writing: closing at once while the client still sends makes
+   * its kernel throw the answer away.
+   */
+  readonly lingerMs: number;
 }
 
 /** What a connection tells its server. */
@@ -27,11 +32,6 @@ export interface ConnectionEvents {
   closed(): void;
 }
 
-/**
- * How long a connection stays readable after it was closed for writing: closing at once while the client still sends makes
- * its kernel throw the answer away.
- */
-const lingerMs = 1_000;
 /** Octets of requests that come ahead of their turn; with more of them the socket is not read on. */
 const maxRestBytes = 16 * 1024;
 const requestTimeout = new MessageFault(408, "request_head_timeout", "the request's head took too long");
@@ -54,6 +54,8 @@ export class ServerConnection implements RequestSink {
   #isClosed = false;
   /** Milliseconds since the connection came to what it does now; counted by `sweep`. */
   #quietMs = 0;
+  /** Milliseconds since it was closed for writing. */
+  #lingeredMs = 0;
 
   constructor(socket: Socket, shared: ServerShared, events: ConnectionEvents) {
     this.socket = socket;
@@ -78,9 +80,12 @@ export class ServerConnection implements RequestSink {
   /** Called at intervals: ends what takes too long. */
   sweep(passedMs: number): void {
     this.#quietMs += passedMs;
-    const { headTimeoutMs, idleTimeoutMs } = this.shared;
+    const { headTimeoutMs, idleTimeoutMs, lingerMs } = this.shared;
     if (this.#isClosing) {
-      if (this.#quietMs >= lingerMs) this.socket.destroy();
+      // A slow client may take as long for the last of an answer as an idle one may stay.
+      const isSent = this.socket.writableLength === 0;
+      if (isSent) this.#lingeredMs += passedMs;
+      if (this.#lingeredMs >= lingerMs || this.#quietMs >= idleTimeoutMs) this.socket.destroy();
     } else if (this.#exchange !== undefined) {
       // The rest of a request that was answered already; what an open exchange may take is not for the connection to say.
       if (this.#exchange.isAnswered && this.#quietMs >= headTimeoutMs) this.socket.destroy();

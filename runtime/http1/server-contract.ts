@@ -43,4 +43,6 @@ export interface Http1ServerOptions<Connection> {
   readonly headTimeoutMs: number;
   /** Connections without a request are closed after this. */
   readonly idleTimeoutMs: number;
+  /** How long a connection stays readable after it was closed for writing; default 1 s. */
+  readonly lingerMs?: number;
 }

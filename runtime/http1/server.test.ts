@@ -434,6 +434,27 @@ describe("what takes too long", () => {
     assert.match(await used.all(), /hello$/);
   });
 
+  it("is not a client that takes its time over the last of an answer", async () => {
+    const body = Buffer.alloc(16 * 1024 ** 2, "x");
+    await using rig = await open(
+      ({ response }) => {
+        response.head(200, ["content-length", String(body.length)], false);
+        response.data(body, true);
+      },
+      { lingerMs: 20 },
+    );
+    await using clock = await open(hello, { idleTimeoutMs: 200 });
+    using client = new Client(rig.port);
+    client.socket.pause();
+    client.send(lastGet);
+    await rig.next();
+    using idle = new Client(clock.port);
+    await idle.closed;
+    client.socket.resume();
+    assert.ok((await client.all()).endsWith("xxx"));
+    assert.ok(client.received.length > body.length, `only ${client.received.length} octets came`);
+  });
+
   it("is closed when it is the rest of a request that was answered", async () => {
     await using rig = await open(() => undefined, { begun: hello, headTimeoutMs: 40 });
     using client = new Client(rig.port);

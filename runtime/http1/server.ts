@@ -15,6 +15,7 @@ export class Http1Server<Connection> implements ServerShared {
   readonly date = new DateField();
   readonly headTimeoutMs: number;
   readonly idleTimeoutMs: number;
+  readonly lingerMs: number;
   isDraining = false;
   readonly #options: Http1ServerOptions<Connection>;
   readonly #connections = new Set<ServerConnection>();
@@ -26,7 +27,8 @@ export class Http1Server<Connection> implements ServerShared {
     this.limits = { ...defaultLimits, ...options.limits };
     this.headTimeoutMs = options.headTimeoutMs;
     this.idleTimeoutMs = options.idleTimeoutMs;
-    const shortest = Math.min(options.headTimeoutMs, options.idleTimeoutMs);
+    this.lingerMs = options.lingerMs ?? 1_000;
+    const shortest = Math.min(options.headTimeoutMs, options.idleTimeoutMs, 2 * this.lingerMs);
     const sweepMs = Math.max(fastestSweepMs, Math.min(slowestSweepMs, shortest / 2));
     this.#sweeper = setInterval(() => {
       for (const connection of this.#connections) connection.sweep(sweepMs);
