@@ -134,7 +134,9 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     if (this.#isOver) return;
     this.#end = reason;
     this.#context.abort(reason);
-    this.#fail(reason);
+    // A status would wait behind what the caller does not read.
+    if (this.#isBlocked) this.#breakOff(reason);
+    else this.#fail(reason);
   }
 
   sendMetadata(pairs: Pairs): void {
@@ -261,6 +263,11 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     const section = this.#isHeadSent ? failedTrailers : failedAtOnce;
     this.#stream.sendHeaders(section(status, this.#trailing), true);
     this.#leave();
+  }
+
+  #breakOff({ code }: RuntimeError): void {
+    this.#close(statusCode[code]);
+    this.#stream.reset(errorCode.CANCEL);
   }
 
   #sendHead(): void {

@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import http2 from "node:http2";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import type { CallContext } from "../../components/component.ts";
+import { RuntimeError } from "../../components/error.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { ask, chat, echo, maxMessageBytes, serveEcho, turns } from "../support/grpc-echo.ts";
-import { framed, rawClient } from "../support/grpc-raw.ts";
+import { answerOf, framed, rawClient } from "../support/grpc-raw.ts";
 import { temporaryDirectory } from "../support/sidecar.ts";
 
 const never = <T>(): Promise<T> => new Promise(() => undefined);
@@ -119,7 +121,113 @@ describe("a call over gRPC", () => {
   });
 });
 
+describe("a handler", () => {
+  it("hears of a caller whose connection is lost", async () => {
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+    const { promise: ended, resolve: end } = Promise.withResolvers<unknown>();
+    const handlers = {
+      unary(_: Buffer, { signal }: CallContext) {
+        signal.addEventListener("abort", () => end(signal.reason.code));
+        arrive();
+        return never<Buffer>();
+      },
+    };
+    await using server = await serveEcho({ handlers });
+    {
+      using client = rawClient(server.address);
+      client
+        .request(echo.unary.path)
+        .on("error", () => undefined)
+        .end(framed("x"));
+      await arrived;
+    }
+    assert.equal(await ended, "CANCELLED");
+  });
+
+  it("need not be asynchronous to fail, and sees a signal that is aborted already when it looks late", async () => {
+    let context: CallContext | undefined;
+    const handlers = {
+      unary(request: Buffer, call: CallContext): Promise<Buffer> {
+        context = call;
+        if (request.toString() === "throw") throw new RuntimeError("NOT_FOUND", "GONE", "it is gone");
+        return never();
+      },
+    };
+    await using server = await serveEcho({ handlers });
+    const failed = await ask(server.client, "throw");
+    assert.deepEqual([failed.code, failed.details], [status.NOT_FOUND, "it is gone"]);
+    assert.equal((await ask(server.client, "", { deadlineMs: Date.now() + 30 })).code, status.DEADLINE_EXCEEDED);
+    while (true) {
+      try {
+        context?.throwIfAborted?.();
+      } catch {
+        break;
+      }
+      await turns(1);
+    }
+    assert.equal(context?.signal.aborted, true);
+    assert.ok(["DEADLINE_EXCEEDED", "CANCELLED"].includes(context?.signal.reason.code));
+  });
+
+  it("sends its metadata once, ahead of its response, and none that cannot travel", async () => {
+    const handlers = {
+      async unary(request: Buffer, call: CallContext) {
+        call.sendMetadata?.([[request.toString(), "first"]]);
+        call.sendMetadata?.([["x-answer", "second"]]);
+        call.setTrailingMetadata?.([["x-end", "last"]]);
+        return Buffer.from("ok");
+      },
+    };
+    await using server = await serveEcho({ handlers });
+    using client = rawClient(server.address);
+    const sent = await answerOf(client.request(echo.unary.path).end(framed("x-answer")));
+    assert.deepEqual([sent.head["x-answer"], sent.trailers["x-end"], sent.status], ["first", "last", "0"]);
+    const invalid = await answerOf(client.request(echo.unary.path).end(framed("no name")));
+    assert.deepEqual([invalid.status, invalid.body.length], ["3", 0]);
+  });
+
+  it("is told of a message that is too large within a stream, whose caller is told too", async () => {
+    const { promise: ended, resolve: end } = Promise.withResolvers<unknown>();
+    const handlers = {
+      async upload(requests: AsyncIterable<Buffer>, { signal }: CallContext): Promise<Buffer> {
+        signal.addEventListener("abort", () => end(signal.reason.code));
+        for await (const _ of requests);
+        return Buffer.alloc(0);
+      },
+    };
+    await using server = await serveEcho({ handlers });
+    using client = rawClient(server.address);
+    const stream = client.request(echo.upload.path);
+    stream.write(framed("fine"));
+    stream.write(Buffer.from([0, 0x7f, 0, 0, 0]));
+    assert.equal((await answerOf(stream)).status, "8");
+    assert.equal(await ended, "RESOURCE_EXHAUSTED");
+  });
+});
+
 describe("a stream over gRPC", () => {
+  it("ends at its deadline though its caller neither ends its request nor reads", async () => {
+    const chunk = Buffer.alloc(128 * 1024);
+    const handlers = {
+      upload: () => never<Buffer>(),
+      async download(_: Buffer, { write }: { write: (chunk: Buffer) => Promise<void> }) {
+        for (;;) await write(chunk);
+      },
+    };
+    await using server = await serveEcho({ handlers });
+    using client = rawClient(server.address);
+    const open = client.request(echo.upload.path, { "grpc-timeout": "30m" });
+    open.write(framed("x"));
+    assert.equal((await answerOf(open)).status, "4");
+    const unread = client.request(echo.download.path, { "grpc-timeout": "30m" });
+    unread.on("error", () => undefined);
+    unread.end(framed(""));
+    const closed = once(unread, "close");
+    await once(unread, "response");
+    await Promise.race([closed, once(unread, "aborted")]);
+    assert.equal(unread.rstCode, http2.constants.NGHTTP2_CANCEL);
+  });
+
   it("holds up its handler while the client does not read", async () => {
     const chunk = Buffer.alloc(64 * 1024);
     const most = 500;
