@@ -216,6 +216,7 @@ async function optionsOf(settings: RedisSettings, name: string) {
     protocol: 2 as const,
     connectionName: `outrigger:${name}`,
     connectTimeout: connectTimeoutMs,
+    disconnectTimeout: quitMs,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     ...(username === undefined ? {} : { username }),
