@@ -76,7 +76,11 @@ export class Http2Request implements RequestSink {
   }
 
   head(block: HeaderBlock, endStream: boolean): void {
-    if (isInterim(block)) return;
+    if (isInterim(block)) {
+      // The expectation of a client is answered where it came in.
+      if (block.get(":status") !== "100") this.#response.interim?.(listOf(block));
+      return;
+    }
     this.#hasHead = true;
     const ends = endStream || this.#isHeadOnly;
     if (endStream) this.#answered();

@@ -35,6 +35,11 @@ export class Http2Exchange implements ResponseSink {
     return new ClientReceiver(this);
   }
 
+  interim(headers: HeaderList): void {
+    if (this.#isOver || this.#hasHead) return;
+    this.#stream.sendHeaders(responseBlock(headers, false, this.#head.connection.sections), false);
+  }
+
   head(headers: HeaderList, endOfStream: boolean): void {
     if (this.#isOver || this.#hasHead) return;
     this.#hasHead = true;

@@ -6,7 +6,7 @@ import { describe, it } from "node:test";
 import { errorCode } from "../../runtime/http2/error-code.ts";
 import { HeaderBlock } from "../../runtime/http2/header-block.ts";
 import { answerOf, ask, connectTo, resetOf, serveEngine, serveHttp2 } from "./ingress-http2-rig.ts";
-import { type Echoed, fieldsOf, openRig, Plugins, serve, serveEcho } from "./ingress-rig.ts";
+import { type Echoed, fieldsOf, openRig, Plugins, raw, serve, serveEcho } from "./ingress-rig.ts";
 
 const toBackend = { routes: [{ match: { prefix: "/" }, to: { upstream: "backend" } }] };
 const through = (...filters: string[]) => ({
@@ -467,6 +467,26 @@ describe("translation", () => {
     stream.end("body");
     const answer = await answerOf(stream);
     assert.deepEqual([JSON.parse(answer.body), answer.trailers["x-end"]], [{ "x-sum": "7" }, "1"]);
+  });
+
+  it("forwards interim responses from each protocol to the other", async () => {
+    await using modern = await serveHttp2((stream) => {
+      stream.additionalHeaders({ ":status": 103, link: "</a>" });
+      stream.respond({ ":status": 204 }, { endStream: true });
+    });
+    await using rig = await openRig({ ingress: toBackend, upstreams: http2At(modern.address) });
+    const text = await raw(rig.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert.match(text, /^HTTP\/1\.1 103 Early Hints\r\nlink: <\/a>\r\n\r\nHTTP\/1\.1 204 No Content\r\n/);
+
+    await using old = await serve((_request, response) => {
+      response.writeEarlyHints({ link: "</b>" });
+      response.end("done");
+    });
+    await using other = await openRig({ ingress: toBackend, upstreams: http1At(old.address) });
+    await using client = connectTo(other.port);
+    const stream = client.session.request({ ":path": "/" });
+    const [[early], answer] = await Promise.all([once(stream, "headers"), answerOf(stream)]);
+    assert.deepEqual([early[":status"], early.link, answer.body], [103, "</b>", "done"]);
   });
 
   it("refuses what HTTP/1.1 could read in another way", async () => {
