@@ -103,6 +103,11 @@ describe("a request head", () => {
     assert.equal(parse("POST / HTTP/1.0\r\nExpect: 100-continue\r\n\r\n").heads[0]?.expectsContinue, false);
   });
 
+  it("is the same when it drips in, octet by octet", () => {
+    const value = "0123456789".repeat(100);
+    assert.deepEqual(parse(get(`X: ${value}\r\n`), {}, 1).heads[0]?.fields, ["x", value]);
+  });
+
   it("may be as large as is allowed, and have as many fields", () => {
     const head = get("X: yz\r\n");
     assert.equal(parse(head, { maxHeadBytes: head.length }).heads.length, 1);
