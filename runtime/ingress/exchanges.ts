@@ -110,7 +110,9 @@ export class Exchanges implements Disposable {
     }
     const headers =
       head.requestId === undefined ? [...head.headers.flat, "x-request-id", requestId] : head.headers.flat.slice();
-    const stream = new Stream(connection, HeaderList.adopt(headers), requestId);
+    const request = HeaderList.adopt(headers);
+    request.sensitive = head.sensitive;
+    const stream = new Stream(connection, request, requestId);
     return new Http2Exchange(client, head, this.#options.answered).begin((response) =>
       this.#drive(stream, table, route, found, endStream, response),
     );

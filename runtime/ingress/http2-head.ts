@@ -1,5 +1,6 @@
 import type { HeaderBlock } from "../http2/header-block.ts";
 import type { Failure } from "../proxy/exchange.ts";
+import type { ForwardedRequest } from "../proxy/forwarding.ts";
 import { faultOf, faultOfRequest, HeaderList, isAuthority } from "../proxy/headers.ts";
 import { removeHopByHop } from "../proxy/hop-by-hop.ts";
 import { isGrpc } from "../proxy/local-reply.ts";
@@ -8,8 +9,17 @@ import type { Http2ClientFacts } from "./connection-facts.ts";
 import { addForwarded, givenRequestId } from "./forwarded.ts";
 import type { Route, RoutingTable } from "./routing-table.ts";
 
+/** Reads a head, or finds what was read of an equal one before. */
+export function headOf(block: HeaderBlock, connection: Http2ClientFacts): Http2Head {
+  const { note } = block;
+  if (note instanceof Http2Head && note.connection === connection) return note;
+  const head = new Http2Head(block, connection);
+  block.note = head;
+  return head;
+}
+
 /** The head of a request over HTTP/2 as the proxy reads it. Equal heads of a connection are read once, so it is never changed. */
-export interface Http2Head {
+export class Http2Head implements ForwardedRequest {
   readonly connection: Http2ClientFacts;
   /** Free of what concerned the connection only, and saying where the request came from; without a request id of ours. */
   readonly headers: HeaderList;
@@ -27,34 +37,8 @@ export interface Http2Head {
   /** Names of fields that belong in no compression table. */
   readonly sensitive: readonly string[] | undefined;
   /** The head as an upstream over HTTP/2 gets it, but for the request id when that is ours. */
-  passed: HeaderBlock | undefined;
-  /** The route by the table that was asked last. */
-  routed: { readonly table: RoutingTable; readonly route: Route | undefined } | undefined;
-}
-
-/** Reads a head, or finds what was read of an equal one before. */
-export function headOf(block: HeaderBlock, connection: Http2ClientFacts): Http2Head {
-  const { note } = block;
-  if (note instanceof ReadHead && note.connection === connection) return note;
-  const head = new ReadHead(block, connection);
-  block.note = head;
-  return head;
-}
-
-class ReadHead implements Http2Head {
-  readonly connection: Http2ClientFacts;
-  readonly headers: HeaderList;
-  readonly refusal: Failure | undefined;
-  readonly method: string;
-  readonly path: string;
-  readonly authority: string;
-  readonly userAgent: string | undefined;
-  readonly requestId: string | undefined;
-  readonly isGrpc: boolean;
-  readonly expectsContinue: boolean;
-  readonly declared: number | undefined;
-  readonly sensitive: readonly string[] | undefined;
   passed: HeaderBlock | undefined = undefined;
+  /** The route by the table that was asked last. */
   routed: { readonly table: RoutingTable; readonly route: Route | undefined } | undefined = undefined;
 
   constructor(block: HeaderBlock, connection: Http2ClientFacts) {

@@ -7,6 +7,8 @@ type Field = readonly [name: string, value: string];
 
 /** The fields of a head or of trailers, kept flat (name, value, name, value) as sockets deliver and take them. */
 export class HeaderList implements HeaderMap {
+  /** Names of fields that belong in no compression table; HTTP/2 hands them on (RFC 7541, section 6.2.3). */
+  sensitive: readonly string[] | undefined = undefined;
   readonly #flat: string[];
   #changed = false;
   /** Name, value, … of what was put here since `settle`, whether it is still here or not. */

@@ -10,7 +10,9 @@ const status = /^1\d\d$/;
 
 /** The fields of a section, for filters to change. */
 export function listOf(block: HeaderBlock): HeaderList {
-  return HeaderList.ofFlat(block.flat);
+  const list = HeaderList.ofFlat(block.flat);
+  list.sensitive = block.sensitive;
+  return list;
 }
 
 /** The head of a request as it goes on the wire. */
@@ -36,7 +38,7 @@ export function requestBlock(headers: HeaderList, endOfStream: boolean, memo: Se
   }
   if (authority !== "") fields.push(":authority", authority);
   for (const text of regular) fields.push(text);
-  const block = memo.block(fields);
+  const block = memo.block(fields, headers.sensitive);
   return id === undefined ? block : HeaderBlock.extending(block, "x-request-id", id);
 }
 
@@ -52,7 +54,7 @@ export function responseBlock(headers: HeaderList, isEmpty: boolean, memo: Secti
     if (name === "content-length" && (code === "204" || (isEmpty && value !== "0"))) continue;
     fields.push(name, value);
   }
-  return memo.block(fields);
+  return memo.block(fields, headers.sensitive);
 }
 
 export function trailerBlock(trailers: HeaderList, memo: SectionMemo): HeaderBlock {
@@ -62,7 +64,7 @@ export function trailerBlock(trailers: HeaderList, memo: SectionMemo): HeaderBlo
     const name = flat[at] ?? "";
     if (name.charCodeAt(0) !== 0x3a && !isHopByHop(name)) fields.push(name, flat[at + 1] ?? "");
   }
-  return memo.block(fields);
+  return memo.block(fields, trailers.sensitive);
 }
 
 /** Whether the head of a response is one that another follows (RFC 9110, section 15.2). */

@@ -9,8 +9,9 @@ export class SectionMemo {
   readonly #blocks: HeaderBlock[] = [];
   #next = 0;
 
-  /** A block of these fields, which nobody changes afterwards. */
-  block(fields: readonly string[]): HeaderBlock {
+  /** A block of these fields, which nobody changes afterwards; `sensitive` names those for no compression table. */
+  block(fields: readonly string[], sensitive: readonly string[] | undefined): HeaderBlock {
+    if (sensitive !== undefined) return new HeaderBlock(fields, sensitive);
     for (const known of this.#blocks) if (areEqual(known.flat, fields)) return known;
     const block = new HeaderBlock(fields);
     if (fields.reduce((sum, text) => sum + text.length, 0) > maxCharacters) return block;

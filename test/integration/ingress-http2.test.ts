@@ -153,6 +153,18 @@ for (const [how, ingress] of [
       }
     });
 
+    it("keeps what a client wants in no compression table out of them", async () => {
+      const sensitive = Promise.withResolvers<readonly string[] | undefined>();
+      await using backend = await serveEngine((stream, headers) => {
+        sensitive.resolve(headers.sensitive);
+        stream.sendHeaders(HeaderBlock.of(":status", "204"), true);
+      });
+      await using rig = await openRig({ ingress, upstreams: http2At(backend.address), plugins: plugins() });
+      await using client = connectTo(rig.port);
+      await ask(client.session, { ":path": "/", "x-key": "secret", [http2.sensitiveHeaders]: ["x-key"] });
+      assert.deepEqual((await sensitive.promise)?.includes("x-key"), true);
+    });
+
     it("answers HEAD, 204 and 304 without a body", async () => {
       await using backend = await serveHttp2((stream, headers) => {
         if (headers[":method"] === "HEAD") stream.respond({ ":status": 200, "content-length": "7" });
