@@ -14,8 +14,8 @@ import type { MessageShape } from "../../proto/hot/message-shape.ts";
 import { getStateRequest, getStateResponse, saveStateRequest } from "../../proto/hot/state-messages.ts";
 
 const goalUs = 0.4;
-const rounds = 9;
-const calls = 100_000;
+const rounds = 30;
+const calls = 30_000;
 
 const codec = new HotCodec();
 const bytes = new Uint8Array(256).fill(7);
