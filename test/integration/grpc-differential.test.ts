@@ -13,7 +13,7 @@ import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
 import type { BidiStream, HandlersOf, ResponseStream } from "../../runtime/grpc/service.ts";
 import { statusNames } from "../../runtime/grpc/status-code.ts";
 import type { GrpcTransport } from "../../runtime/grpc/transport.ts";
-import { echo, maxMessageBytes, serveEcho } from "../support/grpc-echo.ts";
+import { connected, echo, maxMessageBytes, serveEcho } from "../support/grpc-echo.ts";
 import { grpcJsTransport } from "../support/grpc-js/grpc-js-transport.ts";
 import { type Random, randomOf } from "../support/random.ts";
 
@@ -240,6 +240,7 @@ async function run(transport: GrpcTransport, scenarios: readonly Scenario[]) {
     open.defer(() => client.close());
     return client;
   });
+  await Promise.all(clients.map(connected));
   const through = async (scenario: Scenario, watch: Watch) => {
     const outcome = await call(clients[scenario.compression] ?? server.client, scenario, watch);
     if (scenario.ending === "cancel" || scenario.ending === "deadline") await watch.ended.promise;

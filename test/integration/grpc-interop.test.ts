@@ -4,6 +4,7 @@ import { on, once } from "node:events";
 import { describe, it } from "node:test";
 import { Client, credentials, Metadata, type MethodDefinition, type ServiceError, status } from "@grpc/grpc-js";
 import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
+import { connected } from "../support/grpc-echo.ts";
 import { echoed, serveInterop, testService, unknownMethod } from "../support/grpc-interop-service.ts";
 import { grpcJsTransport } from "../support/grpc-js/grpc-js-transport.ts";
 
@@ -12,6 +13,7 @@ const serveFor = async (transport: typeof http2Transport) => {
   const { address } = open.use(await serveInterop(transport));
   const client = new Client(address, credentials.createInsecure());
   open.defer(() => client.close());
+  await connected(client);
   return { client, [Symbol.asyncDispose]: () => open.disposeAsync() };
 };
 

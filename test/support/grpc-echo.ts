@@ -65,6 +65,13 @@ export async function serveEcho(options: EchoOptions): Promise<EchoServer> {
   return { listener, address, client, metrics, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
+/** Resolves once the client has a connection, so that nothing of a first call hangs on how it is made. */
+export function connected(client: Client): Promise<void> {
+  return new Promise((resolve, reject) => {
+    client.waitForReady(Date.now() + 10_000, (error) => (error === undefined ? resolve() : reject(error)));
+  });
+}
+
 /** What a unary call came to. */
 export interface Answer {
   readonly code: number;
