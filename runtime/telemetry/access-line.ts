@@ -11,10 +11,11 @@ export class AccessLine {
   #last: AccessRecord | undefined;
   #rest = "";
 
-  of(record: AccessRecord, nowMs: number): string {
-    if (nowMs !== this.#timeMs) {
-      this.#timeMs = nowMs;
-      this.#head = `{"level":30,"time":"${new Date(nowMs).toISOString()}","log":"access","durationMs":`;
+  of(record: AccessRecord): string {
+    const timeMs = Math.round(record.startedAtMs + record.durationMs);
+    if (timeMs !== this.#timeMs) {
+      this.#timeMs = timeMs;
+      this.#head = `{"level":30,"time":"${new Date(timeMs).toISOString()}","log":"access","durationMs":`;
     }
     if (this.#last === undefined || !isAlike(record, this.#last)) {
       this.#last = record;

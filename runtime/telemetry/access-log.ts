@@ -38,6 +38,23 @@ export function accessLog(log: Log): (record: AccessRecord) => void {
   const destination = destinationOf(log);
   const line = new AccessLine();
   return (record) => {
-    if (log.isLevelEnabled("info")) destination.write(line.of(record, Date.now()));
+    if (!log.isLevelEnabled("info")) return;
+    if (destination.writeLate === undefined) destination.write(line.of(record));
+    else destination.writeLate(new LateAccessLine(line, record));
   };
+}
+
+/** The line of a record that is made when many are: one at a time, the code for it is never in the processor's caches. */
+class LateAccessLine {
+  readonly #line: AccessLine;
+  readonly #record: AccessRecord;
+
+  constructor(line: AccessLine, record: AccessRecord) {
+    this.#line = line;
+    this.#record = record;
+  }
+
+  text(): string {
+    return this.#line.of(this.#record);
+  }
 }

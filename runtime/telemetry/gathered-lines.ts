@@ -1,6 +1,12 @@
-/** Characters that are handed on at once, and how long fewer wait. */
+/** Characters that are handed on at once, as what a line takes that is not made yet, and how long fewer wait. */
 const enough = 64 * 1024;
+const lateLineLength = 400;
 const longestMs = 50;
+
+/** A line that is made when it is handed on. */
+export interface LateLine {
+  text(): string;
+}
 
 /** Who takes the lines: `later` as it can, `now` before it returns. */
 export interface LineTaker {
@@ -14,7 +20,8 @@ export interface LineTaker {
  */
 export class GatheredLines {
   readonly #taker: LineTaker;
-  #text = "";
+  #lines: (string | LateLine)[] = [];
+  #length = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #later = (): void => this.flush();
   readonly #now = (): void => this.flushSync();
@@ -24,13 +31,11 @@ export class GatheredLines {
   }
 
   write(line: string): void {
-    this.#text += line;
-    if (this.#text.length >= enough) this.flush();
-    else if (this.#timer === undefined) {
-      this.#timer = setTimeout(this.#later, longestMs);
-      this.#timer.unref();
-      process.once("exit", this.#now);
-    }
+    this.#add(line, line.length);
+  }
+
+  writeLate(line: LateLine): void {
+    this.#add(line, lateLineLength);
   }
 
   flush(): void {
@@ -43,14 +48,28 @@ export class GatheredLines {
     if (text !== "") this.#taker.now(text);
   }
 
+  #add(line: string | LateLine, length: number): void {
+    this.#lines.push(line);
+    this.#length += length;
+    if (this.#length >= enough) this.flush();
+    else if (this.#timer === undefined) {
+      this.#timer = setTimeout(this.#later, longestMs);
+      this.#timer.unref();
+      process.once("exit", this.#now);
+    }
+  }
+
   #take(): string {
     if (this.#timer !== undefined) {
       clearTimeout(this.#timer);
       process.off("exit", this.#now);
       this.#timer = undefined;
     }
-    const text = this.#text;
-    this.#text = "";
+    const lines = this.#lines;
+    this.#lines = [];
+    this.#length = 0;
+    let text = "";
+    for (const line of lines) text += typeof line === "string" ? line : line.text();
     return text;
   }
 }

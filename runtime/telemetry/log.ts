@@ -1,5 +1,5 @@
 import pino from "pino";
-import { GatheredLines } from "./gathered-lines.ts";
+import { GatheredLines, type LateLine } from "./gathered-lines.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "silent";
 export type Log = pino.Logger;
@@ -22,14 +22,20 @@ export function createLog(options: { level: LogLevel; destination?: pino.Destina
   return destination === undefined ? toStderr(settings) : pino(settings, destination);
 }
 
-/** Where the lines of a log go: for those who write whole lines of their own. */
-export function destinationOf(log: Log): pino.DestinationStream {
+/** Where the lines of a log go. */
+export interface LineDestination extends pino.DestinationStream {
+  /** Takes a line that is made when lines are handed on together; absent where each goes on at once. */
+  writeLate?(line: LateLine): void;
+}
+
+/** For those who write whole lines of their own. */
+export function destinationOf(log: Log): LineDestination {
   const destination: unknown = Reflect.get(log, pino.symbols.streamSym);
   if (!isDestination(destination)) throw new TypeError("the log has no destination");
   return destination;
 }
 
-const isDestination = (value: unknown): value is pino.DestinationStream =>
+const isDestination = (value: unknown): value is LineDestination =>
   typeof value === "object" && value !== null && "write" in value && typeof value.write === "function";
 
 /** Writes without waiting for the reader, and tells how much was dropped once the reader has caught up. */
@@ -42,8 +48,9 @@ function toStderr(settings: pino.LoggerOptions): Log {
       pino.destination({ dest: 2, sync: true }).write(text);
     },
   });
-  const destination: pino.DestinationStream & { flushSync(): void } = {
+  const destination: LineDestination & { flushSync(): void } = {
     write: (line) => lines.write(line),
+    writeLate: (line) => lines.writeLate(line),
     // After a line of level fatal.
     flushSync: () => lines.flushSync(),
   };
