@@ -35,6 +35,8 @@ interface KnownName {
   readonly values: Map<string, number>;
   /** The value sent last: one that comes twice goes into the table. */
   last: string | undefined;
+  /** The name as a literal. */
+  packed: Buffer | undefined;
 }
 
 /** Room to encode in, for whoever encodes now: results are used or copied before the next. */
@@ -182,7 +184,20 @@ export class HpackEncoder {
   #name(pattern: number, mask: number, known: KnownName, name: string): void {
     const index = known.fixed?.index ?? (this.#isPresent(known.newest) ? this.#indexOf(known.newest) : 0);
     this.#integer(pattern, mask, index);
-    if (index === 0) this.#packedText(name);
+    if (index === 0) this.#nameText(known, name);
+  }
+
+  /** A name that no table holds is compressed once. */
+  #nameText(known: KnownName, name: string): void {
+    const { packed } = known;
+    if (packed !== undefined) {
+      packed.copy(room.bytes, this.#at);
+      this.#at += packed.length;
+      return;
+    }
+    const start = this.#at;
+    this.#packedText(name);
+    known.packed = Buffer.from(room.bytes.subarray(start, this.#at));
   }
 
   #isPresent(insertion: number): boolean {
@@ -201,6 +216,7 @@ export class HpackEncoder {
       newest: 0,
       values: new Map(),
       last: undefined,
+      packed: undefined,
     };
     this.#names.set(name, known);
     return known;
