@@ -102,8 +102,8 @@ export async function startGo(
   return { ...started, address: started.announced[1] ?? "" };
 }
 
-/** nghttpx, one worker, HTTP/2 with prior knowledge on both sides. */
-export async function startNghttpx(nghttpx: string, backend: string): Promise<Served> {
+/** nghttpx, one worker, HTTP/2 with prior knowledge on both sides; it writes an access log when it is given a file for one. */
+export async function startNghttpx(nghttpx: string, backend: string, accessLog?: string): Promise<Served> {
   const port = await freePort();
   const [host = "", backendPort = ""] = backend.split(":");
   const started = await startPinned({
@@ -116,6 +116,7 @@ export async function startNghttpx(nghttpx: string, backend: string): Promise<Se
       `--frontend=127.0.0.1,${port};no-tls`,
       `--backend=${host},${backendPort};;proto=h2;no-tls`,
       "--log-level=NOTICE",
+      ...(accessLog === undefined ? [] : [`--accesslog-file=${accessLog}`]),
     ],
   });
   await untilListening(port, started);
