@@ -101,8 +101,18 @@ describe("a unary call", () => {
   });
 
   it("ends when its time has passed though the server does nothing", async () => {
+    const { promise: asked, resolve: cameFirst } = Promise.withResolvers<void>();
     const { promise: left, resolve } = Promise.withResolvers<number>();
-    await using rig = await answering((stream) => stream.once("close", () => resolve(stream.rstCode)));
+    await using rig = await answering((stream) => {
+      if (stream.id === 1) cameFirst();
+      else stream.once("close", () => resolve(stream.rstCode));
+    });
+    // The time of the call shall not pass while the connection is made.
+    const first = new AbortController();
+    const cancelled = rig.channel.unary(unaryPath, hello, { signal: first.signal });
+    await asked;
+    first.abort();
+    await cancelled;
     const { status } = await rig.channel.unary(unaryPath, hello, { timeoutMs: 20 });
     assert.equal(status.code, statusCode.DEADLINE_EXCEEDED);
     const text = `the deadline has passed: ${rig.address} did not answer ${unaryPath} within 20 ms`;
