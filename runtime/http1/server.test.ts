@@ -464,7 +464,7 @@ describe("what takes too long", () => {
 });
 
 describe("a drain", () => {
-  it("closes idle connections and those with half a head at once", async () => {
+  it("closes idle connections and those with half a head after a moment", async () => {
     await using rig = await open(hello);
     using idle = new Client(rig.port);
     using half = new Client(rig.port);
@@ -472,6 +472,16 @@ describe("a drain", () => {
     await half.send(`${get}GET / HTTP/1.1\r\nHo`).until(/hello/);
     await rig.server.drain();
     await Promise.all([idle.closed, half.closed]);
+  });
+
+  it("answers a request that was on its way on an idle connection", async () => {
+    await using rig = await open(hello);
+    using client = new Client(rig.port);
+    await client.send(get).until(/hello/);
+    client.send(get);
+    const drained = rig.server.drain();
+    assert.match(await client.all(), /hello.*\r\nconnection: close\r\n\r\nhello$/s);
+    await drained;
   });
 
   it("lets what is being answered end, and says that the connection closes", async () => {

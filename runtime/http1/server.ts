@@ -7,6 +7,8 @@ import type { Http1ServerOptions } from "./server-contract.ts";
 
 const slowestSweepMs = 1_000;
 const fastestSweepMs = 10;
+/** A client does not know yet that the server drains: its next request may be on its way, or lie in the socket unread. */
+const drainGraceMs = 200;
 
 /** Speaks HTTP/1.1 (RFC 9112) on the sockets it is given; each comes with what its owner knows of the connection. */
 export class Http1Server<Connection> implements ServerShared {
@@ -21,6 +23,7 @@ export class Http1Server<Connection> implements ServerShared {
   readonly #connections = new Set<ServerConnection>();
   readonly #empty: PromiseWithResolvers<void> = Promise.withResolvers();
   readonly #sweeper: NodeJS.Timeout;
+  #drainTimer: NodeJS.Timeout | undefined;
 
   constructor(options: Http1ServerOptions<Connection>) {
     this.#options = options;
@@ -48,11 +51,16 @@ export class Http1Server<Connection> implements ServerShared {
     if (this.isDraining) connection.drain();
   }
 
-  /** Connections close once no request is being answered, and responses that begin now say so; resolves when none is left. */
+  /**
+   * Responses that begin now say that the connection closes; one without a request closes when it has stayed so for a moment.
+   * Resolves when none is left.
+   */
   drain(): Promise<void> {
     this.isDraining = true;
-    for (const connection of [...this.#connections]) connection.drain();
-    if (this.#connections.size === 0) this.#empty.resolve();
+    this.#drainTimer ??= setTimeout(() => {
+      for (const connection of [...this.#connections]) connection.drain();
+    }, drainGraceMs);
+    if (this.#connections.size === 0) this.#emptied();
     return this.#empty.promise;
   }
 
@@ -66,6 +74,11 @@ export class Http1Server<Connection> implements ServerShared {
 
   #closed(connection: ServerConnection): void {
     this.#connections.delete(connection);
-    if (this.isDraining && this.#connections.size === 0) this.#empty.resolve();
+    if (this.isDraining && this.#connections.size === 0) this.#emptied();
+  }
+
+  #emptied(): void {
+    clearTimeout(this.#drainTimer);
+    this.#empty.resolve();
   }
 }
