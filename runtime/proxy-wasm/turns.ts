@@ -47,7 +47,8 @@ export class Turns {
     const since = performance.now();
     this.#waiting.push({ turn, since, limitMs, late: options.late, dropped: false });
     this.#watchFrom(since, since + limitMs);
-    if (this.#running === undefined) this.#next();
+    // A turn that does not wait has run for as long as it has been there, to the microsecond.
+    if (this.#running === undefined) this.#next(since);
   }
 
   /** No turn begins any more. */
@@ -57,10 +58,10 @@ export class Turns {
     clearTimeout(this.#timer);
   }
 
-  #next(): void {
+  #next(now: number): void {
     this.#running = this.#waiting.shift();
     if (this.#running === undefined) return;
-    this.#runningSince = performance.now();
+    this.#runningSince = now;
     void this.#run(this.#running);
   }
 
@@ -68,7 +69,7 @@ export class Turns {
     try {
       await entry.turn();
     } finally {
-      this.#next();
+      this.#next(performance.now());
     }
   }
 
