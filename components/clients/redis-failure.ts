@@ -15,16 +15,17 @@ const refusals = new Set(["NOAUTH", "WRONGPASS", "NOPERM"]);
 
 /**
  * The error of a command that failed. The original does not travel along: it holds the arguments of the command, which may
- * be a password or somebody's data.
+ * be a password or somebody's data. `lost` says why there is no connection, where that is known: the client's own words are
+ * about options that nobody here can set.
  */
-export function redisFailure(component: string, error: unknown): RuntimeError {
+export function redisFailure(component: string, error: unknown, lost?: string): RuntimeError {
   if (error instanceof RuntimeError) return error;
   const said = messageOf(error);
   const word = /^[A-Z]+/.exec(said)?.[0] ?? "";
   const isReply = error instanceof Error && error.name === "ReplyError";
-  const fail = (code: RuntimeError["code"], reason: string, text: string): RuntimeError =>
-    new RuntimeError(code, reason, `the Redis of '${component}' ${text}: ${said}`);
-  if (!isReply) return fail("UNAVAILABLE", "REDIS_UNREACHABLE", "cannot be reached");
+  const fail = (code: RuntimeError["code"], reason: string, text: string, why = said): RuntimeError =>
+    new RuntimeError(code, reason, `the Redis of '${component}' ${text}: ${why}`);
+  if (!isReply) return fail("UNAVAILABLE", "REDIS_UNREACHABLE", "cannot be reached", lost);
   if (passing.has(word)) return fail("UNAVAILABLE", "REDIS_NOT_READY", "cannot serve now");
   if (word === "OOM") return fail("RESOURCE_EXHAUSTED", "REDIS_FULL", "has no memory left");
   if (word === "CROSSSLOT") return fail("FAILED_PRECONDITION", "REDIS_CROSS_SLOT", acrossNodes);

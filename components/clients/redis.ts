@@ -67,10 +67,12 @@ export class RedisConnection implements AsyncDisposable {
       this.#lastError = messageOf(error);
       this.#told(log, this.#lastError);
     });
-    client.on("close", () => this.#told(log, "the connection was closed"));
+    client.on("close", () => this.#told(log, this.#lastError));
     client.on("ready", () => {
       if (this.#isLost) log.info({}, `the Redis of '${name}' is back`);
       this.#isLost = false;
+      // What is said of a loss that no error comes with.
+      this.#lastError = "the connection was closed";
     });
   }
 
@@ -147,7 +149,7 @@ export class RedisConnection implements AsyncDisposable {
 
   #failed(error: unknown): RuntimeError {
     this.#heard();
-    return redisFailure(this.#name, error);
+    return redisFailure(this.#name, error, this.#isLost ? this.#lastError : undefined);
   }
 
   #heard(): void {

@@ -34,7 +34,7 @@ export class Http2Request implements RequestSink {
     this.#over = over;
     this.#isHeadOnly = headers.get(":method") === "HEAD";
     const stream = endpoints.request(
-      requestBlock(headers, endOfStream, endpoints.sections),
+      requestBlock(headers, endOfStream, endpoints.sections, upstream),
       endOfStream,
       new Answer(this),
     );

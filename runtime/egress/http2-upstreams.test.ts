@@ -64,6 +64,15 @@ describe("an upstream that speaks HTTP/2", () => {
     assert.equal(server.sessions.size, 1);
   });
 
+  it("is told the upstream's name as the authority of a request that has none", async () => {
+    await using server = await serve((stream, headers) =>
+      stream.respond({ "x-host": headers[":authority"] }, { endStream: true }),
+    );
+    await using upstreams = open(server.address);
+    const answer = await upstreams.httpCall("backend", message({ ":authority": "" }), never);
+    assert.equal(new Map(answer.headers).get("x-host"), "backend");
+  });
+
   it("is told when a call is given up", async () => {
     const arrived = Promise.withResolvers<void>();
     const code = Promise.withResolvers<number>();

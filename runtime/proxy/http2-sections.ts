@@ -15,11 +15,11 @@ export function listOf(block: HeaderBlock): HeaderList {
   return list;
 }
 
-/** The head of a request as it goes on the wire. */
-export function requestBlock(headers: HeaderList, endOfStream: boolean, memo: SectionMemo): HeaderBlock {
+/** The head of a request as it goes on the wire; `host` is the authority of one that has none, as of an HTTP/1.0 client. */
+export function requestBlock(headers: HeaderList, endOfStream: boolean, memo: SectionMemo, host = ""): HeaderBlock {
   const { flat } = headers;
   const fields = [":method", "GET", ":scheme", "http", ":path", "/"];
-  let authority = "";
+  let authority = host;
   let id: string | undefined;
   const regular: string[] = [];
   for (let at = 0; at < flat.length; at += 2) {
@@ -29,7 +29,7 @@ export function requestBlock(headers: HeaderList, endOfStream: boolean, memo: Se
       if (name === ":method") fields[1] = value;
       else if (name === ":scheme") fields[3] = value;
       else if (name === ":path") fields[5] = value;
-      else if (name === ":authority") authority = value;
+      else if (name === ":authority" && value !== "") authority = value;
     } else if (name === "x-request-id" && id === undefined) id = value;
     // What HTTP/2 allows of TE, and gRPC asks for (section 8.2.2).
     else if (isHopByHop(name) ? name === "te" && value === "trailers" : name !== "host") {
