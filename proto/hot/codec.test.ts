@@ -233,6 +233,7 @@ class StrictReader extends BinaryReader {
     return this.#done(super.bytes());
   }
 
+  /** Passes over a field that is not known; the library's own name for it. */
   override skip(wireType: number, fieldNumber = (this.#last ?? 0) >>> 3, limit?: number): Uint8Array {
     if (fieldNumber === 0) throw new Error("a field has the number 0");
     const skipped = super.skip(wireType, fieldNumber, limit);

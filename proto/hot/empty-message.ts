@@ -3,7 +3,7 @@ import type { MessageShape } from "./message-shape.ts";
 
 export const empty: MessageShape<Empty> = {
   read(reader) {
-    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) reader.skip(tag);
+    for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) reader.passOver(tag);
     return {};
   },
   write: () => undefined,

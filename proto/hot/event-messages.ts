@@ -20,7 +20,7 @@ export const publishEventRequest: MessageShape<PublishEventRequest> = {
       else if (tag === 26) message.data = reader.bytes();
       else if (tag === 34) message.dataContentType = reader.name();
       else if (tag === 42) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -56,7 +56,7 @@ export const topicEventRequest: MessageShape<TopicEventRequest> = {
       else if (tag === 58) message.data = reader.bytes();
       else if (tag === 66) message.pubsubName = reader.name();
       else if (tag === 82) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -78,7 +78,7 @@ export const topicEventResponse: MessageShape<TopicEventResponse> = {
     const message: TopicEventResponse = { status: 0 };
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 8) message.status = reader.enum();
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },

@@ -13,7 +13,7 @@ const any: MessageShape<Any> = {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) message.typeUrl = reader.name();
       else if (tag === 18) message.value = reader.bytes();
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -32,7 +32,7 @@ const httpExtension: MessageShape<HTTPExtension> = {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 8) message.verb = reader.enum();
       else if (tag === 18) message.querystring = reader.string();
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -50,7 +50,7 @@ const commonInvokeRequest: MessageShape<CommonInvokeRequest> = {
       else if (tag === 18) message.data = readMessage(any, reader);
       else if (tag === 26) message.contentType = reader.name();
       else if (tag === 34) message.httpExtension = readMessage(httpExtension, reader);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -68,7 +68,7 @@ export const invokeServiceRequest: MessageShape<InvokeServiceRequest> = {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) message.id = reader.name();
       else if (tag === 26) message.message = readMessage(commonInvokeRequest, reader);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -84,7 +84,7 @@ export const invokeResponse: MessageShape<InvokeResponse> = {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) message.data = readMessage(any, reader);
       else if (tag === 18) message.contentType = reader.name();
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },

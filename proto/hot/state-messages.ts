@@ -26,7 +26,7 @@ export const getStateRequest: MessageShape<GetStateRequest> = {
       else if (tag === 18) message.key = reader.string();
       else if (tag === 24) message.consistency = reader.enum();
       else if (tag === 34) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -45,7 +45,7 @@ export const getStateResponse: MessageShape<GetStateResponse> = {
       if (tag === 10) message.data = reader.bytes();
       else if (tag === 18) message.etag = reader.string();
       else if (tag === 26) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -64,7 +64,7 @@ export const getBulkStateRequest: MessageShape<GetBulkStateRequest> = {
       else if (tag === 18) message.keys.push(reader.string());
       else if (tag === 24) message.parallelism = reader.int32();
       else if (tag === 34) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -85,7 +85,7 @@ const bulkStateItem: MessageShape<BulkStateItem> = {
       else if (tag === 26) message.etag = reader.string();
       else if (tag === 34) message.error = reader.string();
       else if (tag === 42) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -103,7 +103,7 @@ export const getBulkStateResponse: MessageShape<GetBulkStateResponse> = {
     const message: GetBulkStateResponse = { items: [] };
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) message.items.push(readMessage(bulkStateItem, reader));
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -120,7 +120,7 @@ const etag: MessageShape<Etag> = {
     const message: Etag = { value: "" };
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) message.value = reader.string();
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -133,7 +133,7 @@ const stateOptions: MessageShape<StateOptions> = {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 8) message.concurrency = reader.enum();
       else if (tag === 16) message.consistency = reader.enum();
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -158,7 +158,7 @@ const stateItem: MessageShape<StateItem> = {
       else if (tag === 26) message.etag = readMessage(etag, reader);
       else if (tag === 34) reader.textEntry(message.metadata);
       else if (tag === 42) message.options = readMessage(stateOptions, reader);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -182,7 +182,7 @@ const items: MessageShape<Items> = {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) message.storeName = reader.name();
       else if (tag === 18) message.states.push(readMessage(stateItem, reader));
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -210,7 +210,7 @@ export const deleteStateRequest: MessageShape<DeleteStateRequest> = {
       else if (tag === 26) message.etag = readMessage(etag, reader);
       else if (tag === 34) message.options = readMessage(stateOptions, reader);
       else if (tag === 42) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -229,7 +229,7 @@ const operation: MessageShape<TransactionalStateOperation> = {
     for (let tag = reader.tag(); tag !== 0; tag = reader.tag()) {
       if (tag === 10) message.operationType = reader.name();
       else if (tag === 18) message.request = readMessage(stateItem, reader);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },
@@ -246,7 +246,7 @@ export const executeStateTransactionRequest: MessageShape<ExecuteStateTransactio
       if (tag === 10) message.storeName = reader.name();
       else if (tag === 18) message.operations.push(readMessage(operation, reader));
       else if (tag === 26) reader.textEntry(message.metadata);
-      else reader.skip(tag);
+      else reader.passOver(tag);
     }
     return message;
   },

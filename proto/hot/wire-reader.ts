@@ -87,7 +87,7 @@ export class WireReader {
     for (let tag = this.tag(); tag !== 0; tag = this.tag()) {
       if (tag === 10) key = this.name();
       else if (tag === 18) value = this.name();
-      else this.skip(tag);
+      else this.passOver(tag);
     }
     this.leave(outer);
     map[key] = value;
@@ -110,7 +110,7 @@ export class WireReader {
   }
 
   /** Passes over a field that nobody knows. */
-  skip(tag: number): void {
+  passOver(tag: number): void {
     if ((tag & 7) === wireType.groupStart) this.#skipGroup(tag >>> 3);
     else this.#skipValue(tag);
   }

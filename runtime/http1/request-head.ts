@@ -1,6 +1,6 @@
-import { listOf, readFields } from "./fields.ts";
-import { FramingFields } from "./framing.ts";
+import { readFields } from "./fields.ts";
 import { MessageFault, malformed } from "./message-fault.ts";
+import { isPersistent, isPlainLength, MessageFields } from "./message-fields.ts";
 import { isToken } from "./octets.ts";
 import type { ScannedSection } from "./section-scanner.ts";
 
@@ -67,48 +67,17 @@ export function readRequestLine({ text, marks }: ScannedSection, maxMethodBytes:
 export function readRequestHead(section: ScannedSection, line: RequestLine): RequestHead {
   if (line.method === "CONNECT") throw new MessageFault(501, "connect_refused", "CONNECT is not supported");
   const target = readTarget(line);
-  const fields: string[] = [];
-  const framing = new FramingFields();
-  let connection: string | undefined;
+  const message = new MessageFields();
   let hosts = 0;
   let host = "";
   let expectation = "";
-  let hasConnectionFields = false;
   readFields(section, (section.marks[0] ?? 0) + 2, 1, (name, value) => {
-    if (isPlainLength[name.length] === 1) {
-      fields.push(name, value);
-      return;
-    }
-    switch (name) {
-      case "host":
-        hosts += 1;
-        host = value;
-        return;
-      case "expect":
-        expectation = expectation === "" ? value : `${expectation}, ${value}`;
-        return;
-      case "transfer-encoding":
-        framing.addCoding(value);
-        return;
-      case "connection":
-        connection = connection === undefined ? value : `${connection},${value}`;
-        if (isPlainOption(value)) return;
-        hasConnectionFields = true;
-        break;
-      case "content-length":
-        framing.addLength(value);
-        break;
-      case "keep-alive":
-      case "proxy-connection":
-      case "proxy-authenticate":
-      case "proxy-authorization":
-      case "te":
-      case "trailer":
-      case "upgrade":
-      case "http2-settings":
-        hasConnectionFields = true;
-    }
-    fields.push(name, value);
+    if (isPlainLength[name.length] === 1) message.keep(name, value);
+    else if (name === "host") {
+      hosts += 1;
+      host = value;
+    } else if (name === "expect") expectation = expectation === "" ? value : `${expectation}, ${value}`;
+    else message.take(name, value);
   });
   if (hosts > 1) throw malformed("the request has more than one Host");
   if (hosts === 0 && line.minor === 1) throw malformed("the request has no Host");
@@ -122,29 +91,12 @@ export function readRequestHead(section: ScannedSection, line: RequestLine): Req
     minor: line.minor,
     authority: target.authority ?? host,
     path: target.path,
-    fields,
-    hasConnectionFields,
-    body: framing.resolve(line.minor) ?? 0,
-    isPersistent: isPersistent(connection, line.minor),
+    fields: message.kept,
+    hasConnectionFields: message.hasConnectionFields,
+    body: message.framing.resolve(line.minor) ?? 0,
+    isPersistent: isPersistent(message.connection, line.minor),
     expectsContinue: expectsContinue && line.minor === 1,
   };
-}
-
-/** Whether a connection with such a Connection field stays open (RFC 9112, section 9.3). */
-export function isPersistent(connection: string | undefined, minor: 0 | 1): boolean {
-  if (connection === undefined) return minor === 1;
-  const options = listOf(connection);
-  if (options.includes("close")) return false;
-  return minor === 1 || options.includes("keep-alive");
-}
-
-/** 1 for each length that no name has which says something of the message or the connection; most names have such a length. */
-export const isPlainLength: Uint8Array = new Uint8Array(128).fill(1);
-for (const length of [2, 4, 6, 7, 10, 14, 16, 17, 18, 19]) isPlainLength[length] = 0;
-
-/** Whether a value of Connection says only what every reader of the connection acts on itself. */
-export function isPlainOption(value: string): boolean {
-  return /^(?:keep-alive|close)?$/i.test(value);
 }
 
 /** Origin form, absolute form, or `*` of OPTIONS (RFC 9112, section 3.2); paths stay as they are. */

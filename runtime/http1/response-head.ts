@@ -1,7 +1,7 @@
 import { readFields } from "./fields.ts";
-import { type BodyFraming, FramingFields } from "./framing.ts";
+import type { BodyFraming } from "./framing.ts";
 import { malformed } from "./message-fault.ts";
-import { isPersistent, isPlainLength, isPlainOption } from "./request-head.ts";
+import { isPersistent, isPlainLength, MessageFields } from "./message-fields.ts";
 import type { ScannedSection } from "./section-scanner.ts";
 
 /** The head of a response, with everything about its framing and connection resolved. */
@@ -26,46 +26,19 @@ export function readResponseHead(section: ScannedSection, method: string): Respo
   if (line === null) throw malformed("the status line is not 'HTTP/1.1 status reason'");
   const minor = line[1] === "1" ? 1 : 0;
   const status = Number(line[2]);
-  const fields: string[] = [];
-  const framing = new FramingFields();
-  let connection: string | undefined;
-  let hasConnectionFields = false;
+  const message = new MessageFields();
   readFields(section, (marks[0] ?? 0) + 2, 1, (name, value) => {
-    if (isPlainLength[name.length] === 1) {
-      fields.push(name, value);
-      return;
-    }
-    switch (name) {
-      case "transfer-encoding":
-        framing.addCoding(value);
-        return;
-      case "connection":
-        connection = connection === undefined ? value : `${connection},${value}`;
-        if (isPlainOption(value)) return;
-        hasConnectionFields = true;
-        break;
-      case "content-length":
-        framing.addLength(value);
-        break;
-      case "keep-alive":
-      case "proxy-connection":
-      case "proxy-authenticate":
-      case "proxy-authorization":
-      case "te":
-      case "trailer":
-      case "upgrade":
-        hasConnectionFields = true;
-    }
-    fields.push(name, value);
+    if (isPlainLength[name.length] === 1) message.keep(name, value);
+    else message.take(name, value);
   });
-  const body = framing.resolve(minor);
-  const persistent = isPersistent(connection, minor);
+  const body = message.framing.resolve(minor);
+  const persistent = isPersistent(message.connection, minor);
   const isEmpty = method === "HEAD" || status < 200 || status === 204 || status === 304;
   return {
     status,
     minor,
-    fields,
-    hasConnectionFields,
+    fields: message.kept,
+    hasConnectionFields: message.hasConnectionFields,
     body: isEmpty ? 0 : (body ?? "until-close"),
     isPersistent: persistent && (isEmpty || body !== undefined),
   };
