@@ -1,5 +1,5 @@
 /** Fields that belong to one connection and its framing (RFC 9110, section 7.6.1): a codec decides on them itself. */
-const connectionFields: ReadonlySet<string> = new Set([
+export const connectionFields: ReadonlySet<string> = new Set([
   "connection",
   "http2-settings",
   "keep-alive",

@@ -1,7 +1,9 @@
 /** Sections of a response, and trailers, as they pass from one HTTP/2 connection to another: the same block where it can. */
+
+import { isConnectionField } from "../http1/connection-fields.ts";
 import { HeaderBlock } from "../http2/header-block.ts";
 import { HeaderList } from "./headers.ts";
-import { cleanTrailers, isHopByHop } from "./hop-by-hop.ts";
+import { cleanTrailers } from "./hop-by-hop.ts";
 
 /** What passes of the head of a response. */
 export interface PassedHead {
@@ -56,7 +58,7 @@ function withoutHopByHop(block: HeaderBlock): HeaderBlock {
   const fields: string[] = [];
   for (let at = 0; at < flat.length; at += 2) {
     const name = flat[at] ?? "";
-    if (!isHopByHop(name)) fields.push(name, flat[at + 1] ?? "");
+    if (!isConnectionField(name)) fields.push(name, flat[at + 1] ?? "");
   }
   return fields.length === flat.length ? block : new HeaderBlock(fields, block.sensitive);
 }

@@ -1,26 +1,8 @@
+import { connectionFields, isConnectionField } from "../http1/connection-fields.ts";
 import type { HeaderList } from "./headers.ts";
-
-/** Fields that belong to one connection; what crosses the proxy must not carry them. */
-const hopByHop: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-]);
 
 /** Fields that a sender may not have dropped by listing them in Connection: they say who asks for what. */
 const kept = /^(host|content-length|cookie|authorization|x-request-id|x-forwarded-.*|forwarded|:.*)$/;
-
-/** Whether codecs leave the field out of a message they write, because they decide on it themselves. */
-export function isHopByHop(name: string): boolean {
-  return hopByHop.has(name);
-}
 
 /**
  * Removes what belongs to the connection the head came over, fields listed in Connection included; `te: trailers` stays.
@@ -31,13 +13,13 @@ export function removeHopByHop(headers: HeaderList): string | undefined {
   for (const value of headers.getAll("connection")) {
     for (const part of value.split(",")) {
       const name = part.trim().toLowerCase();
-      if (name === "" || name === "close" || hopByHop.has(name)) continue;
+      if (name === "" || name === "close" || isConnectionField(name)) continue;
       if (kept.test(name)) forbidden ??= name;
       else if (headers.has(name)) headers.remove(name);
     }
   }
   const trailers = headers.getAll("te").some((value) => /(^|,)\s*trailers\s*(;|,|$)/i.test(value));
-  for (const name of hopByHop) if (headers.has(name)) headers.remove(name);
+  for (const name of connectionFields) if (headers.has(name)) headers.remove(name);
   if (trailers) headers.set("te", "trailers");
   return forbidden;
 }
@@ -45,7 +27,7 @@ export function removeHopByHop(headers: HeaderList): string | undefined {
 /** Removes from trailers what only a head may say: framing, routing and pseudo fields. */
 export function cleanTrailers(trailers: HeaderList): void {
   for (const [name] of trailers.entries()) {
-    if (hopByHop.has(name) || name.startsWith(":") || notInTrailers.test(name)) trailers.remove(name);
+    if (isConnectionField(name) || name.startsWith(":") || notInTrailers.test(name)) trailers.remove(name);
   }
 }
 

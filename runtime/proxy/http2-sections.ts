@@ -1,9 +1,10 @@
 /** Heads and trailers between the form that filters see and the one that HTTP/2 sends (RFC 9113, section 8.2 and 8.3). */
+
+import { isConnectionField } from "../http1/connection-fields.ts";
 import { errorCode } from "../http2/error-code.ts";
 import { HeaderBlock } from "../http2/header-block.ts";
 import type { StreamFault } from "../http2/stream-contract.ts";
 import { HeaderList } from "./headers.ts";
-import { isHopByHop } from "./hop-by-hop.ts";
 import type { SectionMemo } from "./section-memo.ts";
 
 const status = /^1\d\d$/;
@@ -32,7 +33,7 @@ export function requestBlock(headers: HeaderList, endOfStream: boolean, memo: Se
       else if (name === ":authority" && value !== "") authority = value;
     } else if (name === "x-request-id" && id === undefined) id = value;
     // What HTTP/2 allows of TE, and gRPC asks for (section 8.2.2).
-    else if (isHopByHop(name) ? name === "te" && value === "trailers" : name !== "host") {
+    else if (isConnectionField(name) ? name === "te" && value === "trailers" : name !== "host") {
       if (!(endOfStream && name === "content-length" && value !== "0")) regular.push(name, value);
     }
   }
@@ -50,7 +51,7 @@ export function responseBlock(headers: HeaderList, isEmpty: boolean, memo: Secti
   for (let at = 0; at < flat.length; at += 2) {
     const name = flat[at] ?? "";
     const value = flat[at + 1] ?? "";
-    if (name.charCodeAt(0) === 0x3a || isHopByHop(name)) continue;
+    if (name.charCodeAt(0) === 0x3a || isConnectionField(name)) continue;
     if (name === "content-length" && (code === "204" || (isEmpty && value !== "0"))) continue;
     fields.push(name, value);
   }
@@ -62,7 +63,7 @@ export function trailerBlock(trailers: HeaderList, memo: SectionMemo): HeaderBlo
   const fields: string[] = [];
   for (let at = 0; at < flat.length; at += 2) {
     const name = flat[at] ?? "";
-    if (name.charCodeAt(0) !== 0x3a && !isHopByHop(name)) fields.push(name, flat[at + 1] ?? "");
+    if (name.charCodeAt(0) !== 0x3a && !isConnectionField(name)) fields.push(name, flat[at + 1] ?? "");
   }
   return memo.block(fields, trailers.sensitive);
 }

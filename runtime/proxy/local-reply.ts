@@ -1,7 +1,7 @@
+import { isConnectionField } from "../http1/connection-fields.ts";
 import type { LocalReply } from "../plugin/contract.ts";
 import type { Failure } from "./exchange.ts";
 import { HeaderList } from "./headers.ts";
-import { isHopByHop } from "./hop-by-hop.ts";
 
 /** The reply that tells a client of a failure: one line of text. */
 export function replyTo(failure: Failure): LocalReply {
@@ -48,7 +48,7 @@ export function grpcMessage(text: string): string {
 function addFields(head: HeaderList, fields: LocalReply["headers"]): void {
   for (const [name, value] of fields) {
     const key = name.toLowerCase();
-    if (key !== "content-length" && !key.startsWith(":") && !isHopByHop(key)) head.add(key, value);
+    if (key !== "content-length" && !key.startsWith(":") && !isConnectionField(key)) head.add(key, value);
   }
 }
 

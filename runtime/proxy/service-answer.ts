@@ -1,7 +1,7 @@
+import { isConnectionField } from "../http1/connection-fields.ts";
 import type { Handler } from "./exchange.ts";
 import type { ServiceAnswer } from "./filter-slot.ts";
 import { faultOfFields, statusOf } from "./headers.ts";
-import { isHopByHop } from "./hop-by-hop.ts";
 
 /** The target behind a service: sends what the plugin filled in when it lets the end of the request pass. */
 export function serviceAnswer(answer: ServiceAnswer): Handler {
@@ -19,7 +19,7 @@ export function serviceAnswer(answer: ServiceAnswer): Handler {
         return;
       }
       for (const [name] of headers.entries()) {
-        if (isHopByHop(name) || (name.startsWith(":") && name !== ":status")) headers.remove(name);
+        if (isConnectionField(name) || (name.startsWith(":") && name !== ":status")) headers.remove(name);
       }
       headers.remove("content-length");
       const bodiless = status === 204 || status === 304;
