@@ -1,7 +1,10 @@
+import type { Binding } from "./binding/binding.ts";
 import type { ComponentDefinition, ComponentKind } from "./component.ts";
 import type { ConfigStore } from "./config/config-store.ts";
 import type { LockStore } from "./lock/lock-store.ts";
+import type { ObjectStore } from "./object/object-store.ts";
 import type { PubSub } from "./pubsub/pubsub.ts";
+import type { SecretStore } from "./secret/secret-store.ts";
 import type { Sequencer } from "./sequencer/sequencer.ts";
 import type { StateStore } from "./state/state-store.ts";
 
@@ -12,6 +15,9 @@ export interface ComponentOfKind {
   config: ConfigStore;
   lock: LockStore;
   sequencer: Sequencer;
+  secret: SecretStore;
+  binding: Binding;
+  object: ObjectStore;
 }
 
 export type Catalog = {
@@ -40,4 +46,7 @@ export const catalog: Catalog = {
     memory: async () => (await import("./sequencer/memory.ts")).memorySequencer,
     sqlite: async () => (await import("./sequencer/sqlite.ts")).sqliteSequencer,
   },
+  secret: {},
+  binding: {},
+  object: {},
 };

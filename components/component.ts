@@ -1,7 +1,7 @@
 import type { z } from "zod";
 
 /** The kinds of component, as they stand under `components:` in the configuration file. */
-export type ComponentKind = "state" | "pubsub" | "config" | "lock" | "sequencer";
+export type ComponentKind = "state" | "pubsub" | "config" | "lock" | "sequencer" | "secret" | "binding" | "object";
 
 /** Structured logging as components use it; pino satisfies it. */
 export interface ComponentLog {
@@ -11,6 +11,25 @@ export interface ComponentLog {
   error(fields: object, message: string): void;
 }
 
+/** Where a component says whether its server answers; readiness shows it. */
+export interface Reachability {
+  /** The component cannot serve for now. `why` is a clause for operators: `connection refused`. */
+  down(why: string): void;
+  /** The component serves again. */
+  up(): void;
+}
+
+/** A setting that holds a secret: the text itself, or where in a secret store it lies. */
+export type SecretSetting = string | { readonly secretKeyRef: SecretKeyReference };
+
+/** A value of a secret in a store that is configured under `components.secret`. */
+export interface SecretKeyReference {
+  readonly store: string;
+  readonly name: string;
+  /** Which value of the secret; default the one under the secret's own name. */
+  readonly key?: string | undefined;
+}
+
 /** What a component is handed when it is opened. */
 export interface OpenContext {
   /** The component's name in the configuration, for messages and file names. */
@@ -18,6 +37,9 @@ export interface OpenContext {
   /** Everything persistent lies below this directory (`data.directory`); relative paths of a configuration resolve against it. */
   readonly dataDirectory: string;
   readonly log: ComponentLog;
+  readonly reachability: Reachability;
+  /** The text that a setting stands for; rejects with a sentence when there is no such secret. */
+  readonly secret: (setting: SecretSetting) => Promise<string>;
   /** The one of its type that all components of the process use together, made for the first and closed behind the last; absent where a component stands alone. */
   readonly share?: <Part extends AsyncDisposable>(type: new () => Part) => Part;
 }
@@ -52,9 +74,20 @@ export function throwIfAborted(call: CallContext): void {
 }
 
 /** A backend: its type in the configuration, the schema of its settings, and how it is opened. */
-export interface ComponentDefinition<Component extends AsyncDisposable, Schema extends z.ZodObject = z.ZodObject> {
+export interface ComponentDefinition<
+  Component extends AsyncDisposable,
+  Schema extends z.ZodObject = z.ZodObject,
+  Capability extends string = string,
+> {
   readonly type: string;
   readonly config: Schema;
-  /** Resolves to something ready to use; rejects with a RuntimeError that names what could not be reached. */
+  /** What it can of the things that not every backend of the kind can. The conformance suite holds it to them. */
+  readonly capabilities: readonly Capability[];
+  /** Those of its capabilities that it has with these settings; absent when they depend on none. */
+  capabilitiesWith?(config: z.output<Schema>): readonly Capability[];
+  /**
+   * Resolves to something ready to use. Rejects with a RuntimeError: UNAVAILABLE when its server does not answer, which is
+   * tried again later, any other code when settings or credentials are refused.
+   */
   open(config: z.output<Schema>, context: OpenContext): Promise<Component>;
 }

@@ -16,7 +16,6 @@ import { checkGrants } from "./api/method-grants.ts";
 import { PubSubBlock } from "./api/pubsub.ts";
 import { createSequencer } from "./api/sequencer.ts";
 import { createState } from "./api/state.ts";
-import { storeSet } from "./api/stores.ts";
 import { AppChannel } from "./app/app-channel.ts";
 import type { LoadedConfiguration } from "./config/load.ts";
 import type { Configuration } from "./config/schema.ts";
@@ -31,7 +30,7 @@ import { inProcessCaller } from "./grpc/in-process.ts";
 import { reflectionServices } from "./grpc/reflection.ts";
 import type { GrpcListener } from "./grpc/transport.ts";
 import { Ingress } from "./ingress/ingress.ts";
-import { openComponents } from "./open-components.ts";
+import { openComponents, storeSets } from "./open-components.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
 import { SharedDataStore } from "./plugin/shared-data.ts";
@@ -95,12 +94,13 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const channels = opening.use(new GrpcChannels(api.maxMessageBytes));
   const targets = invokeTargets(upstreams, channels);
 
-  const pubsub = new PubSubBlock({ stores: storeSet("pubsub", components.pubsub), appId: app.id, log, metrics });
+  const stores = storeSets(components);
+  const pubsub = new PubSubBlock({ stores: stores.pubsub, appId: app.id, log, metrics });
   const service = createRuntimeService({
-    state: createState(storeSet("state", components.state)),
-    config: createConfig(storeSet("config", components.config)),
-    lock: createLock(storeSet("lock", components.lock)),
-    sequencer: createSequencer(storeSet("sequencer", components.sequencer)),
+    state: createState(stores.state),
+    config: createConfig(stores.config),
+    lock: createLock(stores.lock),
+    sequencer: createSequencer(stores.sequencer),
     invoke: createInvoke(targets),
     pubsub,
   });
@@ -164,7 +164,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       isRecording: () => log.isLevelEnabled("info"),
     }),
   );
-  const readiness = (): HealthReport => readinessOf(ingress.readiness(), life.isDraining);
+  const readiness = (): HealthReport => readinessOf(ingress.readiness(), components.statuses.down, life.isDraining);
   const opened = opening.use(
     await openAdmin({
       http: admin.http,
@@ -222,11 +222,12 @@ function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): InvokeTarg
   };
 }
 
-function readinessOf(missing: readonly string[], isDraining: boolean): HealthReport {
+function readinessOf(missing: readonly string[], down: ReadonlyMap<string, string>, isDraining: boolean): HealthReport {
   const plugins = missing.map((name) => `plugin '${name}' cannot serve`).join("; ");
   return healthOf({
     runtime_startup: isDraining ? { status: "DOWN", details: { reason: "the sidecar is draining" } } : { status: "UP" },
     plugins: plugins === "" ? { status: "UP" } : { status: "DOWN", details: { reason: plugins } },
+    ...Object.fromEntries([...down].map(([id, reason]) => [id, { status: "DOWN", details: { reason } }] as const)),
   });
 }
 

@@ -19,7 +19,7 @@ interface Rule {
 const leaves = [/^components\/error\.ts$/, /^runtime\/telemetry\//, /^runtime\/(listen|version)\.ts$/];
 const callTypes = /^components\/component\.ts$/;
 const contracts =
-  /^components\/(state\/state-store|pubsub\/pubsub|config\/config-store|lock\/lock-store|sequencer\/sequencer)\.ts$/;
+  /^components\/(state\/state-store|pubsub\/pubsub|config\/config-store|lock\/lock-store|sequencer\/sequencer|secret\/secret-store|binding\/binding|object\/object-store)\.ts$/;
 const pluginContract = /^runtime\/plugin\/(contract|plugin-error|status)\.ts$/;
 const sandbox = /^runtime\/plugin\/sandbox\/(sandboxed-module|fuel)\.ts$/;
 
@@ -30,11 +30,11 @@ const rules: readonly Rule[] = [
   { files: /^components\/(error|component)\.ts$/, may: [], ownFolder: false },
   { files: contracts, may: [/^components\/component\.ts$/], ownFolder: false },
   { files: /^components\/catalog\.ts$/, may: [/^components\//] },
-  { files: /^components\/clients\//, may: [/^components\/(error|component)\.ts$/] },
+  { files: /^components\/clients\//, may: [/^components\/(error|component)\.ts$/, /^proto\//] },
   { files: /^components\/[a-z]+\//, may: [/^components\/(error|component)\.ts$/, /^components\/clients\//] },
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
-    files: /^runtime\/(runtime|configuration-file|open-components|plugin-host)\.ts$/,
+    files: /^runtime\/(runtime|configuration-file|open-components|component-statuses|secret-settings|plugin-host)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },

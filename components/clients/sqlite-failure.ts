@@ -44,16 +44,19 @@ export function failureOf(error: unknown, path: string): SqliteFailure {
       const message = `the database file '${path}' is damaged or is no database (${said}); restore it, or move it away`;
       return { code: "DATA_LOSS", reason: "DATABASE_DAMAGED", message };
     }
+    case resultCode.cannotOpen: {
+      const message = `the database file '${path}' cannot be opened (${said}); check its path and directory`;
+      return { code: "FAILED_PRECONDITION", reason: "DATABASE_UNREACHABLE", message };
+    }
     case resultCode.readOnly:
-    case resultCode.cannotOpen:
     case resultCode.ioError: {
-      const message = `the database file '${path}' cannot be opened, read or written (${said}); check its directory and disk`;
+      const message = `the database file '${path}' cannot be read or written (${said}); check its directory and disk`;
       return { code: "UNAVAILABLE", reason: "DATABASE_UNREACHABLE", message };
     }
     default:
       if (isFileSystemError(error)) {
         const message = `the directory of the database file '${path}' cannot be made (${said})`;
-        return { code: "UNAVAILABLE", reason: "DATABASE_UNREACHABLE", message };
+        return { code: "FAILED_PRECONDITION", reason: "DATABASE_UNREACHABLE", message };
       }
       return { code: "INTERNAL", reason: "DATABASE_FAILED", message: `the database file '${path}' failed: ${said}` };
   }

@@ -81,8 +81,8 @@ describe("a database file", () => {
     const path = freshPath();
     await writeFile(path, "this is no database ".repeat(1000));
     await assert.rejects(open(path), isError("DATA_LOSS", "DATABASE_DAMAGED"));
-    await assert.rejects(open(join(path, "below", "a file")), isError("UNAVAILABLE", "DATABASE_UNREACHABLE"));
-    await assert.rejects(open(directory), isError("UNAVAILABLE", "DATABASE_UNREACHABLE"));
+    await assert.rejects(open(join(path, "below", "a file")), isError("FAILED_PRECONDITION", "DATABASE_UNREACHABLE"));
+    await assert.rejects(open(directory), isError("FAILED_PRECONDITION", "DATABASE_UNREACHABLE"));
   });
 
   it("applies all steps of a transaction, or none", async () => {

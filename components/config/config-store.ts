@@ -36,6 +36,9 @@ export interface ConfigStore extends AsyncDisposable {
   ): Promise<AsyncDisposable>;
 }
 
+/** `durable`: items outlast the component, and changes made by others who share them are told. */
+export type ConfigCapability = "durable";
+
 export const defineConfigStore = <Schema extends z.ZodObject>(
-  definition: ComponentDefinition<ConfigStore, Schema>,
-): ComponentDefinition<ConfigStore, Schema> => definition;
+  definition: ComponentDefinition<ConfigStore, Schema, ConfigCapability>,
+): ComponentDefinition<ConfigStore, Schema, ConfigCapability> => definition;

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { callWith, eventually, silentLog } from "../../test/conformance/backend.ts";
+import { openContext } from "../../test/support/open-context.ts";
 import { RuntimeError } from "../error.ts";
 import type { ConfigChange, ConfigItem, ConfigSelection, ConfigStore } from "./config-store.ts";
 import { fileConfigStore } from "./file.ts";
@@ -33,7 +34,7 @@ async function openRig(
     ...silentLog,
     error: (fields: object, message: string) => errors.push(`${message} ${JSON.stringify(fields)}`),
   };
-  const context = { name: "settings", dataDirectory: directory, log };
+  const context = openContext("settings", { dataDirectory: directory, log });
   const store = opening.use(await fileConfigStore.open(fileConfigStore.config.parse({ path }), context));
   const opened = opening.move();
   return {

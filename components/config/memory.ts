@@ -7,6 +7,7 @@ import { ConfigSubscribers } from "./subscribers.ts";
 /** Configuration in the process's own memory, for tests and for applications that set it themselves. */
 export const memoryConfigStore = defineConfigStore({
   type: "memory",
+  capabilities: [],
   config: z.strictObject({
     maxBytes: z
       .int()

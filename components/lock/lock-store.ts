@@ -24,6 +24,9 @@ export interface LockStore extends AsyncDisposable {
   renew(request: TryLock, call: CallContext): Promise<LockOutcome>;
 }
 
+/** `durable`: leases outlast the component and hold for all who open it with the same settings. */
+export type LockCapability = "durable";
+
 export const defineLockStore = <Schema extends z.ZodObject>(
-  definition: ComponentDefinition<LockStore, Schema>,
-): ComponentDefinition<LockStore, Schema> => definition;
+  definition: ComponentDefinition<LockStore, Schema, LockCapability>,
+): ComponentDefinition<LockStore, Schema, LockCapability> => definition;

@@ -15,6 +15,7 @@ const leaseBytes = 128;
 /** Locks among the callers of this one process. */
 export const memoryLockStore = defineLockStore({
   type: "memory",
+  capabilities: [],
   config: z.strictObject({
     maxBytes: z
       .int()

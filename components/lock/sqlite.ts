@@ -32,6 +32,7 @@ const sweepMs = 30_000;
 /** Locks among the callers of this process that outlast its restart. */
 export const sqliteLockStore = defineLockStore({
   type: "sqlite",
+  capabilities: ["durable"],
   config: z.strictObject({
     path: z
       .string()

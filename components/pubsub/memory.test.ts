@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { bytesOf, callWith, eventually, silentLog, unique } from "../../test/conformance/backend.ts";
+import { openContext } from "../../test/support/open-context.ts";
 import { RuntimeError } from "../error.ts";
 import { memoryPubSub } from "./memory.ts";
 import type { PubSub } from "./pubsub.ts";
@@ -10,11 +11,7 @@ describe("pub/sub in memory", () => {
     settings: object = {},
     warn: (fields: object, message: string) => void = () => undefined,
   ): Promise<PubSub> =>
-    memoryPubSub.open(memoryPubSub.config.parse(settings), {
-      name: "events",
-      dataDirectory: "",
-      log: { ...silentLog, warn },
-    });
+    memoryPubSub.open(memoryPubSub.config.parse(settings), openContext("events", { log: { ...silentLog, warn } }));
   const publish = (pubsub: PubSub, topic: string, data: string | Uint8Array): Promise<void> => {
     const bytes = typeof data === "string" ? bytesOf(data) : data;
     return pubsub.publish({ topic, data: bytes, contentType: "text/plain", metadata: {} }, callWith());

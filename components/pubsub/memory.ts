@@ -8,6 +8,7 @@ import { type Deliver, definePubSub, type PublishMessage, type PubSub, type Subs
 /** Topics among the subscribers of this one process; what nobody subscribes to is gone. */
 export const memoryPubSub = definePubSub({
   type: "memory",
+  capabilities: ["ordered", "redelivery"],
   config: z.strictObject({
     maxPending: z
       .int()

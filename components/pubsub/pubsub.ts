@@ -36,6 +36,13 @@ export interface PubSub extends AsyncDisposable {
   subscribe(request: SubscribeTopic, deliver: Deliver): Promise<AsyncDisposable>;
 }
 
+/**
+ * `ordered`: first deliveries to the only subscriber of a group come in publish order. `durable`: what was published once a
+ * group had subscribed is delivered to it, also when it, the component or the broker was away meanwhile; a message that was
+ * not acknowledged when its subscriber died is delivered to another. `redelivery`: what a subscriber rejects comes again.
+ */
+export type PubSubCapability = "ordered" | "durable" | "redelivery";
+
 export const definePubSub = <Schema extends z.ZodObject>(
-  definition: ComponentDefinition<PubSub, Schema>,
-): ComponentDefinition<PubSub, Schema> => definition;
+  definition: ComponentDefinition<PubSub, Schema, PubSubCapability>,
+): ComponentDefinition<PubSub, Schema, PubSubCapability> => definition;

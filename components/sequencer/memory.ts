@@ -10,6 +10,7 @@ const sequenceBytes = 96;
 /** Sequences that begin again at 1 when the process does. */
 export const memorySequencer = defineSequencer({
   type: "memory",
+  capabilities: ["consecutive"],
   config: z.strictObject({
     maxBytes: z
       .int()

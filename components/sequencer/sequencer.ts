@@ -13,6 +13,12 @@ export interface Sequencer extends AsyncDisposable {
   reserve(request: ReserveIds, call: CallContext): Promise<bigint>;
 }
 
+/**
+ * `durable`: a sequence goes on where it ended after the component was opened again. `consecutive`: ids begin with 1 and
+ * leave none out, so that several may be reserved together.
+ */
+export type SequencerCapability = "durable" | "consecutive";
+
 export const defineSequencer = <Schema extends z.ZodObject>(
-  definition: ComponentDefinition<Sequencer, Schema>,
-): ComponentDefinition<Sequencer, Schema> => definition;
+  definition: ComponentDefinition<Sequencer, Schema, SequencerCapability>,
+): ComponentDefinition<Sequencer, Schema, SequencerCapability> => definition;

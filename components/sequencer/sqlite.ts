@@ -25,6 +25,7 @@ const statements = {
 /** Sequences in a file: an id that was given is not given again after a restart, a kill or a power cut. */
 export const sqliteSequencer = defineSequencer({
   type: "sqlite",
+  capabilities: ["durable", "consecutive"],
   config: z.strictObject({
     path: z
       .string()

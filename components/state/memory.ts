@@ -25,6 +25,7 @@ const sweepMs = 30_000;
 /** State in the process's own memory: quick, and gone with it. */
 export const memoryStateStore = defineStateStore({
   type: "memory",
+  capabilities: ["transactions", "ttl"],
   config: z.strictObject({
     maxBytes: z
       .int()

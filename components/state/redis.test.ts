@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { callWith, eventually, silentLog, unique } from "../../test/conformance/backend.ts";
 import { selfSigned } from "../../test/support/certificate.ts";
-import { freePort, type RedisServer, redisCli, startRedis, startSentinel } from "../../test/support/redis-server.ts";
+import { openContext } from "../../test/support/open-context.ts";
+import { type RedisServer, redisCli, startRedis, startSentinel } from "../../test/support/redis-server.ts";
+import { freePort } from "../../test/support/server-process.ts";
 import { RuntimeError } from "../error.ts";
 import { redisStateStore } from "./redis.ts";
 import type { SetState, StateStore } from "./state-store.ts";
@@ -21,7 +23,7 @@ function recordingLog() {
 }
 
 const open = (settings: object, log = silentLog): Promise<StateStore> =>
-  redisStateStore.open(redisStateStore.config.parse(settings), { name: "orders", dataDirectory: "", log });
+  redisStateStore.open(redisStateStore.config.parse(settings), openContext("orders", { log }));
 
 const setOf = (key: string, value: string, changes: Partial<SetState> = {}): SetState => ({
   key,

@@ -22,6 +22,7 @@ const together = { requests: 128, bytes: 256 * 1024 };
 /** State on a Redis server, in the layout of Dapr and Layotto: a hash with the fields data and version. */
 export const redisStateStore = defineStateStore({
   type: "redis",
+  capabilities: ["transactions", "ttl", "durable"],
   config: redisSettings,
   open: async (settings, { name, log }) => new RedisStateStore(name, await openRedis(settings, { name, log })),
 });

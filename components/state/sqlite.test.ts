@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { callWith, silentLog } from "../../test/conformance/backend.ts";
+import { callWith } from "../../test/conformance/backend.ts";
+import { openContext } from "../../test/support/open-context.ts";
 import { RuntimeError } from "../error.ts";
 import { sqliteStateStore } from "./sqlite.ts";
 
@@ -15,7 +16,7 @@ const writer = fileURLToPath(new URL("../../test/support/state-writer.ts", impor
 
 test("a kill -9 loses no acknowledged write, and its file is refused while the owner lives only", async () => {
   const dataDirectory = await mkdtemp(join(tmpdir(), "outrigger-sqlite-"));
-  const open = () => sqliteStateStore.open({}, { name: "orders", dataDirectory, log: silentLog });
+  const open = () => sqliteStateStore.open({}, openContext("orders", { dataDirectory }));
   const child = spawn(process.execPath, [writer, dataDirectory], { stdio: ["ignore", "pipe", "inherit"] });
   const exited = once(child, "exit");
   try {

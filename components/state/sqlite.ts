@@ -47,6 +47,7 @@ const sweepMs = 30_000;
 /** State in a file: survives a restart, a kill and a power cut. */
 export const sqliteStateStore = defineStateStore({
   type: "sqlite",
+  capabilities: ["transactions", "ttl", "durable"],
   config: z.strictObject({
     path: z
       .string()

@@ -55,6 +55,12 @@ export interface StateStore extends AsyncDisposable {
   transact?(operations: readonly StateOperation[], call: CallContext): Promise<void>;
 }
 
+/**
+ * `transactions`: `transact` is there. `ttl`: entries may have a limit of life. `durable`: entries outlast the component and
+ * are shared by all who open it with the same settings.
+ */
+export type StateCapability = "transactions" | "ttl" | "durable";
+
 export const defineStateStore = <Schema extends z.ZodObject>(
-  definition: ComponentDefinition<StateStore, Schema>,
-): ComponentDefinition<StateStore, Schema> => definition;
+  definition: ComponentDefinition<StateStore, Schema, StateCapability>,
+): ComponentDefinition<StateStore, Schema, StateCapability> => definition;

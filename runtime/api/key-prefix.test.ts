@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { storedKey } from "./key-prefix.ts";
 
 const key = (kind: "state" | "lock" | "sequencer", keyPrefix: string): string =>
-  storedKey(kind, { name: "cache", store: undefined, keyPrefix }, "k", { appId: "shop", what: "key" });
+  storedKey(kind, { name: "cache", keyPrefix }, "k", { appId: "shop", what: "key" });
 
 test("state keys stand as they are unless the store sets a prefix", () => {
   assert.equal(key("state", ""), "k");
@@ -22,7 +22,7 @@ test("locks and sequences have their own opening and belong to the application b
 
 test("an empty key and one that holds the separator are refused, whatever the prefix", () => {
   for (const keyPrefix of ["", "none", "appid"]) {
-    const store = { name: "cache", store: undefined, keyPrefix };
+    const store = { name: "cache", keyPrefix };
     const options = { appId: "shop", what: "resource" };
     assert.throws(() => storedKey("state", store, "", options), { code: "INVALID_ARGUMENT", reason: "KEY_EMPTY" });
     assert.throws(() => storedKey("state", store, "a||b", options), {

@@ -16,7 +16,7 @@ const kinds = {
  */
 export function storedKey(
   kind: keyof typeof kinds,
-  { name, keyPrefix }: OpenedStore<unknown>,
+  { name, keyPrefix }: Pick<OpenedStore<unknown>, "name" | "keyPrefix">,
   key: string,
   { appId, what }: { readonly appId: string; readonly what: string },
 ): string {

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { RuntimeError } from "../../components/error.ts";
 import { memorySequencer } from "../../components/sequencer/memory.ts";
 import type { Sequencer } from "../../components/sequencer/sequencer.ts";
-import { callContext, oneStore, openComponent } from "../../test/support/api.ts";
+import { callContext, oneStore, openComponent, openedStore } from "../../test/support/api.ts";
 import { createSequencer, type Increment } from "./sequencer.ts";
 import { storeSet } from "./stores.ts";
 
@@ -63,7 +63,7 @@ describe("the sequencer block", () => {
     const block = createSequencer(storeSet("sequencer", stores));
     const next = () => block.next({ store: "ids", key: "k", increment: "weak" }, call);
     assert.deepEqual([await next(), await next()], [1n, 2n]);
-    stores.set("ids", { name: "ids", store: second, keyPrefix: "" });
+    stores.set("ids", openedStore("ids", second));
     assert.equal(await next(), 1n);
   });
 

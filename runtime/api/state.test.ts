@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import { RuntimeError } from "../../components/error.ts";
 import { memoryStateStore } from "../../components/state/memory.ts";
 import type { StateStore } from "../../components/state/state-store.ts";
-import { callContext, oneStore, openComponent } from "../../test/support/api.ts";
+import { callContext, oneStore, openComponent, openedStore } from "../../test/support/api.ts";
 import { createState, maxStateItems, type SaveItem, type StateBlock } from "./state.ts";
 import { storeSet } from "./stores.ts";
 
@@ -246,14 +246,13 @@ describe("transactions", () => {
   });
 
   it("are unimplemented on a store without them", async () => {
-    const without = ({ get, set, delete: remove }: StateStore, store: StateStore): StateStore => ({
-      get: get.bind(store),
-      set: set.bind(store),
-      delete: remove.bind(store),
-      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    await using store = await openComponent(memoryStateStore, "s");
+    const bare = { ...openedStore("s", store), type: "bare", capabilities: new Set<string>() };
+    const state = createState(storeSet("state", new Map([["s", bare]])));
+    await assert.rejects(state.transact({ store: "s", steps: [] }, call), {
+      code: "UNIMPLEMENTED",
+      message: "state store 's' is of type bare, which has no transactions",
     });
-    await using opened = await openState("", (store) => without(store, store));
-    await assert.rejects(opened.state.transact({ store: "s", steps: [] }, call), { code: "UNIMPLEMENTED" });
   });
 
   it("know the operations upsert and delete, with a request each", async () => {

@@ -11,7 +11,7 @@ import type {
 import { inParallel } from "./in-parallel.ts";
 import { storedKey } from "./key-prefix.ts";
 import { type Failure, partialFailure } from "./partial-failure.ts";
-import type { OpenedStore, StoreSet } from "./stores.ts";
+import { type OpenedStore, requireCapability, type StoreSet } from "./stores.ts";
 import { expiryMetadata, ttlMsOf } from "./time-to-live.ts";
 
 /** Most keys, items or operations of one request. */
@@ -126,13 +126,10 @@ export function createState(stores: StoreSet<StateStore>): StateBlock {
 
     async transact({ store, steps }, call) {
       const opened = stores.find(store);
-      if (opened.store.transact === undefined) {
-        const message = `state store '${store}' has no transactions; use one whose backend has them`;
-        throw new RuntimeError("UNIMPLEMENTED", "TRANSACTIONS_UNSUPPORTED", message);
-      }
+      requireCapability("state", opened, "transactions", "transactions");
       requireCount("operations", steps.length);
       const operations = steps.map((step, index) => operationOf(opened, step, index, call));
-      if (operations.length > 0) await opened.store.transact(operations, call);
+      if (operations.length > 0) await opened.store.transact?.(operations, call);
     },
   };
 }
@@ -158,6 +155,7 @@ function operationOf(
 
 function setState(opened: OpenedStore<StateStore>, item: SaveItem, call: CallContext): SetState {
   const ttlMs = ttlMsOf(item.metadata, item.key);
+  if (ttlMs !== undefined) requireCapability("state", opened, "ttl", "limit of life (ttlInSeconds)");
   return {
     ...deleteState(opened, item, call),
     value: item.value,

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type OpenedStore, storeSet } from "./stores.ts";
 
-const opened = (name: string): OpenedStore<string> => ({ name, store: name, keyPrefix: "" });
+const opened = (name: string): OpenedStore<string> => ({
+  name,
+  type: "memory",
+  store: name,
+  capabilities: new Set(),
+  keyPrefix: "",
+});
 
 test("an unknown name is an invalid argument that names those that exist", () => {
   const stores = storeSet("state", new Map([opened("orders"), opened("cache")].map((one) => [one.name, one])));

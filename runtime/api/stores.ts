@@ -4,14 +4,21 @@ import { RuntimeError } from "../../components/error.ts";
 /** A configured store that is open, with the settings of it that belong to the API rather than to the backend. */
 export interface OpenedStore<S> {
   readonly name: string;
+  /** Its type in the configuration. */
+  readonly type: string;
   readonly store: S;
+  /** What the backend can, with its settings, of the things that not every backend of the kind can. */
+  readonly capabilities: ReadonlySet<string>;
   /** `none`, `appid`, `name`, or a literal prefix; empty means the default of the kind. */
   readonly keyPrefix: string;
 }
 
 /** The stores of one kind as they are now: a lookup sees what was opened or closed since the last one. */
 export interface StoreSet<S> {
-  /** Throws FAILED_PRECONDITION when no store of the kind is configured, INVALID_ARGUMENT when none has the name. */
+  /**
+   * Throws FAILED_PRECONDITION when no store of the kind is configured, INVALID_ARGUMENT when none has the name, and
+   * UNAVAILABLE when it could not be opened yet.
+   */
   find(name: string): OpenedStore<S>;
   names(): readonly string[];
 }
@@ -22,16 +29,41 @@ const nouns: Readonly<Record<ComponentKind, string>> = {
   config: "configuration store",
   lock: "lock store",
   sequencer: "sequencer",
+  secret: "secret store",
+  binding: "binding",
+  object: "file store",
 };
 
-/** The set over a map that its owner may change at any time. */
-export function storeSet<S>(kind: ComponentKind, stores: ReadonlyMap<string, OpenedStore<S>>): StoreSet<S> {
+/** Throws UNIMPLEMENTED, naming the backend and what it lacks, unless the store has the capability. */
+export function requireCapability(
+  kind: ComponentKind,
+  { name, type, capabilities }: OpenedStore<unknown>,
+  capability: string,
+  what: string,
+): void {
+  if (capabilities.has(capability)) return;
+  const message = `${nouns[kind]} '${name}' is of type ${type}, which has no ${what}`;
+  const details = { store: name, type, capability };
+  throw new RuntimeError("UNIMPLEMENTED", "CAPABILITY_MISSING", message, { details });
+}
+
+/** The set over a map that its owner may change at any time. `whyAbsent` knows the stores that are not open yet. */
+export function storeSet<S>(
+  kind: ComponentKind,
+  stores: ReadonlyMap<string, OpenedStore<S>>,
+  whyAbsent: (name: string) => string | undefined = () => undefined,
+): StoreSet<S> {
   const names = (): readonly string[] => [...stores.keys()].sort();
   return {
     names,
     find(name) {
       const found = stores.get(name);
       if (found !== undefined) return found;
+      const why = whyAbsent(name);
+      if (why !== undefined) {
+        const message = `${nouns[kind]} '${name}' cannot be used yet: ${why}`;
+        throw new RuntimeError("UNAVAILABLE", `${kind.toUpperCase()}_STORE_NOT_READY`, message);
+      }
       if (stores.size === 0) {
         throw new RuntimeError(
           "FAILED_PRECONDITION",

@@ -15,6 +15,9 @@ const options: LoadOptions = {
     config: { memory },
     lock: { memory },
     sequencer: { memory },
+    secret: {},
+    binding: {},
+    object: {},
   },
   environment: {
     ADMIN_TOKEN: "12345",

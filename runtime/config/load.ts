@@ -218,6 +218,9 @@ async function checkComponents(
     config: await check("config"),
     lock: await check("lock"),
     sequencer: await check("sequencer"),
+    secret: await check("secret"),
+    binding: await check("binding"),
+    object: await check("object"),
   };
   return { components, problems };
 }

@@ -123,6 +123,9 @@ export const configurationSchema = z.strictObject({
       config: componentsOfKind,
       lock: componentsOfKind,
       sequencer: componentsOfKind,
+      secret: componentsOfKind,
+      binding: componentsOfKind,
+      object: componentsOfKind,
     })
     .prefault({}),
   upstreams: z.record(name, upstream).default({}),

@@ -11,7 +11,16 @@ import { fileSource } from "./source.ts";
 
 const memory = async () => ({ config: z.strictObject({}) });
 const options: LoadOptions = {
-  known: { state: { memory }, pubsub: { memory }, config: { memory }, lock: { memory }, sequencer: { memory } },
+  known: {
+    state: { memory },
+    pubsub: { memory },
+    config: { memory },
+    lock: { memory },
+    sequencer: { memory },
+    secret: {},
+    binding: {},
+    object: {},
+  },
   environment: {},
 };
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import type { CallContext, ComponentDefinition, ComponentLog } from "../../components/component.ts";
+import { openContext } from "../support/open-context.ts";
 
 /** A component type to hold against the suite of its kind, with the settings that a configuration file would give it. */
 export interface Backend<Component extends AsyncDisposable> {
@@ -29,7 +30,7 @@ export async function placeFor<Component extends AsyncDisposable>({
   const directory = await mkdtemp(join(tmpdir(), "outrigger-conformance-"));
   const config = definition.config.parse((await settings?.()) ?? {});
   return {
-    open: () => definition.open(config, { name: "conformance", dataDirectory: directory, log: silentLog }),
+    open: () => definition.open(config, openContext("conformance", { dataDirectory: directory })),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };
 }

@@ -7,9 +7,10 @@ import { memoryLockStore } from "../../components/lock/memory.ts";
 import { memorySequencer } from "../../components/sequencer/memory.ts";
 import { memoryStateStore } from "../../components/state/memory.ts";
 import type { SetState } from "../../components/state/state-store.ts";
-import { callWith, eventually, silentLog } from "./backend.ts";
+import { openContext } from "../support/open-context.ts";
+import { callWith, eventually } from "./backend.ts";
 
-const context = { name: "small", dataDirectory: "", log: silentLog };
+const context = openContext("small");
 const isExhausted = (error: unknown): boolean =>
   error instanceof RuntimeError && error.code === "RESOURCE_EXHAUSTED" && error.message.includes("'small'");
 

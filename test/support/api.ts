@@ -19,6 +19,7 @@ import { GrpcChannels } from "../../runtime/grpc/client.ts";
 import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
 import { createLog, type Log } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
+import { openContext } from "./open-context.ts";
 
 export const silentLog = createLog({ level: "silent" });
 
@@ -45,12 +46,21 @@ export function openComponent<Component extends AsyncDisposable>(
   definition: ComponentDefinition<Component>,
   name = "store",
 ): Promise<Component> {
-  return definition.open(definition.config.parse({}), { name, dataDirectory: "unused", log: silentLog });
+  return definition.open(definition.config.parse({}), openContext(name));
 }
 
-/** A map with one opened store, as `storeSet` takes it. */
+/** A store as `storeSet` takes it, of a backend that can everything. */
+export const openedStore = <S>(name: string, store: S, keyPrefix = ""): OpenedStore<S> => ({
+  name,
+  type: "memory",
+  store,
+  capabilities: new Set(["transactions", "ttl", "durable", "ordered", "redelivery", "consecutive", "metadata"]),
+  keyPrefix,
+});
+
+/** A map with one opened store. */
 export const oneStore = <S>(name: string, store: S, keyPrefix = ""): Map<string, OpenedStore<S>> =>
-  new Map([[name, { name, store, keyPrefix }]]);
+  new Map([[name, openedStore(name, store, keyPrefix)]]);
 
 /** Every block over memory components named as in outrigger.yaml, with upstreams of the caller's. */
 export interface ApiParts extends AsyncDisposable {

@@ -1,24 +1,17 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { spawn } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { installedProgram } from "./programs.ts";
+import { freePort, type ServerProcess, startServer } from "./server-process.ts";
 
-/** A Redis server of the test's own: on a free loopback port or a socket, nothing on the disk. Disposing stops it. */
-export interface RedisServer extends AsyncDisposable {
+/** A Redis server of the test's own: on a free loopback port or a socket, and nothing on the disk unless it is asked for. */
+export interface RedisServer extends ServerProcess {
   /** `host:port`. */
   readonly address: string;
   readonly port: number;
-  /** A directory of the server's own. */
-  readonly directory: string;
-  readonly process: ChildProcess;
 }
 
-/**
- * Starts `redis-server`, from its Debian package if there is none yet; `parameters` are options of its command line.
- * Rejects with a sentence when there is none to be had, and with what it wrote when it does not start.
- */
+/** Starts `redis-server`; `parameters` are options of its command line. Rejects with ProgramMissing when there is none. */
 export async function startRedis(...parameters: readonly string[]): Promise<RedisServer> {
   const port = await freePort();
   const always = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
@@ -28,7 +21,7 @@ export async function startRedis(...parameters: readonly string[]): Promise<Redi
 /** Starts a sentinel that watches the server under the name, and agrees with itself that it is down. */
 export async function startSentinel(name: string, watched: RedisServer): Promise<RedisServer> {
   const port = await freePort();
-  return launch(port, (directory) => {
+  return launch(port, async (directory) => {
     const file = join(directory, "sentinel.conf");
     const lines = [
       `port ${port}`,
@@ -36,41 +29,26 @@ export async function startSentinel(name: string, watched: RedisServer): Promise
       `dir ${directory}`,
       `sentinel monitor ${name} 127.0.0.1 ${watched.port} 1`,
     ];
-    writeFileSync(file, `${lines.join("\n")}\nsentinel down-after-milliseconds ${name} 200\n`);
+    await writeFile(file, `${lines.join("\n")}\nsentinel down-after-milliseconds ${name} 200\n`);
     return [file, "--sentinel"];
   });
 }
 
-async function launch(port: number, parametersIn: (directory: string) => readonly string[]): Promise<RedisServer> {
-  const program = await redisProgram("redis-server");
-  const directory = await mkdtemp(join(tmpdir(), "outrigger-redis-"));
-  const child = spawn(program, [...parametersIn(directory)], { stdio: ["ignore", "pipe", "pipe"] });
-  let written = "";
-  const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const stop = async (): Promise<void> => {
-    child.kill("SIGKILL");
-    await ended;
-    await rm(directory, { recursive: true, force: true });
-  };
-  const listens = new Promise<boolean>((resolve) => {
-    for (const output of [child.stdout, child.stderr]) {
-      output.setEncoding("utf8").on("data", (text: string) => {
-        written += text;
-        if (/Ready to accept connections|\+monitor master/.test(written)) resolve(true);
-      });
-    }
-    void ended.then(() => resolve(false));
+async function launch(
+  port: number,
+  parameters: (directory: string) => readonly string[] | Promise<readonly string[]>,
+): Promise<RedisServer> {
+  const server = await startServer({
+    program: await installedProgram("redis-server", "redis-server"),
+    parameters,
+    isReady: (written) => /Ready to accept connections|\+monitor master/.test(written),
   });
-  if (!(await listens)) {
-    await stop();
-    throw new Error(`redis-server ended before it listened:\n${written}`);
-  }
-  return { address: `127.0.0.1:${port}`, port, directory, process: child, [Symbol.asyncDispose]: stop };
+  return Object.assign(server, { address: `127.0.0.1:${port}`, port });
 }
 
 /** What a command of `redis-cli` prints, against the server. */
 export async function redisCli(server: RedisServer, ...command: readonly string[]): Promise<string> {
-  const program = await redisProgram("redis-cli");
+  const program = await installedProgram("redis-cli", "redis-tools");
   const child = spawn(program, ["-p", String(server.port), "--raw", ...command], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -81,47 +59,4 @@ export async function redisCli(server: RedisServer, ...command: readonly string[
   const code = await new Promise((resolve) => child.once("close", resolve));
   if (code !== 0) throw new Error(`redis-cli ${command.join(" ")} ended with ${code}: ${written}`);
   return written.replace(/\n$/, "");
-}
-
-/** A port that nothing listens on, for a server that cannot choose one itself. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("a TCP server has no port");
-  return address.port;
-}
-
-const found = (program: string): string | undefined =>
-  [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/local/bin"]
-    .map((directory) => join(directory, program))
-    .find((path) => existsSync(path));
-
-async function redisProgram(program: string): Promise<string> {
-  const known = found(program);
-  if (known !== undefined) return known;
-  // Another test may be at it: apt waits for the lock.
-  const install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", "redis-server"];
-  if (!(await apt(install))) {
-    await apt(["update", "-qq"]);
-    await apt(install);
-  }
-  const installed = found(program);
-  if (installed !== undefined) return installed;
-  throw new Error(
-    `${program} is missing and Debian's package redis-server could not be installed; install it and run again`,
-  );
-}
-
-/** No service starts by itself: the tests start their own. */
-function apt(parameters: readonly string[]): Promise<boolean> {
-  const [program = "apt-get", ...rest] =
-    process.getuid?.() === 0 ? ["apt-get", ...parameters] : ["sudo", "-n", "apt-get", ...parameters];
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
-  const child = spawn(program, rest, { stdio: "ignore", env });
-  return new Promise((resolve) => {
-    child.once("error", () => resolve(false));
-    child.once("close", (code) => resolve(code === 0));
-  });
 }

@@ -6,6 +6,7 @@ import type {
   SubscribeTopicEventsResponse,
 } from "../../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { callContext, oneStore, silentLog } from "../../../test/support/api.ts";
+import { openContext } from "../../../test/support/open-context.ts";
 import { Metrics } from "../../telemetry/metrics.ts";
 import { BoundedQueue } from "../bounded-queue.ts";
 import { PubSubBlock } from "../pubsub.ts";
@@ -15,7 +16,7 @@ import { pubsubMethods } from "./pubsub-methods.ts";
 /** A pub/sub component that delivers several events of a topic at a time. */
 async function openBlock() {
   const settings = memoryPubSub.config.parse({ concurrency: 4 });
-  const store = await memoryPubSub.open(settings, { name: "events", dataDirectory: "unused", log: silentLog });
+  const store = await memoryPubSub.open(settings, openContext("events"));
   const stores = storeSet("pubsub", oneStore("events", store));
   const block = new PubSubBlock({ stores, appId: "app", log: silentLog, metrics: new Metrics() });
   const publish = (event: object) =>

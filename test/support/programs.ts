@@ -1,0 +1,52 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** A server that tests need is not on this machine and cannot be installed. */
+export class ProgramMissing extends Error {
+  constructor(program: string, debianPackage: string) {
+    super(
+      `${program} is missing and Debian's package ${debianPackage} could not be installed; install it and run again`,
+    );
+    this.name = "ProgramMissing";
+  }
+}
+
+const usualPlaces = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+
+/** Where the program is, or undefined. `places` are folders to look in beside the usual ones. */
+export const findProgram = (program: string, places: readonly string[] = []): string | undefined =>
+  [...(process.env.PATH ?? "").split(delimiter), ...usualPlaces, ...places]
+    .map((directory) => join(directory, program))
+    .find((path) => existsSync(path));
+
+/** Where the program is, from its Debian package if there is none yet; rejects with ProgramMissing. */
+export async function installedProgram(
+  program: string,
+  debianPackage: string,
+  places: readonly string[] = [],
+): Promise<string> {
+  const known = findProgram(program, places);
+  if (known !== undefined) return known;
+  // Another test may be at it: apt waits for the lock.
+  const install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", debianPackage];
+  if (!(await apt(install))) {
+    await apt(["update", "-qq"]);
+    await apt(install);
+  }
+  const installed = findProgram(program, places);
+  if (installed !== undefined) return installed;
+  throw new ProgramMissing(program, debianPackage);
+}
+
+/** No service starts by itself: the tests start their own. */
+function apt(parameters: readonly string[]): Promise<boolean> {
+  const [program = "apt-get", ...rest] =
+    process.getuid?.() === 0 ? ["apt-get", ...parameters] : ["sudo", "-n", "apt-get", ...parameters];
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  const child = spawn(program, rest, { stdio: "ignore", env });
+  return new Promise((resolve) => {
+    child.once("error", () => resolve(false));
+    child.once("close", (code) => resolve(code === 0));
+  });
+}
