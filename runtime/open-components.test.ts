@@ -3,10 +3,12 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "node:test";
 import { catalog } from "../components/catalog.ts";
+import { callWith, eventually } from "../test/conformance/backend.ts";
 import { silentLog } from "../test/support/api.ts";
+import { startRedis } from "../test/support/redis-server.ts";
 import { temporaryDirectory } from "../test/support/sidecar.ts";
 import { parseConfiguration } from "./config/load.ts";
-import { openComponents } from "./open-components.ts";
+import { openComponents, storeSets } from "./open-components.ts";
 
 const load = (directory: string, components: Record<string, unknown>) =>
   parseConfiguration(JSON.stringify({ components }), join(directory, "outrigger.yaml"), {
@@ -42,4 +44,40 @@ test("a component that cannot be opened is named, and the others are closed", as
     /^RuntimeError: the state component 'broken' cannot be/,
   );
   await using _ = await openComponents(await load(directory.path, { state: good }), catalog, silentLog);
+});
+
+test("a component whose server is away at the start is opened when the server comes, and the others serve meanwhile", async () => {
+  await using directory = await temporaryDirectory();
+  await using redis = await startRedis();
+  await redis.kill();
+  const loaded = await load(directory.path, {
+    state: {
+      orders: { type: "redis", url: `redis://${redis.address}`, connectTimeoutMs: 200 },
+      cache: { type: "memory" },
+    },
+  });
+  await using components = await openComponents(loaded, catalog, silentLog);
+  const { state } = storeSets(components);
+  assert.equal(state.find("cache").type, "memory");
+  assert.deepEqual([...components.statuses.down.keys()], ["state/orders"]);
+  assert.throws(() => state.find("orders"), {
+    code: "UNAVAILABLE",
+    message: /^state store 'orders' cannot be used yet: the Redis of 'orders' cannot be reached/,
+  });
+  await redis.start();
+  await eventually("the component is open", () => components.state.has("orders"));
+  assert.equal(components.statuses.down.size, 0);
+  assert.equal(await state.find("orders").store.get({ key: "none", consistency: "strong" }, callWith()), undefined);
+});
+
+test("disposing ends the tries to open a component whose server is away", async () => {
+  await using directory = await temporaryDirectory();
+  await using redis = await startRedis();
+  await redis.kill();
+  const loaded = await load(directory.path, {
+    state: { orders: { type: "redis", url: `redis://${redis.address}`, connectTimeoutMs: 200 } },
+  });
+  const components = await openComponents(loaded, catalog, silentLog);
+  await components[Symbol.asyncDispose]();
+  assert.equal(components.state.size, 0);
 });
