@@ -1,0 +1,38 @@
+import { describe, it } from "node:test";
+import { type FaultCase, publishThroughKills, writeThroughKills } from "./faults.ts";
+import { startRedis } from "./redis-server.ts";
+import type { ServerProcess } from "./server-process.ts";
+
+interface FaultServer {
+  /** Started so that it keeps what it acknowledges when it is killed. */
+  start(): Promise<ServerProcess & { readonly address: string }>;
+  /** The component before the server at the address, of each kind to be tried. */
+  readonly state?: (address: string) => FaultCase["component"];
+  readonly pubsub?: (address: string) => FaultCase["component"];
+}
+
+const servers: Readonly<Record<string, FaultServer>> = {
+  redis: {
+    start: () => startRedis("--appendonly", "yes", "--appendfsync", "always"),
+    state: (address) => ({ type: "redis", url: `redis://${address}` }),
+    pubsub: (address) => ({ type: "redis", url: `redis://${address}` }),
+  },
+};
+
+/** Registers, for each server, `count` writes and `count` messages with the server killed and started again twice. */
+export function faultTests(count: number): void {
+  for (const [name, { start, state, pubsub }] of Object.entries(servers)) {
+    describe(`${name}, killed and started again twice in the middle`, () => {
+      for (const [what, componentOf, run] of [
+        ["writes", state, writeThroughKills],
+        ["messages", pubsub, publishThroughKills],
+      ] as const) {
+        if (componentOf === undefined) continue;
+        it(`loses none of ${count} acknowledged ${what}`, async () => {
+          await using server = await start();
+          await run({ server, component: componentOf(server.address) }, count);
+        });
+      }
+    });
+  }
+}
