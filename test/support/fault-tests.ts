@@ -1,5 +1,5 @@
 import { describe, it } from "node:test";
-import { type FaultCase, publishThroughKills, writeThroughKills } from "./faults.ts";
+import { type FaultCase, publishThroughCrash, publishThroughKills, writeThroughKills } from "./faults.ts";
 import { startRedis } from "./redis-server.ts";
 import type { ServerProcess } from "./server-process.ts";
 
@@ -15,24 +15,31 @@ const servers: Readonly<Record<string, FaultServer>> = {
   redis: {
     start: () => startRedis("--appendonly", "yes", "--appendfsync", "always"),
     state: (address) => ({ type: "redis", url: `redis://${address}` }),
-    pubsub: (address) => ({ type: "redis", url: `redis://${address}` }),
+    pubsub: (address) => ({ type: "redis", url: `redis://${address}`, claimIdleMs: 2_000 }),
   },
 };
+
+const longestMs = 600_000;
 
 /** Registers, for each server, `count` writes and `count` messages with the server killed and started again twice. */
 export function faultTests(count: number): void {
   for (const [name, { start, state, pubsub }] of Object.entries(servers)) {
-    describe(`${name}, killed and started again twice in the middle`, () => {
+    describe(`${name}, killed in the middle`, () => {
       for (const [what, componentOf, run] of [
         ["writes", state, writeThroughKills],
         ["messages", pubsub, publishThroughKills],
       ] as const) {
         if (componentOf === undefined) continue;
-        it(`loses none of ${count} acknowledged ${what}`, async () => {
+        it(`loses none of ${count} acknowledged ${what}`, { timeout: longestMs }, async () => {
           await using server = await start();
           await run({ server, component: componentOf(server.address) }, count);
         });
       }
+      if (pubsub === undefined) return;
+      it("loses no acknowledged message with a sidecar that dies before its application acknowledges", async () => {
+        await using server = await start();
+        await publishThroughCrash({ server, component: pubsub(server.address) }, 100);
+      });
     });
   }
 }

@@ -16,7 +16,7 @@ const inFlight = 64;
 const downMs = 500;
 /** Longer than any component waits for its server: a call that reaches it was left hanging. */
 const callMs = 15_000;
-const settleMs = 120_000;
+const settleMs = 300_000;
 
 /**
  * Saves `count` entries, the server killed and started again after each third of them, and reads them all.
@@ -48,15 +48,41 @@ export async function publishThroughKills({ server, component }: FaultCase, coun
   await using client = new OutriggerClient({ address: sidecar.grpc, timeoutMs: callMs });
   const missing = new Set(Array.from({ length: count }, (_, index) => String(index)));
   await using subscription = await client.pubsub.subscribe({ pubsub: "events", topic: "orders" });
-  const receiving = receive(subscription, missing);
-  await throughKills(server, count, (index) =>
-    client.pubsub.publish({ pubsub: "events", topic: "orders", data: String(index) }),
-  );
+  const publish = (index: number) => client.pubsub.publish({ pubsub: "events", topic: "orders", data: String(index) });
+  await Promise.all([allReceived(subscription, missing, count), throughKills(server, count, publish)]);
+  assert.equal(sidecar.process.exitCode, null, "the sidecar lives");
+}
+
+/**
+ * Publishes `count` messages to an application that takes some and acknowledges none, kills the sidecar, and starts another.
+ * Fails when one of the messages does not come to it.
+ */
+export async function publishThroughCrash({ component }: FaultCase, count: number): Promise<void> {
+  await using directory = await temporaryDirectory();
+  const configuration = { components: { pubsub: { events: component } } };
+  const missing = new Set(Array.from({ length: count }, (_, index) => String(index)));
+  {
+    await using sidecar = await startSidecar(directory.path, configuration);
+    await using client = new OutriggerClient({ address: sidecar.grpc, timeoutMs: callMs });
+    const subscription = await client.pubsub.subscribe({ pubsub: "events", topic: "orders" });
+    const first = subscription[Symbol.asyncIterator]().next();
+    await eachOf(count, (index) => client.pubsub.publish({ pubsub: "events", topic: "orders", data: String(index) }));
+    assert.equal((await first).done, false, "a message came and was not acknowledged");
+    await sidecar.stop("SIGKILL");
+  }
+  await using sidecar = await startSidecar(directory.path, configuration);
+  await using client = new OutriggerClient({ address: sidecar.grpc, timeoutMs: callMs });
+  await using subscription = await client.pubsub.subscribe({ pubsub: "events", topic: "orders" });
+  await allReceived(subscription, missing, count);
+}
+
+/** Fails when not all that is missing comes in time. */
+async function allReceived(subscription: TopicSubscription, missing: Set<string>, count: number): Promise<void> {
   const patience = new AbortController();
-  await Promise.race([receiving, delay(settleMs, undefined, { signal: patience.signal }).catch(() => undefined)]);
+  const late = delay(settleMs, undefined, { signal: patience.signal }).catch(() => undefined);
+  await Promise.race([receive(subscription, missing), late]);
   patience.abort();
   assert.deepEqual([...missing], [], `${missing.size} of ${count} acknowledged messages did not come`);
-  assert.equal(sidecar.process.exitCode, null, "the sidecar lives");
 }
 
 /** Resolves once nothing is missing. */
