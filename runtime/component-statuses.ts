@@ -1,15 +1,28 @@
 import type { ComponentKind, Reachability } from "../components/component.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 
 /** What the components say of their servers. Those that never said anything are there. */
 export class ComponentStatuses {
   readonly #down = new Map<string, string>();
+  readonly #isUp;
+
+  constructor(metrics: Metrics) {
+    const help = "1 while the component can serve, 0 while its server is away.";
+    this.#isUp = metrics.gauge("outrigger_component_up", help, ["kind", "name"]);
+  }
 
   /** Where one component tells its own. */
   of(kind: ComponentKind, name: string): Reachability {
     const id = idOf(kind, name);
     return {
-      down: (why) => void this.#down.set(id, why),
-      up: () => void this.#down.delete(id),
+      down: (why) => {
+        this.#down.set(id, why);
+        this.#isUp.labels(kind, name).set(0);
+      },
+      up: () => {
+        this.#down.delete(id);
+        this.#isUp.labels(kind, name).set(1);
+      },
     };
   }
 

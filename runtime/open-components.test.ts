@@ -9,6 +9,9 @@ import { startRedis } from "../test/support/redis-server.ts";
 import { temporaryDirectory } from "../test/support/sidecar.ts";
 import { parseConfiguration } from "./config/load.ts";
 import { openComponents, storeSets } from "./open-components.ts";
+import { Metrics } from "./telemetry/metrics.ts";
+
+const telemetry = { log: silentLog, metrics: new Metrics() };
 
 const load = (directory: string, components: Record<string, unknown>) =>
   parseConfiguration(JSON.stringify({ components }), join(directory, "outrigger.yaml"), {
@@ -23,7 +26,7 @@ test("all components open, those on SQLite in one thread, and close again", asyn
     lock: { jobs: { type: "sqlite" } },
   });
   for (let time = 0; time < 2; time++) {
-    await using components = await openComponents(loaded, catalog, silentLog);
+    await using components = await openComponents(loaded, catalog, telemetry);
     assert.deepEqual([...components.state.keys()].sort(), ["cache", "orders"]);
     assert.equal(components.state.get("orders")?.keyPrefix, "name");
     assert.deepEqual([...components.lock.keys()], ["jobs"]);
@@ -40,10 +43,10 @@ test("a component that cannot be opened is named, and the others are closed", as
     lock: { alsoBroken: { type: "sqlite", path: "folder" } },
   });
   await assert.rejects(
-    openComponents(bad, catalog, silentLog),
+    openComponents(bad, catalog, telemetry),
     /^RuntimeError: the state component 'broken' cannot be/,
   );
-  await using _ = await openComponents(await load(directory.path, { state: good }), catalog, silentLog);
+  await using _ = await openComponents(await load(directory.path, { state: good }), catalog, telemetry);
 });
 
 test("a component whose server is away at the start is opened when the server comes, and the others serve meanwhile", async () => {
@@ -56,7 +59,7 @@ test("a component whose server is away at the start is opened when the server co
       cache: { type: "memory" },
     },
   });
-  await using components = await openComponents(loaded, catalog, silentLog);
+  await using components = await openComponents(loaded, catalog, telemetry);
   const { state } = storeSets(components);
   assert.equal(state.find("cache").type, "memory");
   assert.deepEqual([...components.statuses.down.keys()], ["state/orders"]);
@@ -64,9 +67,11 @@ test("a component whose server is away at the start is opened when the server co
     code: "UNAVAILABLE",
     message: /^state store 'orders' cannot be used yet: the Redis of 'orders' cannot be reached/,
   });
+  assert.match(await telemetry.metrics.expose(), /^outrigger_component_up\{kind="state",name="orders"\} 0$/m);
   await redis.start();
   await eventually("the component is open", () => components.state.has("orders"));
   assert.equal(components.statuses.down.size, 0);
+  assert.match(await telemetry.metrics.expose(), /^outrigger_component_up\{kind="state",name="orders"\} 1$/m);
   assert.equal(await state.find("orders").store.get({ key: "none", consistency: "strong" }, callWith()), undefined);
 });
 
@@ -77,7 +82,7 @@ test("disposing ends the tries to open a component whose server is away", async 
   const loaded = await load(directory.path, {
     state: { orders: { type: "redis", url: `redis://${redis.address}`, connectTimeoutMs: 200 } },
   });
-  const components = await openComponents(loaded, catalog, silentLog);
+  const components = await openComponents(loaded, catalog, telemetry);
   await components[Symbol.asyncDispose]();
   assert.equal(components.state.size, 0);
 });

@@ -7,6 +7,7 @@ import { ComponentStatuses } from "./component-statuses.ts";
 import type { ComponentSettings, LoadedConfiguration } from "./config/load.ts";
 import { secretResolver } from "./secret-settings.ts";
 import type { Log } from "./telemetry/log.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 
 /** The components of each kind that are open, by name. One whose server did not answer at first comes later. */
 type OpenedOfKind = { readonly [Kind in ComponentKind]: Map<string, OpenedStore<ComponentOfKind[Kind]>> };
@@ -24,8 +25,12 @@ const longestRetryMs = 15_000;
  * tried again until it does, while the others serve. Rejects with the name of the first that is refused, with none left open
  * and none still opening.
  */
-export async function openComponents(loaded: LoadedConfiguration, catalog: Catalog, log: Log): Promise<OpenComponents> {
-  const opener = new ComponentOpener(loaded, catalog, log);
+export async function openComponents(
+  loaded: LoadedConfiguration,
+  catalog: Catalog,
+  { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+): Promise<OpenComponents> {
+  const opener = new ComponentOpener(loaded, catalog, { log, metrics });
   try {
     await opener.openAll();
   } catch (error) {
@@ -65,7 +70,7 @@ class ComponentOpener implements AsyncDisposable {
   readonly #shared: AsyncDisposable[] = [];
   readonly #stopping = new AbortController();
   readonly #retrying = new Set<Promise<void>>();
-  readonly statuses = new ComponentStatuses();
+  readonly statuses: ComponentStatuses;
   readonly opened: OpenedOfKind = {
     state: new Map(),
     pubsub: new Map(),
@@ -77,10 +82,15 @@ class ComponentOpener implements AsyncDisposable {
     object: new Map(),
   };
 
-  constructor(loaded: LoadedConfiguration, catalog: Catalog, log: Log) {
+  constructor(
+    loaded: LoadedConfiguration,
+    catalog: Catalog,
+    { log, metrics }: { readonly log: Log; readonly metrics: Metrics },
+  ) {
     this.#loaded = loaded;
     this.#catalog = catalog;
     this.#log = log;
+    this.statuses = new ComponentStatuses(metrics);
   }
 
   async openAll(): Promise<void> {

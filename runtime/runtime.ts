@@ -89,7 +89,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
 
   const metrics = new Metrics();
   const life = { isDraining: false };
-  const components = opening.use(await openComponents(loaded, catalog, log));
+  const components = opening.use(await openComponents(loaded, catalog, { log, metrics }));
   const upstreams = opening.use(new Upstreams({ upstreams: configuration.upstreams, application: app, log }));
   const channels = opening.use(new GrpcChannels(api.maxMessageBytes));
   const targets = invokeTargets(upstreams, channels);

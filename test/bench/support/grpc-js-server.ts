@@ -21,7 +21,7 @@ const loaded = await loadConfiguration(file, { known: catalog, environment: proc
 const { app, api, log: logging } = loaded.configuration;
 const log = createLog({ level: logging.level });
 const metrics = new Metrics();
-const components = await openComponents(loaded, catalog, log);
+const components = await openComponents(loaded, catalog, { log, metrics });
 const unreachable = () => Promise.reject(new Error("nothing is invoked here"));
 const service = createRuntimeService({
   state: createState(storeSet("state", components.state)),
