@@ -3,19 +3,28 @@ import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before } from "node:test";
 import type { CallContext, ComponentDefinition, ComponentLog } from "../../components/component.ts";
 import { openContext } from "../support/open-context.ts";
+import type { ServerProcess } from "../support/server-process.ts";
+import type { Checks } from "./checks.ts";
+
+export type Settings = Readonly<Record<string, unknown>>;
 
 /** A component type to hold against the suite of its kind, with the settings that a configuration file would give it. */
 export interface Backend<Component extends AsyncDisposable> {
   readonly definition: ComponentDefinition<Component>;
+  /** What it claims with these settings. */
+  readonly capabilities: ReadonlySet<string>;
+  readonly checks: Checks;
   /** The settings of one component; what it keeps is found again with the same ones. Default none. */
-  settings?(): Readonly<Record<string, unknown>> | Promise<Readonly<Record<string, unknown>>>;
+  settings?(directory: string): Settings | Promise<Settings>;
+  /** The server it stands on, for checks that kill it and start it again; absent when it needs none. */
+  server?(): ServerProcess;
 }
 
 /** Where one component keeps its data: it can be opened there again and again. */
 export interface Place<Component> extends AsyncDisposable {
+  readonly directory: string;
   open(): Promise<Component>;
 }
 
@@ -26,26 +35,27 @@ export const silentLog: ComponentLog = { debug: silent, info: silent, warn: sile
 export async function placeFor<Component extends AsyncDisposable>({
   definition,
   settings,
-}: Backend<Component>): Promise<Place<Component>> {
+}: Pick<Backend<Component>, "definition" | "settings">): Promise<Place<Component>> {
   const directory = await mkdtemp(join(tmpdir(), "outrigger-conformance-"));
-  const config = definition.config.parse((await settings?.()) ?? {});
+  const config = definition.config.parse((await settings?.(directory)) ?? {});
   return {
+    directory,
     open: () => definition.open(config, openContext("conformance", { dataDirectory: directory })),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };
 }
 
-/** Opens a component before the tests of the surrounding `describe` and closes it after them. */
+/** Opens a component before the checks and closes it after them. */
 export function openedFor<Component extends AsyncDisposable>(backend: Backend<Component>): () => Component {
   const opened = new AsyncDisposableStack();
   let component: Component | undefined;
-  before(async () => {
+  backend.checks.before(async () => {
     const place = opened.use(await placeFor(backend));
     component = opened.use(await place.open());
   });
-  after(() => opened.disposeAsync());
+  backend.checks.after(() => opened.disposeAsync());
   return () => {
-    if (component === undefined) throw new Error("the component is open while tests run only");
+    if (component === undefined) throw new Error("the component is open only while checks run");
     return component;
   };
 }

@@ -1,63 +1,59 @@
 /** What every sequencer does, whatever lies behind it. */
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
 import { RuntimeError } from "../../components/error.ts";
 import type { Sequencer } from "../../components/sequencer/sequencer.ts";
 import { type Backend, callWith, oddNames, openedFor, placeFor, unique } from "./backend.ts";
 
-/** What the sequencer says it can do; what it does not say it must not do. */
-export interface SequencerClaims {
-  /** Goes on counting after it was closed and opened again. */
-  readonly durable: boolean;
-}
-
 /** Registers the tests of a sequencer. */
-export function testSequencer(title: string, backend: Backend<Sequencer>, claims: SequencerClaims): void {
-  describe(title, () => {
-    const sequencer = openedFor(backend);
-    const reserve = (key: string, count = 1): Promise<bigint> => sequencer().reserve({ key, count }, callWith());
+export function testSequencer(backend: Backend<Sequencer>): void {
+  const { check } = backend.checks;
+  const sequencer = openedFor(backend);
+  const reserve = (key: string, count = 1): Promise<bigint> => sequencer().reserve({ key, count }, callWith());
 
-    it("begins at 1 and goes up by one", async () => {
-      const key = unique("ids");
-      assert.deepEqual([await reserve(key), await reserve(key), await reserve(key)], [1n, 2n, 3n]);
-    });
+  check("begins at 1 and goes up by one", { needs: "consecutive" }, async () => {
+    const key = unique("ids");
+    assert.deepEqual([await reserve(key), await reserve(key), await reserve(key)], [1n, 2n, 3n]);
+  });
 
-    it("gives the first of as many consecutive ids as were asked for", async () => {
-      const key = unique("ids");
-      const firsts = [await reserve(key, 10), await reserve(key), await reserve(key, 1000), await reserve(key)];
-      assert.deepEqual(firsts, [1n, 11n, 12n, 1012n]);
-    });
+  check("gives the first of as many consecutive ids as were asked for", { needs: "consecutive" }, async () => {
+    const key = unique("ids");
+    const firsts = [await reserve(key, 10), await reserve(key), await reserve(key, 1000), await reserve(key)];
+    assert.deepEqual(firsts, [1n, 11n, 12n, 1012n]);
+  });
 
-    it("counts each key by itself", async () => {
-      const [one, two] = [unique("ids"), unique("ids")];
-      await reserve(one, 5);
-      assert.equal(await reserve(two), 1n);
-      assert.equal(await reserve(one), 6n);
-    });
+  check("counts each key by itself", { needs: "consecutive" }, async () => {
+    const [one, two] = [unique("ids"), unique("ids")];
+    await reserve(one, 5);
+    assert.equal(await reserve(two), 1n);
+    assert.equal(await reserve(one), 6n);
+  });
 
-    it("gives no id twice to many that ask at once, and leaves none out", async () => {
-      const key = unique("ids");
-      const counts = Array.from({ length: 200 }, (_, index) => (index % 3) + 1);
-      const firsts = await Promise.all(counts.map((count) => reserve(key, count)));
-      const ids = firsts.flatMap((first, index) =>
-        Array.from({ length: counts[index] ?? 0 }, (_, offset) => first + BigInt(offset)),
-      );
-      ids.sort((a, b) => Number(a - b));
-      assert.deepEqual(
-        ids,
-        ids.map((_, index) => BigInt(index) + 1n),
-      );
-    });
+  check("gives no id twice to many that ask at once, and leaves none out", { needs: "consecutive" }, async () => {
+    const key = unique("ids");
+    const counts = Array.from({ length: 200 }, (_, index) => (index % 3) + 1);
+    const firsts = await Promise.all(counts.map((count) => reserve(key, count)));
+    const ids = firsts.flatMap((first, index) =>
+      Array.from({ length: counts[index] ?? 0 }, (_, offset) => first + BigInt(offset)),
+    );
+    ids.sort((a, b) => Number(a - b));
+    assert.deepEqual(
+      ids,
+      ids.map((_, index) => BigInt(index) + 1n),
+    );
+  });
 
-    it("is exact beyond the integers of JavaScript", async () => {
-      const key = unique("ids");
-      const count = Number.MAX_SAFE_INTEGER;
-      assert.equal(await reserve(key, count), 1n);
-      assert.equal(await reserve(key, 3), BigInt(count) + 1n);
-      assert.equal(await reserve(key), BigInt(count) + 4n);
-    });
+  check("is exact beyond the integers of JavaScript", { needs: "consecutive" }, async () => {
+    const key = unique("ids");
+    const count = Number.MAX_SAFE_INTEGER;
+    assert.equal(await reserve(key, count), 1n);
+    assert.equal(await reserve(key, 3), BigInt(count) + 1n);
+    assert.equal(await reserve(key), BigInt(count) + 4n);
+  });
 
-    it("refuses rather than to go past the largest 64-bit integer, and loses no id by it", async () => {
+  check(
+    "refuses rather than to go past the largest 64-bit integer, and loses no id by it",
+    { needs: "consecutive" },
+    async () => {
       const key = unique("ids");
       const step = Number.MAX_SAFE_INTEGER;
       let next = 1n;
@@ -68,35 +64,39 @@ export function testSequencer(title: string, backend: Backend<Sequencer>, claims
       const isExhausted = (error: unknown): boolean => error instanceof RuntimeError && error.code === "OUT_OF_RANGE";
       await assert.rejects(reserve(key, step), isExhausted);
       assert.equal(await reserve(key), next);
-    });
+    },
+  );
 
-    it("keeps odd keys apart", async () => {
-      const run = unique("odd");
-      for (const [index, name] of oddNames.entries()) assert.equal(await reserve(run + name, index + 1), 1n, name);
-      const next = await Promise.all(oddNames.map((name) => reserve(run + name)));
-      assert.deepEqual(
-        next,
-        oddNames.map((_, index) => BigInt(index) + 2n),
-      );
-    });
-
-    it("takes no id for a call that was cancelled before it began", async () => {
-      const key = unique("ids");
-      const reason = new Error("the caller has gone");
-      await assert.rejects(sequencer().reserve({ key, count: 5 }, callWith(AbortSignal.abort(reason))), reason);
-      assert.equal(await reserve(key), 1n);
-    });
-
-    const afterwards = claims.durable ? "goes on" : "begins anew, since it does not claim to go on,";
-    it(`${afterwards} after it was closed and opened again`, async () => {
-      await using place = await placeFor(backend);
-      const key = unique("ids");
-      {
-        await using first = await place.open();
-        assert.equal(await first.reserve({ key, count: 7 }, callWith()), 1n);
-      }
-      await using second = await place.open();
-      assert.equal(await second.reserve({ key, count: 1 }, callWith()), claims.durable ? 8n : 1n);
-    });
+  check("keeps odd keys apart", { needs: "consecutive" }, async () => {
+    const run = unique("odd");
+    for (const [index, name] of oddNames.entries()) assert.equal(await reserve(run + name, index + 1), 1n, name);
+    const next = await Promise.all(oddNames.map((name) => reserve(run + name)));
+    assert.deepEqual(
+      next,
+      oddNames.map((_, index) => BigInt(index) + 2n),
+    );
   });
+
+  check("takes no id for a call that was cancelled before it began", async () => {
+    const key = unique("ids");
+    const reason = new Error("the caller has gone");
+    await assert.rejects(sequencer().reserve({ key, count: 5 }, callWith(AbortSignal.abort(reason))), reason);
+    assert.equal(await reserve(key), 1n);
+  });
+
+  const reopened = async (next: bigint): Promise<void> => {
+    await using place = await placeFor(backend);
+    const key = unique("ids");
+    {
+      await using first = await place.open();
+      assert.equal(await first.reserve({ key, count: 7 }, callWith()), 1n);
+    }
+    await using second = await place.open();
+    assert.equal(await second.reserve({ key, count: 1 }, callWith()), next);
+  };
+  check(
+    "goes on counting after it was closed and opened again",
+    { needs: "durable", otherwise: () => reopened(1n) },
+    () => reopened(8n),
+  );
 }
