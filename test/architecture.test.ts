@@ -16,7 +16,7 @@ interface Rule {
 }
 
 /** What every folder of runtime/ may import: the error, the telemetry, the listeners, and the types of a call. */
-const leaves = [/^components\/error\.ts$/, /^runtime\/telemetry\//, /^runtime\/(listen|version)\.ts$/];
+const leaves = [/^components\/(error|http-status)\.ts$/, /^runtime\/telemetry\//, /^runtime\/(listen|version)\.ts$/];
 const callTypes = /^components\/component\.ts$/;
 const contracts =
   /^components\/(state\/state-store|pubsub\/pubsub|config\/config-store|lock\/lock-store|sequencer\/sequencer|secret\/secret-store|binding\/binding|object\/object-store)\.ts$/;
@@ -28,10 +28,14 @@ const rules: readonly Rule[] = [
   { files: /^proto\/hot\//, may: [], mayTypes: [/^proto\/gen\//] },
   { files: /^proto\//, may: [] },
   { files: /^components\/(error|component)\.ts$/, may: [], ownFolder: false },
+  { files: /^components\/http-status\.ts$/, may: [/^components\/error\.ts$/], ownFolder: false },
   { files: contracts, may: [/^components\/component\.ts$/], ownFolder: false },
   { files: /^components\/catalog\.ts$/, may: [/^components\//] },
   { files: /^components\/clients\//, may: [/^components\/(error|component)\.ts$/, /^proto\//] },
-  { files: /^components\/[a-z]+\//, may: [/^components\/(error|component)\.ts$/, /^components\/clients\//] },
+  {
+    files: /^components\/[a-z]+\//,
+    may: [/^components\/(error|http-status|component)\.ts$/, /^components\/clients\//],
+  },
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
     files: /^runtime\/(runtime|configuration-file|open-components|component-statuses|secret-settings|plugin-host)\.ts$/,

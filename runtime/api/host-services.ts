@@ -1,5 +1,6 @@
 import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
+import { httpStatusOf } from "../../components/http-status.ts";
 import { asRuntimeError, statusCodeOf } from "../grpc/status.ts";
 import type {
   GrpcReply,
@@ -12,7 +13,6 @@ import type {
   SharedData,
 } from "../plugin/contract.ts";
 import type { Log } from "../telemetry/log.ts";
-import { httpStatusOf } from "./http-status.ts";
 import type { InvokeTargets } from "./invoke.ts";
 
 /** The upstream name that means the runtime itself, in process. It cannot be configured or routed to. */

@@ -1,9 +1,9 @@
 import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
+import { codeOfHttpStatus } from "../../components/http-status.ts";
 import { errorCodeOf } from "../grpc/status.ts";
 import { statusCode } from "../grpc/status-code.ts";
 import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
-import { codeOfHttpStatus } from "./http-status.ts";
 
 /** Where invoked services are found and called; the composition root supplies it over the configured upstreams. */
 export interface InvokeTargets {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../components/error.ts";
+import type { ErrorCode } from "./error.ts";
 
 const codes: Readonly<Record<number, ErrorCode>> = {
   400: "INVALID_ARGUMENT",
