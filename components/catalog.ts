@@ -47,6 +47,8 @@ export const catalog: Catalog = {
     sqlite: async () => (await import("./sequencer/sqlite.ts")).sqliteSequencer,
   },
   secret: {},
-  binding: {},
+  binding: {
+    local: async () => (await import("./binding/local.ts")).localBinding,
+  },
   object: {},
 };
