@@ -150,23 +150,25 @@ class ComponentOpener implements AsyncDisposable {
   async #open<Kind extends ComponentKind>(
     kind: Kind,
     name: string,
-    { type, keyPrefix = "", settings }: ComponentSettings,
+    { type, keyPrefix = "", allow = [], settings }: ComponentSettings,
   ): Promise<void> {
     const definition = await this.#catalog[kind][type]?.();
     if (definition === undefined) throw new RangeError(`'${type}' is not a type of ${kind} component`);
     const store = await definition.open(settings, this.#contextOf(kind, name));
     this.#parts.use(store);
-    this.opened[kind].set(name, { name, type, store, keyPrefix, capabilities: capabilitiesOf(definition, settings) });
+    const capabilities = capabilitiesOf(definition, settings);
+    this.opened[kind].set(name, { name, type, store, keyPrefix, allow, capabilities });
     this.statuses.of(kind, name).up();
   }
 
   #contextOf(kind: ComponentKind, name: string): OpenContext {
+    const secrets = storeSet("secret", this.opened.secret, (store) => this.statuses.whyDown("secret", store));
     return {
       name,
       dataDirectory: this.#loaded.configuration.data.directory,
       log: this.#log.child({ component: name, kind }),
       reachability: this.statuses.of(kind, name),
-      secret: secretResolver(this.opened.secret, { kind, name, log: this.#log }),
+      secret: secretResolver(secrets, { kind, name, log: this.#log }),
       share: (type) => this.#share(type),
     };
   }

@@ -8,12 +8,14 @@ import { catalog } from "../components/catalog.ts";
 import { type Admin, openAdmin } from "./admin/admin.ts";
 import { type HealthReport, healthOf } from "./admin/health.ts";
 import { createConfig } from "./api/config.ts";
+import { createFiles } from "./api/file.ts";
 import { hostServices } from "./api/host-services.ts";
 import { createInvoke, type InvokeTargets } from "./api/invoke.ts";
 import { createRuntimeService } from "./api/layotto/runtime-service.ts";
 import { createLock } from "./api/lock.ts";
 import { checkGrants } from "./api/method-grants.ts";
 import { PubSubBlock } from "./api/pubsub.ts";
+import { createSecrets } from "./api/secret.ts";
 import { createSequencer } from "./api/sequencer.ts";
 import { createState } from "./api/state.ts";
 import { AppChannel } from "./app/app-channel.ts";
@@ -101,6 +103,8 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     config: createConfig(stores.config),
     lock: createLock(stores.lock),
     sequencer: createSequencer(stores.sequencer),
+    secret: createSecrets(stores.secret),
+    file: createFiles(stores.object),
     invoke: createInvoke(targets),
     pubsub,
   });

@@ -11,6 +11,8 @@ export interface OpenedStore<S> {
   readonly capabilities: ReadonlySet<string>;
   /** `none`, `appid`, `name`, or a literal prefix; empty means the default of the kind. */
   readonly keyPrefix: string;
+  /** Of a secret store: the secrets that applications may read, by name or by the beginning of names and `*`; default none. */
+  readonly allow?: readonly string[];
 }
 
 /** The stores of one kind as they are now: a lookup sees what was opened or closed since the last one. */

@@ -4,7 +4,12 @@ import type { Problem } from "./validate.ts";
 
 /** What one part of a configuration says of another: names that nothing answers to, addresses used twice. */
 export function crossCheck(configuration: Configuration): Problem[] {
-  return [...routes(configuration), ...grants(configuration), ...addresses(configuration)];
+  return [
+    ...routes(configuration),
+    ...secretReferences(configuration),
+    ...grants(configuration),
+    ...addresses(configuration),
+  ];
 }
 
 function* routes({ ingress, upstreams, app }: Configuration): Generator<Problem> {
@@ -51,8 +56,39 @@ function* routes({ ingress, upstreams, app }: Configuration): Generator<Problem>
   }
 }
 
+/** Most levels of a component's settings that are looked into. */
+const deepest = 16;
+
+/** Settings of components that refer to a secret; the secret stores open first, so that they have none. */
+function* secretReferences({ components }: Configuration): Generator<Problem> {
+  const known = Object.keys(components.secret);
+  for (const { store, path } of referencesIn(components, ["components"])) {
+    if (path[1] === "secret") {
+      yield { path, message: "a secret store cannot take a setting from a secret store" };
+    } else if (!known.includes(store)) {
+      const message = `no secret store is named '${store}'; ${suggestion(store, known)}`;
+      yield { path: [...path, "store"], message };
+    }
+  }
+}
+
+function* referencesIn(
+  value: unknown,
+  path: readonly PropertyKey[],
+): Generator<{ store: string; path: PropertyKey[] }> {
+  // An alias of YAML can make a mapping a part of itself.
+  if (typeof value !== "object" || value === null || path.length > deepest) return;
+  for (const [key, inner] of Object.entries(value)) {
+    const at = [...path, Array.isArray(value) ? Number(key) : key];
+    if (key === "secretKeyRef" && typeof inner === "object" && typeof inner?.store === "string") {
+      yield { store: inner.store, path: at };
+    }
+    yield* referencesIn(inner, at);
+  }
+}
+
 /** Kinds whose names stand under `components`; the other kinds of grant name things that are not components here. */
-const componentGrants = ["state", "pubsub", "config", "lock", "sequencer"] as const;
+const componentGrants = ["state", "pubsub", "config", "lock", "sequencer", "secret", "binding", "object"] as const;
 
 function* grants({ plugins, components, upstreams }: Configuration): Generator<Problem> {
   for (const [plugin, granted] of Object.entries(plugins.grants)) {

@@ -1,17 +1,19 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml";
-import type { z } from "zod";
+import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
 import { ConfigurationError, formatPath, type Mistake, type Path } from "./mistake.ts";
 import { suggestion } from "./nearest.ts";
 import { type Configuration, configurationSchema } from "./schema.ts";
 import { type Problem, validate } from "./validate.ts";
 
-/** One component as configured: its type, its key prefix, and its settings as its own schema made them. */
+/** One component as configured: its type, what of its settings belongs to the API, and the rest as its own schema made it. */
 export interface ComponentSettings {
   readonly type: string;
   readonly keyPrefix: string | undefined;
+  /** Of a secret store: the secrets that applications may read. */
+  readonly allow?: readonly string[];
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
@@ -180,6 +182,10 @@ function positionOf(document: Document, lines: LineCounter, path: Path): Mistake
   return undefined;
 }
 
+const allowedSecrets = z.array(
+  z.string().regex(/^([^*]+\*?|\*)$/, "expected the name of a secret, or the beginning of names and '*'"),
+);
+
 /** Checks each component's settings against its own schema, whatever else is wrong with the file. */
 async function checkComponents(
   input: unknown,
@@ -190,7 +196,7 @@ async function checkComponents(
   const check = async (kind: KindName): Promise<ReadonlyMap<string, ComponentSettings>> => {
     const checked = new Map<string, ComponentSettings>();
     for (const [name, value] of Object.entries(asRecord(section[kind]))) {
-      const { type, keyPrefix, ...rest } = asRecord(value);
+      const { type, keyPrefix, ...others } = asRecord(value);
       if (typeof type !== "string") continue;
       const types = Object.keys(known[kind]);
       const definition = Object.hasOwn(known[kind], type) ? await known[kind][type]?.() : undefined;
@@ -206,9 +212,16 @@ async function checkComponents(
         problems.push({ path: [...path, "keyPrefix"], message: "expected appid, name, none or a text of its own" });
         continue;
       }
-      const result = validate(definition.config, rest);
+      const { allow = [], ...settings } = kind === "secret" ? others : { allow: undefined, ...others };
+      const allowed = validate(allowedSecrets, allow);
+      const result = validate(definition.config, settings);
+      for (const { path: inner, message } of allowed.problems) {
+        problems.push({ path: [...path, "allow", ...inner], message });
+      }
       problems.push(...result.problems.map((problem) => ({ ...problem, path: [...path, ...problem.path] })));
-      if (result.value !== undefined) checked.set(name, { type, keyPrefix, settings: result.value });
+      if (result.value === undefined) continue;
+      const ofApi = kind === "secret" ? { keyPrefix, allow: allowed.value ?? [] } : { keyPrefix };
+      checked.set(name, { type, ...ofApi, settings: result.value });
     }
     return checked;
   };

@@ -6,10 +6,12 @@ import { memoryPubSub } from "../../components/pubsub/memory.ts";
 import { memorySequencer } from "../../components/sequencer/memory.ts";
 import { memoryStateStore } from "../../components/state/memory.ts";
 import { createConfig } from "../../runtime/api/config.ts";
+import { createFiles } from "../../runtime/api/file.ts";
 import { createInvoke } from "../../runtime/api/invoke.ts";
 import { type Blocks, createRuntimeService } from "../../runtime/api/layotto/runtime-service.ts";
 import { createLock } from "../../runtime/api/lock.ts";
 import { PubSubBlock } from "../../runtime/api/pubsub.ts";
+import { createSecrets } from "../../runtime/api/secret.ts";
 import { createSequencer } from "../../runtime/api/sequencer.ts";
 import { createState } from "../../runtime/api/state.ts";
 import { type OpenedStore, storeSet } from "../../runtime/api/stores.ts";
@@ -90,6 +92,8 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
       config: createConfig(storeSet("config", oneStore("settings", config))),
       lock: createLock(storeSet("lock", oneStore("jobs", lock))),
       sequencer: createSequencer(storeSet("sequencer", oneStore("ids", sequencer))),
+      secret: createSecrets(storeSet("secret", new Map())),
+      file: createFiles(storeSet("object", new Map())),
       invoke: createInvoke({
         names: () => http.names,
         http: (upstream, request, signal) => http.httpCall(upstream, request, signal),

@@ -1,16 +1,20 @@
 import { RuntimeService } from "../../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { defineService, type GrpcService } from "../../grpc/service.ts";
 import type { ConfigBlock } from "../config.ts";
+import type { FileBlock } from "../file.ts";
 import { sayHello } from "../hello.ts";
 import type { InvokeBlock } from "../invoke.ts";
 import type { LockBlock } from "../lock.ts";
 import type { PubSubBlock } from "../pubsub.ts";
+import type { SecretBlock } from "../secret.ts";
 import type { SequencerBlock } from "../sequencer.ts";
 import type { StateBlock } from "../state.ts";
 import { configMethods } from "./config-methods.ts";
+import { fileMethods } from "./file-methods.ts";
 import { invokeMethods } from "./invoke-methods.ts";
 import { lockMethods } from "./lock-methods.ts";
 import { pubsubMethods } from "./pubsub-methods.ts";
+import { secretMethods } from "./secret-methods.ts";
 import { sequencerMethods } from "./sequencer-methods.ts";
 import { stateMethods } from "./state-methods.ts";
 
@@ -21,6 +25,8 @@ export interface Blocks {
   readonly config: ConfigBlock;
   readonly lock: LockBlock;
   readonly sequencer: SequencerBlock;
+  readonly secret: SecretBlock;
+  readonly file: FileBlock;
   readonly invoke: InvokeBlock;
 }
 
@@ -35,6 +41,8 @@ export function createRuntimeService(blocks: Blocks): GrpcService {
     ...configMethods(blocks.config),
     ...lockMethods(blocks.lock),
     ...sequencerMethods(blocks.sequencer),
+    ...secretMethods(blocks.secret),
+    ...fileMethods(blocks.file),
     ...invokeMethods(blocks.invoke),
   });
 }

@@ -1,10 +1,12 @@
 /** The gRPC API of a configuration, with the handlers of the sidecar, on grpc-js: what our own transport is compared with. */
 import { catalog } from "../../../components/catalog.ts";
 import { createConfig } from "../../../runtime/api/config.ts";
+import { createFiles } from "../../../runtime/api/file.ts";
 import { createInvoke } from "../../../runtime/api/invoke.ts";
 import { createRuntimeService } from "../../../runtime/api/layotto/runtime-service.ts";
 import { createLock } from "../../../runtime/api/lock.ts";
 import { PubSubBlock } from "../../../runtime/api/pubsub.ts";
+import { createSecrets } from "../../../runtime/api/secret.ts";
 import { createSequencer } from "../../../runtime/api/sequencer.ts";
 import { createState } from "../../../runtime/api/state.ts";
 import { storeSet } from "../../../runtime/api/stores.ts";
@@ -28,6 +30,8 @@ const service = createRuntimeService({
   config: createConfig(storeSet("config", components.config)),
   lock: createLock(storeSet("lock", components.lock)),
   sequencer: createSequencer(storeSet("sequencer", components.sequencer)),
+  secret: createSecrets(storeSet("secret", components.secret)),
+  file: createFiles(storeSet("object", components.object)),
   invoke: createInvoke({ names: () => [], http: unreachable, grpc: unreachable }),
   pubsub: new PubSubBlock({ stores: storeSet("pubsub", components.pubsub), appId: app.id, log, metrics }),
 });
