@@ -4,6 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CallContext, ComponentDefinition, ComponentLog } from "../../components/component.ts";
+import type { Secret } from "../../components/secret/secret-store.ts";
 import { openContext } from "../support/open-context.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 import type { Checks } from "./checks.ts";
@@ -18,6 +19,10 @@ export interface Backend<Component extends AsyncDisposable> {
   readonly checks: Checks;
   /** The settings of one component; what it keeps is found again with the same ones. Default none. */
   settings?(directory: string): Settings | Promise<Settings>;
+  /** Makes a store of secrets, beside which others may be, below the directory or elsewhere; resolves to the settings that open it. */
+  prepare?(secrets: Readonly<Record<string, Secret>>, directory: string): Settings | Promise<Settings>;
+  /** Has an event come in to a binding that listens; absent where events come by themselves. */
+  bringEvent?(): Promise<void>;
   /** The server it stands on, for checks that kill it and start it again; absent when it needs none. */
   server?(): ServerProcess;
 }

@@ -9,10 +9,13 @@ import type { ComponentKind } from "../../components/component.ts";
 import { ProgramMissing } from "../support/programs.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 import type { Backend, Settings } from "./backend.ts";
+import { testBinding } from "./binding.ts";
 import { type Checks, notedChecks, type Outcome, testedChecks } from "./checks.ts";
 import { testConfigStore } from "./config.ts";
 import { testLockStore } from "./lock.ts";
+import { testObjectStore } from "./object.ts";
 import { testPubSub } from "./pubsub.ts";
+import { testSecretStore } from "./secret.ts";
 import { testSequencer } from "./sequencer.ts";
 import { testStateStore } from "./state.ts";
 
@@ -25,6 +28,10 @@ export interface Line {
   readonly variant?: string;
   /** The settings of one component; what it keeps is found again with the same ones. Default none. */
   readonly settings?: (directory: string) => Settings | Promise<Settings>;
+  /** For secret stores, in place of `settings`: see `Backend`. */
+  readonly prepare?: Backend<AsyncDisposable>["prepare"];
+  /** For bindings whose events do not come by themselves: has one come in. */
+  readonly bringEvent?: () => Promise<void>;
   /** What it claims with these settings; default all that the definition claims. Held against `capabilitiesWith`. */
   readonly capabilities?: readonly string[];
 }
@@ -51,9 +58,9 @@ const suites: { readonly [Kind in ComponentKind]: (backend: Backend<ComponentOfK
   config: testConfigStore,
   lock: testLockStore,
   sequencer: testSequencer,
-  secret: () => undefined,
-  binding: () => undefined,
-  object: () => undefined,
+  secret: testSecretStore,
+  binding: testBinding,
+  object: testObjectStore,
 };
 
 /** Holds the lines against their suites; they need no server. */
@@ -154,12 +161,16 @@ async function register<Kind extends ComponentKind>(
     capabilities: new Set(claimed),
     checks,
     ...(line.settings === undefined ? {} : { settings: line.settings }),
+    ...(line.prepare === undefined ? {} : { prepare: line.prepare }),
+    ...(line.bringEvent === undefined ? {} : { bringEvent: line.bringEvent }),
     ...(server === undefined ? {} : { server: server.server }),
   };
   const registerAll = (): void => {
     checks.check("the capabilities are those of the definition with these settings", async () => {
-      const settings = definition.config.parse((await line.settings?.("unused")) ?? {});
-      const actual: readonly string[] = definition.capabilitiesWith?.(settings) ?? definition.capabilities;
+      const actual: readonly string[] =
+        definition.capabilitiesWith === undefined
+          ? definition.capabilities
+          : definition.capabilitiesWith(definition.config.parse((await line.settings?.("unused")) ?? {}));
       assert.deepEqual([...claimed].sort(), [...actual].sort(), "give the line its `capabilities`");
     });
     suites[kind](backend);
