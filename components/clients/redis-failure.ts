@@ -33,7 +33,22 @@ export function redisFailure(component: string, error: unknown, lost?: string): 
   return fail("INTERNAL", "REDIS_FAILED", "answered with an error");
 }
 
+/** The error of a connection that the server refuses for good, which trying again does not mend; undefined for any other. */
+export function redisRefusal(component: string, error: unknown): RuntimeError | undefined {
+  const said = messageOf(error);
+  // Sentinels and clusters tell it inside a sentence of the client's.
+  const refusal =
+    /\b(NOAUTH|WRONGPASS|NOPERM|NOPROTO)\b.*/.exec(said)?.[0] ?? /^ERR (?!max number of clients).*/.exec(said)?.[0];
+  if (refusal === undefined) return undefined;
+  const message = `the Redis of '${component}' refuses the connection: ${refusal}; check username, password and db`;
+  return new RuntimeError("UNAUTHENTICATED", "REDIS_ACCESS_DENIED", message);
+}
+
 const acrossNodes =
   "is a cluster and cannot change keys of several slots together; give keys that belong together a common {tag}";
 
-export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+/** What an error says; of a cluster of which no node answers, what the last of them said. */
+export function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return "lastNodeError" in error && error.lastNodeError instanceof Error ? error.lastNodeError.message : error.message;
+}

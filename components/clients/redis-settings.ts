@@ -1,7 +1,8 @@
 import { z } from "zod";
+import { secretSetting } from "./secret-setting.ts";
+import { tlsSettings } from "./tls-settings.ts";
 
 const endpoint = z.string().regex(/^(\[[\da-fA-F:.]+\]|[^\s:[\]/@]+):\d{1,5}$/, "expected HOST:PORT");
-const file = z.string().min(1);
 
 /** The settings that every component on Redis has; a component may add its own. */
 export const redisSettings = z
@@ -23,29 +24,14 @@ export const redisSettings = z
         master: z.string().min(1).describe("The name under which the sentinels know the primary"),
         nodes: z.array(endpoint).min(1).describe("The sentinels, HOST:PORT each"),
         username: z.string().min(1).optional().describe("User at the sentinels"),
-        password: z
-          .string()
-          .min(1)
-          .optional()
-          .describe("Password at the sentinels; take it from the environment: ${NAME}"),
+        password: secretSetting.optional().describe("Password at the sentinels"),
       })
       .optional()
       .describe("In place of url: the sentinels that know the primary, which is found anew when it fails"),
     username: z.string().min(1).optional().describe("User (ACL); default the server's default user"),
-    password: z.string().min(1).optional().describe("Password; take it from the environment: ${NAME}"),
-    passwordFile: file
-      .optional()
-      .describe("File that holds the password, such as a mounted secret; in place of password"),
+    password: secretSetting.optional().describe("Password"),
     db: z.int().min(0).optional().describe("Database number; default the url's, else 0. A cluster has only 0"),
-    tls: z
-      .strictObject({
-        ca: file.optional().describe("File with the authorities to trust (PEM); default those of Node"),
-        cert: file.optional().describe("File with the certificate to show (PEM)"),
-        key: file.optional().describe("File with its private key (PEM)"),
-        serverName: z.string().min(1).optional().describe("Name to ask for and to check; default the host's"),
-      })
-      .optional()
-      .describe("Speak TLS, which rediss:// does with no settings at all"),
+    tls: tlsSettings.optional().describe("Speak TLS, which rediss:// does with no settings at all"),
     connectTimeoutMs: z
       .int()
       .positive()
@@ -63,9 +49,6 @@ export const redisSettings = z
   })
   .refine(({ url, cluster, sentinel }) => [url, cluster, sentinel].filter((one) => one !== undefined).length <= 1, {
     message: "give one of url, cluster and sentinel",
-  })
-  .refine(({ password, passwordFile }) => password === undefined || passwordFile === undefined, {
-    message: "give password or passwordFile, not both",
   })
   .refine(({ cluster, db }) => cluster === undefined || db === undefined || db === 0, {
     message: "a cluster has no database but 0",

@@ -1,31 +1,23 @@
-import { readFile } from "node:fs/promises";
-import type { Cluster, Command, Redis, RedisOptions } from "ioredis";
-import type { ComponentLog } from "../component.ts";
+import type { Cluster, Command, Redis } from "ioredis";
+import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
-import { messageOf, redisFailure } from "./redis-failure.ts";
+import { quitMs, type RedisPlace, redisClient, redisPlace } from "./redis-client.ts";
+import { messageOf, redisFailure, redisRefusal } from "./redis-failure.ts";
 import type { RedisScript } from "./redis-script.ts";
 import type { RedisSettings } from "./redis-settings.ts";
-
-const longestRetryDelayMs = 2_000;
-/** Longest wait for the farewell of a server when the connection is closed. */
-const quitMs = 1_000;
 
 /** What an argument of a command may be; replies have Buffers for text. */
 export type RedisArgument = string | Buffer;
 
-/** Connects to the server, the cluster or the primary; rejects with a sentence that names the component and what is wrong. */
-export async function openRedis(
-  settings: RedisSettings,
-  { name, log }: { readonly name: string; readonly log: ComponentLog },
-): Promise<RedisConnection> {
+/**
+ * Connects to the server, the cluster or the primary. Rejects with a sentence that names the component and what is wrong:
+ * UNAVAILABLE when nothing answers in time, another code when it answers that user or settings are refused.
+ */
+export async function openRedis(settings: RedisSettings, context: OpenContext): Promise<RedisConnection> {
+  const place = await redisPlace(settings, context);
   // Loaded here, so that only a sidecar with a component on Redis loads it.
   const ioredis = await import("ioredis");
-  const client = await clientOf(ioredis, settings, name);
-  const connection = new RedisConnection(client, ioredis.Command, {
-    name,
-    log,
-    replyTimeoutMs: settings.replyTimeoutMs,
-  });
+  const connection = new RedisConnection(ioredis, place, context);
   try {
     await connection.ready(settings.connectTimeoutMs);
     return connection;
@@ -35,21 +27,21 @@ export async function openRedis(
   }
 }
 
-export interface RedisConnectionOptions {
-  readonly name: string;
-  readonly log: ComponentLog;
-  readonly replyTimeoutMs: number;
-}
+type Ioredis = Pick<typeof import("ioredis"), "Redis" | "Cluster" | "Command">;
 
 /**
  * A connection that comes back by itself when it is lost. What was sent on a lost connection fails, and so does what is asked
  * for before there is a new one: nothing is kept for later, and nothing is sent twice (a cluster's client may do so).
  */
 export class RedisConnection implements AsyncDisposable {
+  readonly #ioredis: Ioredis;
+  readonly #place: RedisPlace;
   readonly #client: Redis | Cluster;
   /** Made by us, since the client's own way to make one takes as long as sending it. */
   readonly #Command: typeof Command;
   readonly #name: string;
+  readonly #log: ComponentLog;
+  readonly #reachability: Reachability;
   /** Ends connections that are dead without a word. It counts instead of asking the clock for every command. */
   readonly #watch: NodeJS.Timeout;
   #ticks = 0;
@@ -58,22 +50,22 @@ export class RedisConnection implements AsyncDisposable {
   #lastError = "nothing answers";
   #isLost = false;
 
-  constructor(client: Redis | Cluster, command: typeof Command, { name, log, replyTimeoutMs }: RedisConnectionOptions) {
+  constructor(ioredis: Ioredis, place: RedisPlace, { log, reachability }: Pick<OpenContext, "log" | "reachability">) {
+    const client = redisClient(ioredis, place);
+    this.#ioredis = ioredis;
+    this.#place = place;
     this.#client = client;
-    this.#Command = command;
-    this.#name = name;
-    this.#watch = setInterval(() => this.#tick(), Math.ceil(replyTimeoutMs / 2)).unref();
+    this.#Command = ioredis.Command;
+    this.#name = place.name;
+    this.#log = log;
+    this.#reachability = reachability;
+    this.#watch = setInterval(() => this.#tick(), Math.ceil(place.settings.replyTimeoutMs / 2)).unref();
     client.on("error", (error: unknown) => {
       this.#lastError = messageOf(error);
-      this.#told(log, this.#lastError);
+      this.#lost();
     });
-    client.on("close", () => this.#told(log, this.#lastError));
-    client.on("ready", () => {
-      if (this.#isLost) log.info({}, `the Redis of '${name}' is back`);
-      this.#isLost = false;
-      // What is said of a loss that no error comes with.
-      this.#lastError = "the connection was closed";
-    });
+    client.on("close", () => this.#lost());
+    client.on("ready", () => this.#found());
   }
 
   /** Whether keys lie on several servers, so that only those of one slot can be in one command. */
@@ -81,28 +73,42 @@ export class RedisConnection implements AsyncDisposable {
     return this.#client.isCluster;
   }
 
-  /** Resolves once commands can be sent; rejects when that takes too long or cannot come. */
+  /** Longest that a command may block at the server: half of what counts as silence, in milliseconds. */
+  get blockMs(): number {
+    return Math.floor(this.#place.settings.replyTimeoutMs / 2);
+  }
+
+  /** Resolves once commands can be sent; rejects when that takes too long or is refused. */
   async ready(timeoutMs: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const fail = (): void => {
+    const timer = setTimeout(() => {
       const message = `the Redis of '${this.#name}' cannot be reached: ${this.#lastError}`;
       reject(new RuntimeError("UNAVAILABLE", "REDIS_UNREACHABLE", message));
+    }, timeoutMs);
+    const failIfRefused = (error: unknown): void => {
+      const refusal = redisRefusal(this.#name, error);
+      if (refusal !== undefined) reject(refusal);
     };
-    const failIfFinal = (error: unknown): void => {
-      if (/^(NOAUTH|WRONGPASS|NOPERM|ERR)/.test(messageOf(error))) fail();
-    };
-    const timer = setTimeout(fail, timeoutMs);
     this.#client.once("ready", resolve);
-    this.#client.on("error", failIfFinal);
+    this.#client.on("error", failIfRefused);
     // It rejects at the first attempt that fails; there are more until the time is up.
-    this.#client.connect().catch(() => undefined);
+    this.#client.connect().catch(failIfRefused);
     try {
       await promise;
     } finally {
       clearTimeout(timer);
       this.#client.off("ready", resolve);
-      this.#client.off("error", failIfFinal);
+      this.#client.off("error", failIfRefused);
     }
+  }
+
+  /** Another connection to the same place, for commands that block; it connects when there is something to connect to. */
+  another(): RedisConnection {
+    const quiet = { down: () => undefined, up: () => undefined };
+    const log = { ...silent, debug: this.#log.debug.bind(this.#log) };
+    const connection = new RedisConnection(this.#ioredis, this.#place, { log, reachability: quiet });
+    connection.#client.connect().catch(() => undefined);
+    return connection;
   }
 
   /** Runs a script that answers with a list, giving its text when the server does not know it. Rejects with RuntimeError. */
@@ -120,6 +126,24 @@ export class RedisConnection implements AsyncDisposable {
         throw this.#failed(again);
       });
     });
+  }
+
+  /** Sends one command; on a cluster to where its key lies. Rejects with RuntimeError. */
+  async command(name: string, ...parameters: RedisArgument[]): Promise<unknown> {
+    try {
+      const reply = await this.#call(name, parameters);
+      this.#heard();
+      return reply;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  /** Ends the connection at once; what is in flight on it fails. */
+  disconnect(): void {
+    clearInterval(this.#watch);
+    this.#client.removeAllListeners("close");
+    this.#client.disconnect();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -165,94 +189,25 @@ export class RedisConnection implements AsyncDisposable {
     this.#client.disconnect(true);
   }
 
-  /** Once for each time that the connection is lost. */
-  #told(log: ComponentLog, why: string): void {
+  /** Told once for each time that the connection is lost. */
+  #lost(): void {
     if (this.#isLost) return;
     this.#isLost = true;
-    log.warn({ why }, `the Redis of '${this.#name}' cannot be reached; it is tried again`);
+    const why = this.#lastError;
+    this.#reachability.down(why);
+    this.#log.warn({ why }, `the Redis of '${this.#name}' cannot be reached; it is tried again`);
+  }
+
+  #found(): void {
+    if (this.#isLost) {
+      this.#reachability.up();
+      this.#log.info({}, `the Redis of '${this.#name}' is back`);
+    }
+    this.#isLost = false;
+    // What is said of a loss that no error comes with.
+    this.#lastError = "the connection was closed";
   }
 }
 
-async function clientOf(
-  { Redis, Cluster }: Pick<typeof import("ioredis"), "Redis" | "Cluster">,
-  settings: RedisSettings,
-  name: string,
-): Promise<Redis | Cluster> {
-  const { url, cluster, sentinel, connectTimeoutMs } = settings;
-  const shared = await optionsOf(settings, name);
-  const retryStrategy = (times: number): number => Math.min(longestRetryDelayMs, 50 * 2 ** Math.min(times, 10));
-  const alone = { ...shared, lazyConnect: true, enableOfflineQueue: false, retryStrategy };
-  if (cluster !== undefined) {
-    return new Cluster(cluster.map(addressOf), {
-      redisOptions: shared,
-      lazyConnect: true,
-      enableOfflineQueue: false,
-      clusterRetryStrategy: retryStrategy,
-      slotsRefreshTimeout: connectTimeoutMs,
-      // Certificates are made for names; the cluster tells addresses.
-      ...(shared.tls === undefined ? {} : { dnsLookup: (address, callback) => callback(null, address) }),
-    });
-  }
-  if (sentinel !== undefined) {
-    const { master, nodes, username, password } = sentinel;
-    return new Redis({
-      ...alone,
-      sentinels: nodes.map(addressOf),
-      name: master,
-      failoverDetector: true,
-      sentinelRetryStrategy: retryStrategy,
-      ...(username === undefined ? {} : { sentinelUsername: username }),
-      ...(password === undefined ? {} : { sentinelPassword: password }),
-      ...(shared.tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: shared.tls }),
-    });
-  }
-  return new Redis({ ...alone, ...serverOf(url), ...shared });
-}
-
-async function optionsOf(settings: RedisSettings, name: string) {
-  const { url, username, password, passwordFile, db, tls, connectTimeoutMs } = settings;
-  const secret = passwordFile === undefined ? password : (await readFile(passwordFile, "utf8")).trim();
-  const speaksTls = tls !== undefined || url?.startsWith("rediss:") === true;
-  return {
-    // The older protocol is read faster, and has all that is used here.
-    protocol: 2 as const,
-    connectionName: `outrigger:${name}`,
-    connectTimeout: connectTimeoutMs,
-    disconnectTimeout: quitMs,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    ...(username === undefined ? {} : { username }),
-    ...(secret === undefined ? {} : { password: secret }),
-    ...(db === undefined ? {} : { db }),
-    ...(speaksTls ? { tls: await tlsOf(tls) } : {}),
-  };
-}
-
-async function tlsOf(tls: RedisSettings["tls"]): Promise<NonNullable<RedisOptions["tls"]>> {
-  const { ca, cert, key, serverName } = tls ?? {};
-  return {
-    ...(ca === undefined ? {} : { ca: await readFile(ca) }),
-    ...(cert === undefined ? {} : { cert: await readFile(cert) }),
-    ...(key === undefined ? {} : { key: await readFile(key) }),
-    ...(serverName === undefined ? {} : { servername: serverName }),
-  };
-}
-
-/** What a URL says of the server and of who comes. */
-function serverOf(url = "redis://127.0.0.1:6379") {
-  if (url.startsWith("unix:")) return { path: url.slice("unix:".length) };
-  const { hostname, port, username, password, pathname } = new URL(url);
-  const db = pathname.slice(1);
-  return {
-    host: hostname.replace(/^\[|\]$/g, ""),
-    port: Number(port || 6379),
-    ...(username === "" ? {} : { username: decodeURIComponent(username) }),
-    ...(password === "" ? {} : { password: decodeURIComponent(password) }),
-    ...(/^\d+$/.test(db) ? { db: Number(db) } : {}),
-  };
-}
-
-function addressOf(endpoint: string): { host: string; port: number } {
-  const colon = endpoint.lastIndexOf(":");
-  return { host: endpoint.slice(0, colon).replace(/^\[|\]$/g, ""), port: Number(endpoint.slice(colon + 1)) };
-}
+const nothing = (): void => undefined;
+const silent: ComponentLog = { debug: nothing, info: nothing, warn: nothing, error: nothing };

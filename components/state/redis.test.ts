@@ -9,6 +9,7 @@ import { selfSigned } from "../../test/support/certificate.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { type RedisServer, redisCli, startRedis, startSentinel } from "../../test/support/redis-server.ts";
 import { freePort } from "../../test/support/server-process.ts";
+import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { redisStateStore } from "./redis.ts";
 import type { SetState, StateStore } from "./state-store.ts";
@@ -22,8 +23,11 @@ function recordingLog() {
   return { lines, log: { debug: record, info: record, warn: record, error: record } };
 }
 
-const open = (settings: object, log = silentLog): Promise<StateStore> =>
-  redisStateStore.open(redisStateStore.config.parse(settings), openContext("orders", { log }));
+/** What a secret store would tell. */
+const secret: OpenContext["secret"] = async (setting) => (typeof setting === "string" ? setting : "open sesame");
+
+const open = (settings: object, log = silentLog, changes: Partial<OpenContext> = {}): Promise<StateStore> =>
+  redisStateStore.open(redisStateStore.config.parse(settings), openContext("orders", { log, secret, ...changes }));
 
 const setOf = (key: string, value: string, changes: Partial<SetState> = {}): SetState => ({
   key,
@@ -152,15 +156,14 @@ describe("state on Redis", () => {
   describe("with access rules", () => {
     before(async () => {
       await cli("ACL", "SETUSER", "app", "on", ">open sesame", "~app||*", "+@all");
-      await writeFile(join(server.directory, "password"), "open sesame\n");
     });
 
-    it("takes user and password from the settings, from the URL or from a file", async () => {
+    it("takes user and password from the settings, from the URL or from a secret store", async () => {
       const url = `redis://${server.address}`;
-      const passwordFile = join(server.directory, "password");
+      const secretKeyRef = { store: "vault", name: "redis" };
       for (const settings of [
         { url, username: "app", password: "open sesame" },
-        { url, username: "app", passwordFile },
+        { url, username: "app", password: { secretKeyRef } },
         { url: `redis://app:open%20sesame@${server.address}/0` },
       ]) {
         await using mine = await open(settings);
@@ -178,8 +181,8 @@ describe("state on Redis", () => {
         connectTimeoutMs: 60_000,
       };
       await assert.rejects(open(settings, log), (error) => {
-        assert.ok(isUnavailable(error) && error instanceof RuntimeError);
-        assert.match(error.message, /WRONGPASS/);
+        assert.ok(error instanceof RuntimeError && error.code === "UNAUTHENTICATED");
+        assert.match(error.message, /the Redis of 'orders' refuses the connection: WRONGPASS/);
         assert.equal(JSON.stringify([error.message, error.cause, error.stack, lines]).includes("Tell-Nobody"), false);
         return true;
       });
@@ -279,8 +282,10 @@ describe("a Redis in trouble", () => {
 
   it("that goes away fails calls at once, and is found again when it is back", async () => {
     const { lines, log } = recordingLog();
+    const told: string[] = [];
+    const reachability = { down: (why: string) => told.push(`down: ${why}`), up: () => told.push("up") };
     const server = await startRedis();
-    await using store = await open({ url: `redis://${server.address}` }, log);
+    await using store = await open({ url: `redis://${server.address}` }, log, { reachability });
     await store.set(setOf("k", "v"), callWith());
     server.process.kill("SIGSTOP");
     const waiting = store.set(setOf("k", "w"), callWith());
@@ -299,6 +304,9 @@ describe("a Redis in trouble", () => {
     assert.equal(await redisCli({ ...again, port: server.port }, "HGET", "k", "data"), "x");
     assert.equal(lines.filter((line) => line.includes("cannot be reached")).length, 1);
     assert.equal(lines.filter((line) => line.includes("is back")).length, 1);
+    assert.equal(told.length, 2);
+    assert.match(told[0] ?? "", /^down: \w/);
+    assert.equal(told[1], "up");
     await server[Symbol.asyncDispose]();
   });
 

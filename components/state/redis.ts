@@ -24,7 +24,7 @@ export const redisStateStore = defineStateStore({
   type: "redis",
   capabilities: ["transactions", "ttl", "durable"],
   config: redisSettings,
-  open: async (settings, { name, log }) => new RedisStateStore(name, await openRedis(settings, { name, log })),
+  open: async (settings, context) => new RedisStateStore(context.name, await openRedis(settings, context)),
 });
 
 class RedisStateStore implements StateStore {
