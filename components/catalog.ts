@@ -41,13 +41,20 @@ export const catalog: Catalog = {
   lock: {
     memory: async () => (await import("./lock/memory.ts")).memoryLockStore,
     sqlite: async () => (await import("./lock/sqlite.ts")).sqliteLockStore,
+    redis: async () => (await import("./lock/redis.ts")).redisLockStore,
   },
   sequencer: {
     memory: async () => (await import("./sequencer/memory.ts")).memorySequencer,
     sqlite: async () => (await import("./sequencer/sqlite.ts")).sqliteSequencer,
+    redis: async () => (await import("./sequencer/redis.ts")).redisSequencer,
   },
-  secret: {},
+  secret: {
+    env: async () => (await import("./secret/env.ts")).envSecretStore,
+    file: async () => (await import("./secret/file.ts")).fileSecretStore,
+    directory: async () => (await import("./secret/directory.ts")).directorySecretStore,
+  },
   binding: {
+    http: async () => (await import("./binding/http.ts")).httpBinding,
     local: async () => (await import("./binding/local.ts")).localBinding,
   },
   object: {},
