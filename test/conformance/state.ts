@@ -12,6 +12,9 @@ import { type Backend, bytesOf, callWith, eventually, oddNames, openedFor, place
 
 type Changes = Partial<Omit<SetState, "key" | "value">>;
 
+/** Names of one tag: a store on several servers keeps them together, and changes only such keys in one transaction. */
+const together = (name: string): string => unique(`{together}${name}`);
+
 /** Registers the tests of a state store. */
 export function testStateStore(backend: Backend<StateStore>): void {
   const { check, group } = backend.checks;
@@ -338,27 +341,27 @@ function transactionChecks(backend: Backend<StateStore>, store: () => StateStore
 
   group("transactions", () => {
     check("apply all of their operations", absent, async () => {
-      const [one, two, gone] = [unique("one"), unique("two"), unique("gone")];
+      const [one, two, gone] = [together("one"), together("two"), together("gone")];
       await transact(put(gone, "x"));
       await transact(put(one, "1"), put(two, "2"), drop(gone));
       assert.deepEqual([await textAt(one), await textAt(two), await textAt(gone)], ["1", "2", undefined]);
     });
 
     check("apply them in order", { needs: "transactions" }, async () => {
-      const [first, second, third] = [unique("first"), unique("second"), unique("third")];
+      const [first, second, third] = [together("first"), together("second"), together("third")];
       await transact(put(first, "old"));
       await transact(drop(first), put(second, "a"), drop(second), put(third, "b"), put(third, "c"), put(first, "new"));
       assert.deepEqual([await textAt(first), await textAt(second), await textAt(third)], ["new", undefined, "c"]);
     });
 
     check("may delete what does not exist, and may be empty", { needs: "transactions" }, async () => {
-      await transact(drop(unique("never")));
+      await transact(drop(together("never")));
       await transact();
     });
 
     check("apply nothing when one operation is refused, wherever it stands", { needs: "transactions" }, async () => {
       for (const position of [0, 1, 2]) {
-        const [kept, made, guarded] = [unique("kept"), unique("made"), unique("guarded")];
+        const [kept, made, guarded] = [together("kept"), together("made"), together("guarded")];
         await transact(put(kept, "before"), put(guarded, "before"));
         const before = (await entry(kept))?.etag;
         const operations = [put(kept, "after"), put(made, "after")];
@@ -373,7 +376,7 @@ function transactionChecks(backend: Backend<StateStore>, store: () => StateStore
     });
 
     check("keep to etags, first-write and limits of life", { needs: "transactions" }, async () => {
-      const [guarded, made, limited] = [unique("guarded"), unique("made"), unique("limited")];
+      const [guarded, made, limited] = [together("guarded"), together("made"), together("limited")];
       await transact(put(guarded, "1"));
       const etag = (await entry(guarded))?.etag ?? "";
       await transact(
@@ -388,7 +391,7 @@ function transactionChecks(backend: Backend<StateStore>, store: () => StateStore
     });
 
     check("give each entry an etag of its own change", { needs: "transactions" }, async () => {
-      const key = unique("etag");
+      const key = together("etag");
       await transact(put(key, "1"));
       const first = (await entry(key))?.etag;
       await transact(put(key, "1"));
@@ -399,7 +402,7 @@ function transactionChecks(backend: Backend<StateStore>, store: () => StateStore
       "beside each other do not mix: one of many wins a guarded key, with all that belongs to it",
       { needs: "transactions" },
       async () => {
-        const [guarded, beside] = [unique("guarded"), unique("beside")];
+        const [guarded, beside] = [together("guarded"), together("beside")];
         await transact(put(guarded, "start"), put(beside, "start"));
         const etag = (await entry(guarded))?.etag ?? "";
         const outcomes = await Promise.allSettled(
@@ -413,7 +416,7 @@ function transactionChecks(backend: Backend<StateStore>, store: () => StateStore
     );
 
     check("that are cancelled before they begin apply nothing", { needs: "transactions" }, async () => {
-      const key = unique("cancelled");
+      const key = together("cancelled");
       const reason = new Error("the caller has gone");
       await assert.rejects(
         async () => store().transact?.([put(key, "x")], callWith(AbortSignal.abort(reason))),
@@ -423,7 +426,7 @@ function transactionChecks(backend: Backend<StateStore>, store: () => StateStore
     });
 
     check("hold a thousand operations", { needs: "transactions" }, async () => {
-      const run = unique("thousand");
+      const run = together("thousand");
       await transact(...Array.from({ length: 1000 }, (_, index) => put(`${run}-${index}`, String(index))));
       for (const index of [0, 499, 999]) assert.equal(await textAt(`${run}-${index}`), String(index));
     });

@@ -1,8 +1,11 @@
 import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { installedProgram } from "./programs.ts";
 import { freePort, type ServerProcess, startServer } from "./server-process.ts";
+
+const agreementPollMs = 50;
 
 /** A Redis server of the test's own: on a free loopback port or a socket, and nothing on the disk unless it is asked for. */
 export interface RedisServer extends ServerProcess {
@@ -16,6 +19,60 @@ export async function startRedis(...parameters: readonly string[]): Promise<Redi
   const port = await freePort();
   const always = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
   return launch(port, (directory) => [...always, "--dir", directory, ...parameters]);
+}
+
+/** Starts a server that has on the disk whatever it acknowledged. */
+export const startDurableRedis = (...parameters: readonly string[]): Promise<RedisServer> =>
+  startRedis("--appendonly", "yes", "--appendfsync", "always", ...parameters);
+
+/** A Redis Cluster of three primaries. What is done to it is done to all of them. */
+export interface RedisCluster extends ServerProcess {
+  /** `host:port` of each. */
+  readonly addresses: readonly string[];
+  readonly nodes: readonly RedisServer[];
+}
+
+const slots = 16_384;
+
+/** Starts three servers, gives each a third of the slots and waits until they agree. What they acknowledge is on the disk. */
+export async function startRedisCluster(): Promise<RedisCluster> {
+  const bus = [await freePort(), await freePort(), await freePort()];
+  const nodes = await Promise.all(
+    bus.map((port) => startDurableRedis("--cluster-enabled", "yes", "--cluster-port", String(port))),
+  );
+  const [first] = nodes;
+  if (first === undefined) throw new Error("a cluster has nodes");
+  for (const [index, node] of nodes.entries()) {
+    const [from, to] = [index, index + 1].map((part) => Math.ceil((part * slots) / nodes.length));
+    await redisCli(node, "CLUSTER", "ADDSLOTSRANGE", String(from), String((to ?? slots) - 1));
+    if (node !== first) await redisCli(first, "CLUSTER", "MEET", "127.0.0.1", String(node.port), String(bus[index]));
+  }
+  const agree = async (): Promise<void> => {
+    const isWhole = async (node: RedisServer): Promise<boolean> => {
+      const info = await redisCli(node, "CLUSTER", "INFO");
+      return info.includes("cluster_state:ok") && info.includes(`cluster_known_nodes:${nodes.length}`);
+    };
+    while (!(await Promise.all(nodes.map(isWhole))).every((whole) => whole)) await delay(agreementPollMs);
+  };
+  await agree();
+  return {
+    addresses: nodes.map(({ address }) => address),
+    nodes,
+    directory: first.directory,
+    get process() {
+      return first.process;
+    },
+    kill: async () => {
+      await Promise.all(nodes.map((node) => node.kill()));
+    },
+    start: async () => {
+      await Promise.all(nodes.map((node) => node.start()));
+      await agree();
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
+    },
+  };
 }
 
 /** Starts a sentinel that watches the server under the name, and agrees with itself that it is down. */
