@@ -55,6 +55,7 @@ export const catalog: Catalog = {
   },
   binding: {
     http: async () => (await import("./binding/http.ts")).httpBinding,
+    cron: async () => (await import("./binding/cron.ts")).cronBinding,
     local: async () => (await import("./binding/local.ts")).localBinding,
   },
   object: {},

@@ -1,0 +1,151 @@
+import { z } from "zod";
+import type { ComponentLog } from "../component.ts";
+import { RuntimeError } from "../error.ts";
+import { type Binding, type DeliverBindingEvent, defineBinding } from "./binding.ts";
+
+/** When to tick next after a moment; both in milliseconds since the epoch. Undefined: never again. */
+type Schedule = (afterMs: number) => number | undefined;
+
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const every = /^@every ((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)$/;
+const shortestMs = 100;
+
+/** Events by the clock. */
+export const cronBinding = defineBinding({
+  type: "cron",
+  capabilities: ["input"],
+  config: z.strictObject({
+    schedule: z
+      .string()
+      .regex(
+        /^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \S+|\S+( +\S+){4,5})$/,
+        "expected five or six fields, @every 1h30m, or @daily and its like",
+      )
+      .describe(
+        "Five fields (minute hour day month weekday), six (second first), @every 1h30m, or @yearly, @monthly, @weekly, @daily, @hourly",
+      ),
+    timeZone: z
+      .string()
+      .min(1)
+      .default("UTC")
+      .describe("Time zone that the fields are read in, such as Europe/Berlin; default UTC"),
+  }),
+  async open({ schedule, timeZone }, { name, log }) {
+    const next = every.test(schedule) ? intervalOf(schedule) : await patternOf(schedule, timeZone, name);
+    const binding: Binding = {
+      operations: [],
+      async invoke({ operation }) {
+        throw new RangeError(`'${operation}' is no operation of the binding '${name}'`);
+      },
+      async listen(deliver) {
+        return new Ticking({ name, timeZone, next, deliver, log });
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    return binding;
+  },
+});
+
+/** Ticks a whole number of intervals after the first moment asked about, so that it does not drift. */
+function intervalOf(schedule: string): Schedule {
+  const text = every.exec(schedule)?.[1] ?? "";
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
+  const intervalMs = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ""] ?? 0), 0);
+  if (intervalMs < shortestMs) throw refusal(`'${schedule}' is shorter than ${shortestMs} ms`);
+  let startMs: number | undefined;
+  return (afterMs) => {
+    startMs ??= afterMs;
+    return startMs + (Math.floor((afterMs - startMs) / intervalMs) + 1) * intervalMs;
+  };
+}
+
+async function patternOf(schedule: string, timeZone: string, name: string): Promise<Schedule> {
+  const { Cron } = await import("croner");
+  try {
+    const cron = new Cron(schedule, { paused: true, timezone: timeZone, mode: "5-or-6-parts" });
+    const next: Schedule = (afterMs) => cron.nextRun(new Date(afterMs))?.getTime();
+    if (next(Date.now()) !== undefined) return next;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw refusal(`the schedule '${schedule}' in the time zone '${timeZone}' of '${name}' cannot be read: ${why}`);
+  }
+  throw refusal(`the schedule '${schedule}' of '${name}' never comes`);
+}
+
+interface TickingOptions {
+  readonly name: string;
+  readonly timeZone: string;
+  readonly next: Schedule;
+  readonly deliver: DeliverBindingEvent;
+  readonly log: ComponentLog;
+}
+
+/** A timer that waits longer does not notice that the clock was set, or that the machine slept. */
+const longestWaitMs = 30_000;
+/** A tick that is found later than this was missed. */
+const graceMs = 10_000;
+
+/** Delivers one tick after the other. Those that pass while the process sleeps or a delivery goes on are not made up for. */
+class Ticking implements AsyncDisposable {
+  readonly #options: TickingOptions;
+  readonly #stopping = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(options: TickingOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { next, log } = this.#options;
+    for (let dueMs = next(Date.now()); dueMs !== undefined; dueMs = next(Math.max(Date.now(), dueMs))) {
+      const lateMs = await this.#until(dueMs);
+      if (signal.aborted) return;
+      if (lateMs <= graceMs) await this.#tick(dueMs);
+      else log.warn({ lateMs }, "a tick was missed");
+      if (signal.aborted) return;
+    }
+  }
+
+  /** Resolves to how late it is, at the moment or when it stops. */
+  async #until(dueMs: number): Promise<number> {
+    const { signal } = this.#stopping;
+    for (;;) {
+      const leftMs = dueMs - Date.now();
+      if (leftMs <= 0 || signal.aborted) return -leftMs;
+      await waited(Math.min(leftMs, longestWaitMs), signal);
+    }
+  }
+
+  async #tick(dueMs: number): Promise<void> {
+    const { timeZone, deliver, log } = this.#options;
+    const scheduledTime = new Date(dueMs).toISOString();
+    const metadata = { scheduledTime, readTimeUTC: new Date().toISOString(), timeZone };
+    try {
+      await deliver({ data: new Uint8Array(), metadata }, this.#stopping.signal);
+    } catch (error) {
+      log.debug({ err: error, scheduledTime }, "a tick was not taken; the next one comes by the schedule");
+    }
+  }
+}
+
+/** Resolves after the time, or when the signal aborts. */
+function waited(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms).unref();
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
+
+const refusal = (message: string): RuntimeError => new RuntimeError("INVALID_ARGUMENT", "SCHEDULE_INVALID", message);
