@@ -32,15 +32,25 @@ export const cronBinding = defineBinding({
   }),
   async open({ schedule, timeZone }, { name, log }) {
     const next = every.test(schedule) ? intervalOf(schedule) : await patternOf(schedule, timeZone, name);
+    const listeners = new Set<AsyncDisposable>();
     const binding: Binding = {
       operations: [],
       async invoke({ operation }) {
         throw new RangeError(`'${operation}' is no operation of the binding '${name}'`);
       },
       async listen(deliver) {
-        return new Ticking({ name, timeZone, next, deliver, log });
+        const ticking = new Ticking({ timeZone, next, deliver, log });
+        listeners.add(ticking);
+        return {
+          async [Symbol.asyncDispose]() {
+            listeners.delete(ticking);
+            await ticking[Symbol.asyncDispose]();
+          },
+        };
       },
-      [Symbol.asyncDispose]: async () => undefined,
+      async [Symbol.asyncDispose]() {
+        await Promise.all([...listeners].map((one) => one[Symbol.asyncDispose]()));
+      },
     };
     return binding;
   },
@@ -73,7 +83,6 @@ async function patternOf(schedule: string, timeZone: string, name: string): Prom
 }
 
 interface TickingOptions {
-  readonly name: string;
   readonly timeZone: string;
   readonly next: Schedule;
   readonly deliver: DeliverBindingEvent;

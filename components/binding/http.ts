@@ -5,7 +5,7 @@ import { z } from "zod";
 import { secretSetting } from "../clients/secret-setting.ts";
 import { readTlsFiles, type TlsFiles, tlsSettings } from "../clients/tls-settings.ts";
 import { withinCall } from "../clients/within-call.ts";
-import type { CallContext, OpenContext } from "../component.ts";
+import { type CallContext, type OpenContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { codeOfHttpStatus } from "../http-status.ts";
 import { type Binding, type BindingResponse, defineBinding, type InvokeBinding } from "./binding.ts";
@@ -151,6 +151,7 @@ class HttpBinding implements Binding {
   }
 
   async invoke({ operation, data, metadata }: InvokeBinding, call: CallContext): Promise<BindingResponse> {
+    throwIfAborted(call);
     const method = methods[operation] ?? "";
     if (data.length > 0 && withoutBody.has(method)) {
       const message = `${this.#owner} sends no data with ${operation}; use post, put or patch`;

@@ -1,5 +1,14 @@
-/** Backends that stand on no server. */
+/** Backends that stand on no server, or on one of a few lines. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { withoutServer } from "./matrix.ts";
+
+const http = createServer((_, response) => response.end())
+  .listen(0, "127.0.0.1")
+  .unref();
+await once(http, "listening");
+const httpAddress = `127.0.0.1:${(http.address() as AddressInfo).port}`;
 
 await withoutServer([
   { kind: "state", type: "memory" },
@@ -12,4 +21,7 @@ await withoutServer([
   { kind: "lock", type: "sqlite" },
   { kind: "sequencer", type: "memory" },
   { kind: "sequencer", type: "sqlite" },
+  { kind: "binding", type: "http", settings: () => ({ url: `http://${httpAddress}` }) },
+  { kind: "binding", type: "cron", settings: () => ({ schedule: "@every 100ms" }) },
+  { kind: "binding", type: "local", settings: () => ({ path: "files" }) },
 ]);
