@@ -7,6 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { catalog } from "../components/catalog.ts";
 import { type Admin, openAdmin } from "./admin/admin.ts";
 import { type HealthReport, healthOf } from "./admin/health.ts";
+import { BindingBlock } from "./api/binding.ts";
 import { createConfig } from "./api/config.ts";
 import { createFiles } from "./api/file.ts";
 import { hostServices } from "./api/host-services.ts";
@@ -98,6 +99,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
 
   const stores = storeSets(components);
   const pubsub = new PubSubBlock({ stores: stores.pubsub, appId: app.id, log, metrics });
+  const binding = new BindingBlock({ stores: stores.binding, log, metrics });
   const service = createRuntimeService({
     state: createState(stores.state),
     config: createConfig(stores.config),
@@ -105,6 +107,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     sequencer: createSequencer(stores.sequencer),
     secret: createSecrets(stores.secret),
     file: createFiles(stores.object),
+    binding,
     invoke: createInvoke(targets),
     pubsub,
   });

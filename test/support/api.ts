@@ -5,6 +5,7 @@ import { memoryLockStore } from "../../components/lock/memory.ts";
 import { memoryPubSub } from "../../components/pubsub/memory.ts";
 import { memorySequencer } from "../../components/sequencer/memory.ts";
 import { memoryStateStore } from "../../components/state/memory.ts";
+import { BindingBlock } from "../../runtime/api/binding.ts";
 import { createConfig } from "../../runtime/api/config.ts";
 import { createFiles } from "../../runtime/api/file.ts";
 import { createInvoke } from "../../runtime/api/invoke.ts";
@@ -94,6 +95,7 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
       sequencer: createSequencer(storeSet("sequencer", oneStore("ids", sequencer))),
       secret: createSecrets(storeSet("secret", new Map())),
       file: createFiles(storeSet("object", new Map())),
+      binding: new BindingBlock({ stores: storeSet("binding", new Map()), log: silentLog, metrics }),
       invoke: createInvoke({
         names: () => http.names,
         http: (upstream, request, signal) => http.httpCall(upstream, request, signal),

@@ -1,5 +1,6 @@
 import { RuntimeService } from "../../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { defineService, type GrpcService } from "../../grpc/service.ts";
+import type { BindingBlock } from "../binding.ts";
 import type { ConfigBlock } from "../config.ts";
 import type { FileBlock } from "../file.ts";
 import { sayHello } from "../hello.ts";
@@ -9,6 +10,7 @@ import type { PubSubBlock } from "../pubsub.ts";
 import type { SecretBlock } from "../secret.ts";
 import type { SequencerBlock } from "../sequencer.ts";
 import type { StateBlock } from "../state.ts";
+import { bindingMethods } from "./binding-methods.ts";
 import { configMethods } from "./config-methods.ts";
 import { fileMethods } from "./file-methods.ts";
 import { invokeMethods } from "./invoke-methods.ts";
@@ -27,6 +29,7 @@ export interface Blocks {
   readonly sequencer: SequencerBlock;
   readonly secret: SecretBlock;
   readonly file: FileBlock;
+  readonly binding: BindingBlock;
   readonly invoke: InvokeBlock;
 }
 
@@ -43,6 +46,7 @@ export function createRuntimeService(blocks: Blocks): GrpcService {
     ...sequencerMethods(blocks.sequencer),
     ...secretMethods(blocks.secret),
     ...fileMethods(blocks.file),
+    ...bindingMethods(blocks.binding),
     ...invokeMethods(blocks.invoke),
   });
 }

@@ -1,5 +1,6 @@
 /** The gRPC API of a configuration, with the handlers of the sidecar, on grpc-js: what our own transport is compared with. */
 import { catalog } from "../../../components/catalog.ts";
+import { BindingBlock } from "../../../runtime/api/binding.ts";
 import { createConfig } from "../../../runtime/api/config.ts";
 import { createFiles } from "../../../runtime/api/file.ts";
 import { createInvoke } from "../../../runtime/api/invoke.ts";
@@ -32,6 +33,7 @@ const service = createRuntimeService({
   sequencer: createSequencer(storeSet("sequencer", components.sequencer)),
   secret: createSecrets(storeSet("secret", components.secret)),
   file: createFiles(storeSet("object", components.object)),
+  binding: new BindingBlock({ stores: storeSet("binding", components.binding), log, metrics }),
   invoke: createInvoke({ names: () => [], http: unreachable, grpc: unreachable }),
   pubsub: new PubSubBlock({ stores: storeSet("pubsub", components.pubsub), appId: app.id, log, metrics }),
 });
