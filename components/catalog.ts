@@ -30,6 +30,8 @@ export const catalog: Catalog = {
     memory: async () => (await import("./state/memory.ts")).memoryStateStore,
     sqlite: async () => (await import("./state/sqlite.ts")).sqliteStateStore,
     redis: async () => (await import("./state/redis.ts")).redisStateStore,
+    etcd: async () => (await import("./state/etcd.ts")).etcdStateStore,
+    postgres: async () => (await import("./state/postgres.ts")).postgresStateStore,
   },
   pubsub: {
     memory: async () => (await import("./pubsub/memory.ts")).memoryPubSub,
@@ -46,6 +48,7 @@ export const catalog: Catalog = {
   sequencer: {
     memory: async () => (await import("./sequencer/memory.ts")).memorySequencer,
     sqlite: async () => (await import("./sequencer/sqlite.ts")).sqliteSequencer,
+    postgres: async () => (await import("./sequencer/postgres.ts")).postgresSequencer,
     redis: async () => (await import("./sequencer/redis.ts")).redisSequencer,
   },
   secret: {
@@ -58,5 +61,7 @@ export const catalog: Catalog = {
     cron: async () => (await import("./binding/cron.ts")).cronBinding,
     local: async () => (await import("./binding/local.ts")).localBinding,
   },
-  object: {},
+  object: {
+    local: async () => (await import("./object/local.ts")).localObjectStore,
+  },
 };

@@ -1,0 +1,219 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { checkServerIdentity } from "node:tls";
+import type { Pool, PoolClient, PoolConfig, QueryArrayResult } from "pg";
+import type { OpenContext } from "../component.ts";
+import { RuntimeError } from "../error.ts";
+import { backOffMs } from "./back-off.ts";
+import { isConflict, isOfLostServer, postgresFailure } from "./postgres-failure.ts";
+import type { PostgresSettings } from "./postgres-settings.ts";
+import { readTlsFiles } from "./tls-settings.ts";
+
+/** How much longer than the server the client waits for it to give up a statement. */
+const graceMs = 1_000;
+/** Most callers that wait for a connection. */
+const maxWaiting = 256;
+const maxTries = 5;
+
+export type PostgresValue = string | number | Buffer | null | readonly Buffer[];
+
+/** A statement with its values. With a name, the server prepares it once a connection. */
+export interface PostgresStatement {
+  readonly name?: string;
+  readonly text: string;
+  readonly values?: readonly PostgresValue[];
+}
+
+export interface PostgresResult {
+  readonly rows: readonly (readonly unknown[])[];
+  /** Rows that were written. */
+  readonly changes: number;
+}
+
+type PostgresContext = Pick<OpenContext, "name" | "log" | "reachability" | "secret">;
+
+/** Connects to the server; rejects with a sentence that names the component and what is wrong. */
+export async function openPostgres(settings: PostgresSettings, context: PostgresContext): Promise<PostgresConnection> {
+  // Loaded here, so that only a sidecar with a component on Postgres loads it.
+  const { Pool } = await import("pg");
+  const connection = new PostgresConnection(new Pool(await optionsOf(settings, context)), context);
+  try {
+    await connection.ready();
+    return connection;
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * A few connections that come back by themselves when they are lost. What was sent on a lost connection fails: nothing is
+ * sent twice but what the server said it has undone.
+ */
+export class PostgresConnection implements AsyncDisposable {
+  readonly #pool: Pool;
+  readonly #context: PostgresContext;
+  readonly #stopping = new AbortController();
+  #seeking: Promise<void> | undefined;
+
+  constructor(pool: Pool, context: PostgresContext) {
+    this.#pool = pool;
+    this.#context = context;
+    // One that is lost while it is used tells whoever uses it; the event would end the process.
+    pool.on("connect", (client) => client.on("error", () => undefined));
+    pool.on("error", () => this.#seek());
+  }
+
+  /** Resolves once the server has answered; rejects when it does not or refuses us. */
+  async ready(): Promise<void> {
+    try {
+      await this.#use((client) => client.query("SELECT 1"));
+    } catch (error) {
+      throw postgresFailure(this.#context.name, error, "opening");
+    }
+  }
+
+  /** Runs one statement, which stands for itself. Rejects with RuntimeError. */
+  async run(statement: PostgresStatement): Promise<PostgresResult> {
+    return this.#retrying(async (client) => resultOf(await query(client, statement)));
+  }
+
+  /**
+   * Runs the statements in order and in one go, all or none of them: none when one fails, nor when `mayCommit` says so of
+   * what they did. To ask it takes a second way to the server and back.
+   */
+  async transact(
+    statements: readonly PostgresStatement[],
+    mayCommit?: (results: readonly PostgresResult[]) => boolean,
+  ): Promise<readonly PostgresResult[]> {
+    return this.#retrying(async (client) => {
+      const begun = query(client, { text: "BEGIN ISOLATION LEVEL READ COMMITTED" });
+      const running = statements.map((statement) => query(client, statement));
+      const ended = mayCommit === undefined ? query(client, { text: "COMMIT" }) : undefined;
+      // What follows a failure fails as well, and nothing else may use the connection before.
+      const settled = await Promise.allSettled([begun, ...running, ended]);
+      const failed = settled.find((one) => one.status === "rejected");
+      if (failed !== undefined) {
+        // Of no use on a connection that is gone, which is noticed without it.
+        if (ended === undefined) await query(client, { text: "ROLLBACK" }).catch(() => undefined);
+        throw failed.reason;
+      }
+      const results = (await Promise.all(running)).map(resultOf);
+      if (mayCommit !== undefined) await query(client, { text: mayCommit(results) ? "COMMIT" : "ROLLBACK" });
+      return results;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    await this.#seeking;
+    await this.#pool.end();
+  }
+
+  async #retrying<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#use(work);
+      } catch (error) {
+        if (!isConflict(error) || attempt === maxTries) throw postgresFailure(this.#context.name, error);
+        await delay(backOffMs(attempt, { firstMs: 5 }));
+      }
+    }
+  }
+
+  /** Hands a connection to the work, and rejects with the error as it comes. */
+  async #use<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    if (this.#pool.waitingCount >= maxWaiting) {
+      const message = `the Postgres of '${this.#context.name}' has ${maxWaiting} callers waiting for a connection; raise maxConnections or ask for less at once`;
+      throw new RuntimeError("RESOURCE_EXHAUSTED", "POSTGRES_BUSY", message);
+    }
+    let client: PoolClient | undefined;
+    let isLost = false;
+    try {
+      client = await this.#pool.connect();
+      return await work(client);
+    } catch (error) {
+      isLost = isOfLostServer(error);
+      if (isLost) this.#seek();
+      throw error;
+    } finally {
+      client?.release(isLost);
+    }
+  }
+
+  /** Looks whether the server is there after all, and until it is. */
+  #seek(): void {
+    if (this.#seeking !== undefined || this.#stopping.signal.aborted) return;
+    this.#seeking = this.#sought().finally(() => {
+      this.#seeking = undefined;
+    });
+  }
+
+  async #sought(): Promise<void> {
+    const { name, log, reachability } = this.#context;
+    const { signal } = this.#stopping;
+    const { Client } = await import("pg");
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      // One of its own: all of the pool's may be in use.
+      const client = new Client(this.#pool.options);
+      client.on("error", () => undefined);
+      try {
+        await client.connect();
+        await client.query("SELECT 1");
+        if (attempt === 1) return;
+        reachability.up();
+        log.info({}, `the Postgres of '${name}' is back`);
+        return;
+      } catch (error) {
+        if (attempt === 1) {
+          const why = postgresFailure(name, error).message;
+          reachability.down(why);
+          log.warn({ why }, `the Postgres of '${name}' cannot be reached; it is tried again`);
+        }
+      } finally {
+        await client.end();
+      }
+      await delay(backOffMs(attempt), undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+const query = (client: PoolClient, { values = [], ...rest }: PostgresStatement): Promise<QueryArrayResult<unknown[]>> =>
+  client.query<unknown[]>({ ...rest, values: [...values], rowMode: "array" });
+
+const resultOf = ({ rows, rowCount }: QueryArrayResult<unknown[]>): PostgresResult => ({
+  rows,
+  changes: rowCount ?? 0,
+});
+
+/** Everything is given, since the client looks for the rest in the environment. */
+async function optionsOf(settings: PostgresSettings, { name, secret }: PostgresContext): Promise<PoolConfig> {
+  const { url, username, password, tls, maxConnections, connectTimeoutMs, replyTimeoutMs } = settings;
+  const { hostname, port, pathname } = new URL(url);
+  const database = decodeURIComponent(pathname.slice(1));
+  const resolved = password === undefined ? "" : await secret(password);
+  return {
+    host: decodeURIComponent(hostname).replace(/^\[|\]$/g, ""),
+    port: Number(port || 5432),
+    database: database === "" ? username : database,
+    user: username,
+    password: () => resolved,
+    ssl: tls === undefined ? false : await tlsOf(tls),
+    sslnegotiation: "postgres",
+    application_name: `outrigger:${name}`,
+    client_encoding: "UTF8",
+    max: maxConnections,
+    connectionTimeoutMillis: connectTimeoutMs,
+    statement_timeout: replyTimeoutMs,
+    idle_in_transaction_session_timeout: 2 * replyTimeoutMs,
+    query_timeout: replyTimeoutMs + graceMs,
+    pipeline: true,
+    keepAlive: true,
+  };
+}
+
+/** The client asks for the host's name whatever we say; another name can only be checked. */
+async function tlsOf(tls: NonNullable<PostgresSettings["tls"]>): Promise<PoolConfig["ssl"]> {
+  const { servername, ...files } = await readTlsFiles(tls);
+  if (servername === undefined) return files;
+  return { ...files, checkServerIdentity: (_host, certificate) => checkServerIdentity(servername, certificate) };
+}
