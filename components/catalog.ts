@@ -30,6 +30,7 @@ export const catalog: Catalog = {
     memory: async () => (await import("./state/memory.ts")).memoryStateStore,
     sqlite: async () => (await import("./state/sqlite.ts")).sqliteStateStore,
     redis: async () => (await import("./state/redis.ts")).redisStateStore,
+    nats: async () => (await import("./state/nats.ts")).natsStateStore,
     etcd: async () => (await import("./state/etcd.ts")).etcdStateStore,
     postgres: async () => (await import("./state/postgres.ts")).postgresStateStore,
   },
@@ -43,6 +44,7 @@ export const catalog: Catalog = {
   lock: {
     memory: async () => (await import("./lock/memory.ts")).memoryLockStore,
     sqlite: async () => (await import("./lock/sqlite.ts")).sqliteLockStore,
+    nats: async () => (await import("./lock/nats.ts")).natsLockStore,
     redis: async () => (await import("./lock/redis.ts")).redisLockStore,
   },
   sequencer: {

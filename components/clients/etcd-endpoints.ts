@@ -1,0 +1,164 @@
+import type {
+  ChannelCredentials,
+  Client,
+  ClientDuplexStream,
+  ClientOptions,
+  Metadata,
+  MethodDefinition,
+} from "@grpc/grpc-js";
+import { RuntimeError } from "../error.ts";
+import type { EtcdSettings } from "./etcd-settings.ts";
+import { readTlsFiles } from "./tls-settings.ts";
+
+type Grpc = Pick<typeof import("@grpc/grpc-js"), "Client" | "Metadata" | "credentials">;
+
+/** States of a channel, as grpc-js counts them. */
+const channelState = { ready: 2, shutdown: 4 } as const;
+
+const channelOptions: ClientOptions = {
+  "grpc.initial_reconnect_backoff_ms": 100,
+  "grpc.max_reconnect_backoff_ms": 2_000,
+  // The server closes the connection of a client that asks more often than every 5 seconds, or while it waits for nothing.
+  "grpc.keepalive_time_ms": 10_000,
+  "grpc.keepalive_timeout_ms": 5_000,
+  "grpc.keepalive_permit_without_calls": 0,
+  // What is asked for in one turn is answered in one message; each value in it has a limit at the server.
+  "grpc.max_receive_message_length": -1,
+  "grpc.max_send_message_length": -1,
+  "grpc.service_config_disable_resolution": 1,
+  "grpc.enable_http_proxy": 0,
+};
+
+/** The members of a cluster that were configured, one of which is spoken to. */
+export class EtcdEndpoints implements Disposable {
+  readonly #endpoints: readonly EtcdEndpoint[];
+  readonly #Metadata: typeof Metadata;
+  #current = 0;
+
+  /** Loads the client and makes what is needed to connect; nothing connects yet. */
+  static async open(settings: EtcdSettings, component: string): Promise<EtcdEndpoints> {
+    // Loaded here, so that only a sidecar with a component on etcd loads it.
+    const grpc: Grpc = await import("@grpc/grpc-js");
+    const credentials = await credentialsOf(grpc, settings, component);
+    const { serverName } = settings.tls ?? {};
+    const named = serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName };
+    const options = { ...channelOptions, ...named };
+    const endpoints = settings.endpoints.map(
+      (address) => new EtcdEndpoint(new grpc.Client(address, credentials, options), settings.requestTimeoutMs),
+    );
+    return new EtcdEndpoints(endpoints, grpc.Metadata);
+  }
+
+  private constructor(endpoints: readonly EtcdEndpoint[], metadata: typeof Metadata) {
+    this.#endpoints = endpoints;
+    this.#Metadata = metadata;
+  }
+
+  get count(): number {
+    return this.#endpoints.length;
+  }
+
+  /** The one to speak to. */
+  get current(): EtcdEndpoint {
+    const endpoint = this.#endpoints[this.#current];
+    if (endpoint === undefined) throw new RangeError("there is no endpoint");
+    return endpoint;
+  }
+
+  /** Goes on to the next, unless someone else has gone on from this one already. */
+  rotate(from: EtcdEndpoint): void {
+    if (from === this.current) this.#current = (this.#current + 1) % this.#endpoints.length;
+  }
+
+  metadata(): Metadata {
+    return new this.#Metadata();
+  }
+
+  /** Tells whenever the connection to the member that is spoken to has ended. */
+  follow(lost: () => void): void {
+    for (const endpoint of this.#endpoints) {
+      endpoint.follow(() => {
+        if (endpoint === this.current) lost();
+      });
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const endpoint of this.#endpoints) endpoint[Symbol.dispose]();
+  }
+}
+
+/** One member of a cluster. The connection is made when it is needed, and again when it was lost. */
+export class EtcdEndpoint implements Disposable {
+  readonly #client: Client;
+  readonly #timeoutMs: number;
+
+  constructor(client: Client, timeoutMs: number) {
+    this.#client = client;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  /** Rejects with the error of grpc-js, at the latest when the time for requests is up. */
+  unary<Q, R>(method: MethodDefinition<Q, R>, request: Q, metadata: Metadata): Promise<R> {
+    return new Promise((resolve, reject) => {
+      const { path, requestSerialize, responseDeserialize } = method;
+      const options = { deadline: Date.now() + this.#timeoutMs };
+      this.#client.makeUnaryRequest(
+        path,
+        requestSerialize,
+        responseDeserialize,
+        request,
+        metadata,
+        options,
+        (error, response) => {
+          if (error !== null) reject(error);
+          else if (response === undefined) reject(new TypeError(`${path} ended without an answer`));
+          else resolve(response);
+        },
+      );
+    });
+  }
+
+  stream<Q, R>(method: MethodDefinition<Q, R>, metadata: Metadata): ClientDuplexStream<Q, R> {
+    return this.#client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      metadata,
+      {},
+    );
+  }
+
+  /** Tells whenever a connection has ended, until it is disposed of. */
+  follow(lost: () => void): void {
+    const channel = this.#client.getChannel();
+    followState(channel, channel.getConnectivityState(false), lost);
+  }
+
+  [Symbol.dispose](): void {
+    this.#client.close();
+  }
+}
+
+function followState(channel: ReturnType<Client["getChannel"]>, before: number, lost: () => void): void {
+  if (before === channelState.shutdown) return;
+  channel.watchConnectivityState(before, Number.POSITIVE_INFINITY, (error) => {
+    if (error) return;
+    const now = channel.getConnectivityState(false);
+    if (now === channelState.shutdown) return;
+    if (before === channelState.ready) lost();
+    followState(channel, now, lost);
+  });
+}
+
+async function credentialsOf(grpc: Grpc, { tls }: EtcdSettings, component: string): Promise<ChannelCredentials> {
+  if (tls === undefined) return grpc.credentials.createInsecure();
+  try {
+    const { ca, cert, key } = await readTlsFiles(tls);
+    return grpc.credentials.createSsl(ca ?? null, key ?? null, cert ?? null);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const message = `the files under tls of '${component}' cannot be used: ${why}`;
+    throw new RuntimeError("INVALID_ARGUMENT", "TLS_FILES_UNUSABLE", message);
+  }
+}

@@ -1,0 +1,8 @@
+/** Every kind of component on etcd. */
+import { startEtcd } from "../support/etcd-server.ts";
+import { withServer } from "./matrix.ts";
+
+await withServer("etcd", startEtcd, (server) => {
+  const settings = () => ({ endpoints: [server().address] });
+  return [{ kind: "state", type: "etcd", settings }];
+});
