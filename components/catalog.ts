@@ -46,12 +46,14 @@ export const catalog: Catalog = {
     sqlite: async () => (await import("./lock/sqlite.ts")).sqliteLockStore,
     nats: async () => (await import("./lock/nats.ts")).natsLockStore,
     redis: async () => (await import("./lock/redis.ts")).redisLockStore,
+    etcd: async () => (await import("./lock/etcd.ts")).etcdLockStore,
   },
   sequencer: {
     memory: async () => (await import("./sequencer/memory.ts")).memorySequencer,
     sqlite: async () => (await import("./sequencer/sqlite.ts")).sqliteSequencer,
     postgres: async () => (await import("./sequencer/postgres.ts")).postgresSequencer,
     redis: async () => (await import("./sequencer/redis.ts")).redisSequencer,
+    etcd: async () => (await import("./sequencer/etcd.ts")).etcdSequencer,
   },
   secret: {
     env: async () => (await import("./secret/env.ts")).envSecretStore,

@@ -1,0 +1,284 @@
+import { z } from "zod";
+import type { NatsConnection, NatsMessage } from "./nats.ts";
+import { NatsClock } from "./nats-clock.ts";
+import { jetStreamCodes } from "./nats-failure.ts";
+import { isRefusal, JetStream, type StreamConfig } from "./nats-jetstream.ts";
+import { NatsSweep } from "./nats-sweep.ts";
+
+/** Header: how long an entry lives from when the server took it, in milliseconds. */
+export const ttlHeader = "Outrigger-Ttl-Ms";
+/** Header: an entry's own name where its subject has only a digest, for people who look into the bucket. */
+const nameHeader = "Outrigger-Name";
+/** As all clients of NATS mark that an entry was deleted. */
+const operationHeader = "KV-Operation";
+/** Not the name of any entry. */
+const clockKey = "=clock";
+const mostRemovals = 256;
+
+/** An entry that exists. */
+export interface BucketEntry {
+  readonly data: Uint8Array;
+  /** Grows with every write to the bucket and is never given twice. */
+  readonly revision: number;
+  /** Milliseconds since the epoch by the server's clock; absent when it lives until it is deleted. */
+  readonly expiresAtMs: number | undefined;
+}
+
+/** What lies under a key: an entry, or the mark of one that was deleted or has expired, or nothing (revision 0). */
+export interface BucketSlot {
+  readonly entry?: BucketEntry;
+  readonly revision: number;
+}
+
+export interface BucketSettings {
+  readonly bucket: string;
+  readonly storage: "file" | "memory";
+  readonly replicas: number;
+  readonly maxBytes: number;
+  readonly domain?: string | undefined;
+}
+
+interface PutOptions {
+  /** The write succeeds only while this is the revision of what lies there; 0 when nothing does. */
+  readonly revision?: number | undefined;
+  readonly ttlMs?: number | undefined;
+  /** The entry's name, where the key is a digest of it. */
+  readonly name?: string;
+}
+
+/** A bucket of JetStream's key-value store. Keys are tokens of a subject; one entry lies under each. */
+export class NatsBucket implements AsyncDisposable {
+  readonly jetStream: JetStream;
+  readonly connection: NatsConnection;
+  readonly #name: string;
+  readonly #hasDirectReads: boolean;
+  readonly #maySkipLeader: boolean;
+  readonly #mayRemove: boolean;
+  readonly #removals = new Set<Promise<void>>();
+  #clock: NatsClock | undefined;
+  #sweep: NatsSweep | undefined;
+
+  /** Opens the bucket, and makes it when there is none; `expires` when its entries may have a limit of life. The connection belongs to it from now on. */
+  static async open(
+    connection: NatsConnection,
+    settings: BucketSettings,
+    { expires }: { readonly expires: boolean },
+  ): Promise<NatsBucket> {
+    const jetStream = new JetStream(connection, settings);
+    try {
+      const { config } = await jetStream.ensureStream(streamOf(settings));
+      const bucket = new NatsBucket(jetStream, settings.bucket, config);
+      if (expires) await bucket.#startExpiry();
+      return bucket;
+    } catch (error) {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(
+    jetStream: JetStream,
+    name: string,
+    config: { allow_direct: boolean; num_replicas: number; deny_delete: boolean },
+  ) {
+    this.jetStream = jetStream;
+    this.connection = jetStream.connection;
+    this.#name = name;
+    this.#hasDirectReads = config.allow_direct;
+    this.#maySkipLeader = config.num_replicas === 1;
+    this.#mayRemove = !config.deny_delete;
+  }
+
+  /** Name of the stream behind the bucket. */
+  get stream(): string {
+    return `KV_${this.#name}`;
+  }
+
+  /** The subject of a key, or of several with wildcards. */
+  subjectOf(key: string): string {
+    return `$KV.${this.#name}.${key}`;
+  }
+
+  /** Lets entries expire by the server's clock, and has what has expired removed now and then. */
+  async #startExpiry(): Promise<void> {
+    this.#clock = await NatsClock.open(() => this.#askTime());
+    this.#sweep = new NatsSweep(this.jetStream, {
+      stream: this.stream,
+      filter: this.subjectOf(">"),
+      isOver: (message, writtenAtMs) =>
+        message.headers !== undefined &&
+        (message.headers.has(operationHeader) || this.#hasExpired(expiryOf(message, writtenAtMs))),
+      remove: (revision) => this.#remove(revision),
+    });
+  }
+
+  /** `leader` reads what the last write left there, `any` may be a moment behind on a bucket with replicas. */
+  async get(key: string, from: "leader" | "any"): Promise<BucketSlot> {
+    const found =
+      this.#hasDirectReads && (from === "any" || this.#maySkipLeader)
+        ? await this.#getDirect(key)
+        : await this.#getFromLeader(key);
+    if (found === undefined) return { revision: 0 };
+    const { data, revision, isDeleted, expiresAtMs } = found;
+    if (isDeleted || this.#hasExpired(expiresAtMs)) return { revision };
+    return { revision, entry: { data, revision, expiresAtMs } };
+  }
+
+  /** Writes and resolves to the revision; undefined when the one that was asked for is not the current one. */
+  async put(
+    key: string,
+    data: Uint8Array | string,
+    { revision, ttlMs, name }: PutOptions = {},
+  ): Promise<number | undefined> {
+    return this.#write(key, data, {
+      ...expecting(revision),
+      ...(ttlMs === undefined ? {} : { [ttlHeader]: String(ttlMs) }),
+      ...(name === undefined || !key.includes("=_") ? {} : { [nameHeader]: encodeURIComponent(name).slice(0, 1024) }),
+    });
+  }
+
+  /** Deletes as `put` writes. The mark that says so stays when `keepMark` is set, for those who follow the bucket. */
+  async delete(
+    key: string,
+    { revision, headers = {}, keepMark = false }: DeleteOptions = {},
+  ): Promise<number | undefined> {
+    const mark = await this.#write(key, "", { ...expecting(revision), ...headers, [operationHeader]: "DEL" });
+    if (mark !== undefined && !keepMark) this.#removeLater(mark);
+    return mark;
+  }
+
+  /** Whether a moment of the server's clock has passed. */
+  #hasExpired(atMs: number | undefined): boolean {
+    return atMs !== undefined && this.now() >= atMs;
+  }
+
+  /** The server's time where entries expire, else ours; milliseconds since the epoch. */
+  now(): number {
+    return this.#clock?.now() ?? Date.now();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#clock?.[Symbol.dispose]();
+    await this.#sweep?.[Symbol.asyncDispose]();
+    await Promise.all(this.#removals);
+    await this.connection[Symbol.asyncDispose]();
+  }
+
+  async #write(
+    key: string,
+    data: Uint8Array | string,
+    fields: Readonly<Record<string, string>>,
+  ): Promise<number | undefined> {
+    const headers = Object.keys(fields).length === 0 ? undefined : this.connection.headers(fields);
+    try {
+      return await this.jetStream.publish(this.subjectOf(key), data, headers);
+    } catch (error) {
+      if (isRefusal(error, jetStreamCodes.wrongLastSequence)) return undefined;
+      throw error;
+    }
+  }
+
+  async #getDirect(key: string): Promise<Found | undefined> {
+    const subject = this.jetStream.subjectOf(`DIRECT.GET.${this.stream}.${this.subjectOf(key)}`);
+    const message = await this.connection.request(subject, "");
+    const { headers } = message;
+    if (headers === undefined || headers.code === 404) return undefined;
+    const revision = Number(headers.get("Nats-Sequence"));
+    const isDeleted = headers.has(operationHeader);
+    const expiresAtMs = headers.has(ttlHeader)
+      ? Date.parse(headers.get("Nats-Time-Stamp")) + Number(headers.get(ttlHeader))
+      : undefined;
+    return { data: message.data, revision, isDeleted, expiresAtMs };
+  }
+
+  async #getFromLeader(key: string): Promise<Found | undefined> {
+    const message = await this.#lastOf(key);
+    if (message === undefined) return undefined;
+    const { data, seq, time, hdrs } = message;
+    const fields = Buffer.from(hdrs, "base64").toString();
+    const ttl = new RegExp(`^${ttlHeader}: ?(\\d+)`, "m").exec(fields)?.[1];
+    return {
+      data: Buffer.from(data, "base64"),
+      revision: seq,
+      isDeleted: new RegExp(`^${operationHeader}:`, "m").test(fields),
+      expiresAtMs: ttl === undefined ? undefined : Date.parse(time) + Number(ttl),
+    };
+  }
+
+  async #lastOf(key: string): Promise<z.output<typeof storedMessage>["message"] | undefined> {
+    const request = { last_by_subj: this.subjectOf(key) };
+    try {
+      return (await this.jetStream.api(`STREAM.MSG.GET.${this.stream}`, request, storedMessage)).message;
+    } catch (error) {
+      if (isRefusal(error, jetStreamCodes.messageNotFound)) return undefined;
+      throw error;
+    }
+  }
+
+  /** The time that the server writes on an entry; it may be that of another who asks, between our asking and hearing. */
+  async #askTime(): Promise<number> {
+    await this.jetStream.publish(this.subjectOf(clockKey), "");
+    const message = await this.#lastOf(clockKey);
+    return message === undefined ? Date.now() : Date.parse(message.time);
+  }
+
+  /** Takes a message out of the stream: exactly this one, whatever lies under its key now. */
+  async #remove(revision: number): Promise<void> {
+    if (!this.#mayRemove) return;
+    const request = { seq: revision, no_erase: true };
+    await this.jetStream.api(`STREAM.MSG.DELETE.${this.stream}`, request, z.unknown()).catch(() => undefined);
+  }
+
+  /** What is not removed now, the sweep finds. */
+  #removeLater(revision: number): void {
+    if (this.#removals.size >= mostRemovals) return;
+    const removal = this.#remove(revision).finally(() => this.#removals.delete(removal));
+    this.#removals.add(removal);
+  }
+}
+
+interface DeleteOptions {
+  readonly revision?: number | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly keepMark?: boolean;
+}
+
+interface Found extends BucketEntry {
+  readonly isDeleted: boolean;
+}
+
+const storedMessage = z.object({
+  message: z.object({
+    seq: z.int(),
+    time: z.string(),
+    data: z.string().default(""),
+    hdrs: z.string().default(""),
+  }),
+});
+
+/** As `nats kv add` makes it, but with a right to remove single messages: the marks of what was deleted and has expired. */
+const streamOf = ({ bucket, storage, replicas, maxBytes }: BucketSettings): StreamConfig => ({
+  name: `KV_${bucket}`,
+  description: "kept by Outrigger",
+  subjects: [`$KV.${bucket}.>`],
+  retention: "limits",
+  discard: "new",
+  max_consumers: -1,
+  max_msgs_per_subject: 1,
+  max_msgs: -1,
+  max_bytes: maxBytes,
+  max_age: 0,
+  max_msg_size: -1,
+  storage,
+  num_replicas: replicas,
+  allow_rollup_hdrs: true,
+  deny_delete: false,
+  deny_purge: false,
+  allow_direct: true,
+});
+
+const expecting = (revision: number | undefined): Readonly<Record<string, string>> =>
+  revision === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": String(revision) };
+
+const expiryOf = ({ headers }: NatsMessage, writtenAtMs: number): number | undefined =>
+  headers?.has(ttlHeader) === true ? writtenAtMs + Number(headers.get(ttlHeader)) : undefined;
