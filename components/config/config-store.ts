@@ -36,8 +36,8 @@ export interface ConfigStore extends AsyncDisposable {
   ): Promise<AsyncDisposable>;
 }
 
-/** `durable`: items outlast the component, and changes made by others who share them are told. */
-export type ConfigCapability = "durable";
+/** `durable`: items outlast the component. `shared`: all who have it open with the same settings, in any process, have the same items and are told of each other's changes. */
+export type ConfigCapability = "durable" | "shared";
 
 export const defineConfigStore = <Schema extends z.ZodObject>(
   definition: ComponentDefinition<ConfigStore, Schema, ConfigCapability>,

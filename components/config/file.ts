@@ -15,7 +15,7 @@ const settleMs = 100;
 /** Configuration in YAML files, which people and other programs edit too. */
 export const fileConfigStore = defineConfigStore({
   type: "file",
-  capabilities: ["durable"],
+  capabilities: ["durable", "shared"],
   config: z.strictObject({
     path: z
       .string()

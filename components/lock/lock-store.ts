@@ -24,8 +24,8 @@ export interface LockStore extends AsyncDisposable {
   renew(request: TryLock, call: CallContext): Promise<LockOutcome>;
 }
 
-/** `durable`: leases outlast the component and hold for all who open it with the same settings. */
-export type LockCapability = "durable";
+/** `durable`: leases outlast the component. `shared`: they hold for all who have it open with the same settings, in any process. */
+export type LockCapability = "durable" | "shared";
 
 export const defineLockStore = <Schema extends z.ZodObject>(
   definition: ComponentDefinition<LockStore, Schema, LockCapability>,

@@ -23,7 +23,7 @@ const extend = compare("redis.call('PEXPIRE', KEYS[1], ARGV[2])");
  */
 export const redisLockStore = defineLockStore({
   type: "redis",
-  capabilities: ["durable"],
+  capabilities: ["durable", "shared"],
   config: redisSettings,
   open: async (settings, context) => new RedisLockStore(context.name, await openRedis(settings, context)),
 });

@@ -40,8 +40,9 @@ export interface PubSub extends AsyncDisposable {
  * `ordered`: first deliveries to the only subscriber of a group come in publish order. `durable`: what was published once a
  * group had subscribed is delivered to it, also when it, the component or the broker was away meanwhile; a message that was
  * not acknowledged when its subscriber died is delivered to another. `redelivery`: what a subscriber rejects comes again.
+ * `shared`: all who have it open with the same settings, in any process, have the same topics and groups.
  */
-export type PubSubCapability = "ordered" | "durable" | "redelivery";
+export type PubSubCapability = "ordered" | "durable" | "redelivery" | "shared";
 
 export const definePubSub = <Schema extends z.ZodObject>(
   definition: ComponentDefinition<PubSub, Schema, PubSubCapability>,

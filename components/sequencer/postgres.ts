@@ -15,7 +15,7 @@ import { defineSequencer, type ReserveIds, type Sequencer } from "./sequencer.ts
 /** Sequences in a table of a Postgres database: its own sequences leave ids out. */
 export const postgresSequencer = defineSequencer({
   type: "postgres",
-  capabilities: ["durable", "consecutive"],
+  capabilities: ["durable", "consecutive", "shared"],
   config: postgresSettings,
   async open(settings, context) {
     await using opening = new AsyncDisposableStack();

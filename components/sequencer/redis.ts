@@ -21,7 +21,7 @@ const reserve = redisScript(`
  */
 export const redisSequencer = defineSequencer({
   type: "redis",
-  capabilities: ["durable", "consecutive"],
+  capabilities: ["durable", "consecutive", "shared"],
   config: redisSettings,
   open: async (settings, context) => new RedisSequencer(context.name, await openRedis(settings, context)),
 });

@@ -15,9 +15,10 @@ export interface Sequencer extends AsyncDisposable {
 
 /**
  * `durable`: a sequence goes on where it ended after the component was opened again. `consecutive`: ids begin with 1 and
- * leave none out, so that several may be reserved together.
+ * leave none out, so that several may be reserved together. `shared`: all who have it open with the same settings, in any
+ * process, count together.
  */
-export type SequencerCapability = "durable" | "consecutive";
+export type SequencerCapability = "durable" | "consecutive" | "shared";
 
 export const defineSequencer = <Schema extends z.ZodObject>(
   definition: ComponentDefinition<Sequencer, Schema, SequencerCapability>,

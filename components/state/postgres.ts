@@ -22,7 +22,7 @@ const sweepMs = 30_000;
 /** State in a table of a Postgres database. */
 export const postgresStateStore = defineStateStore({
   type: "postgres",
-  capabilities: ["transactions", "ttl", "durable"],
+  capabilities: ["transactions", "ttl", "durable", "shared"],
   config: postgresSettings,
   async open(settings, context) {
     const { name, log } = context;

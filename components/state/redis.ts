@@ -1,9 +1,9 @@
 import { openRedis, type RedisArgument, type RedisConnection } from "../clients/redis.ts";
-import { redisFailure } from "../clients/redis-failure.ts";
+import { isRefusedAsWhole, redisFailure } from "../clients/redis-failure.ts";
 import { redisSettings } from "../clients/redis-settings.ts";
 import { TurnBatch } from "../clients/turn-batch.ts";
 import { type CallContext, throwIfAborted } from "../component.ts";
-import { RuntimeError } from "../error.ts";
+import type { RuntimeError } from "../error.ts";
 import { etagMismatch, expectedEtag } from "./etag.ts";
 import { readStates, writeStates } from "./redis-scripts.ts";
 import {
@@ -22,7 +22,7 @@ const together = { requests: 128, bytes: 256 * 1024 };
 /** State on a Redis server, in the layout of Dapr and Layotto: a hash with the fields data and version. */
 export const redisStateStore = defineStateStore({
   type: "redis",
-  capabilities: ["transactions", "ttl", "durable"],
+  capabilities: ["transactions", "ttl", "durable", "shared"],
   config: redisSettings,
   open: async (settings, context) => new RedisStateStore(context.name, await openRedis(settings, context)),
 });
@@ -39,10 +39,14 @@ class RedisStateStore implements StateStore {
     const limit = connection.isCluster ? { ...together, requests: 1 } : together;
     this.#reads = new TurnBatch({
       limit,
-      isOfOne,
+      isOfOne: isRefusedAsWhole,
       send: (keys) => connection.run(readStates, keys, []),
     });
-    this.#writes = new TurnBatch({ limit, isOfOne, send: (operations) => this.#write("each", operations) });
+    this.#writes = new TurnBatch({
+      limit,
+      isOfOne: isRefusedAsWhole,
+      send: (operations) => this.#write("each", operations),
+    });
   }
 
   async get({ key }: GetState, call: CallContext): Promise<StateEntry | undefined> {
@@ -98,10 +102,6 @@ class RedisStateStore implements StateStore {
     return redisFailure(this.#name, error);
   }
 }
-
-/** Whether the server refused the batch as a whole before anything of it was done. */
-const isOfOne = (error: unknown): boolean =>
-  error instanceof RuntimeError && error.reason !== "REDIS_UNREACHABLE" && error.reason !== "REDIS_NOT_READY";
 
 const writeOf = (operation: StateOperation): SetState | DeleteState =>
   operation.operation === "set" ? operation.set : operation.delete;

@@ -56,10 +56,10 @@ export interface StateStore extends AsyncDisposable {
 }
 
 /**
- * `transactions`: `transact` is there. `ttl`: entries may have a limit of life. `durable`: entries outlast the component and
- * are shared by all who open it with the same settings.
+ * `transactions`: `transact` is there. `ttl`: entries may have a limit of life. `durable`: entries outlast the component.
+ * `shared`: all who have it open with the same settings, in any process, have the same entries.
  */
-export type StateCapability = "transactions" | "ttl" | "durable";
+export type StateCapability = "transactions" | "ttl" | "durable" | "shared";
 
 export const defineStateStore = <Schema extends z.ZodObject>(
   definition: ComponentDefinition<StateStore, Schema, StateCapability>,

@@ -1,10 +1,19 @@
 /** What every conformance suite needs: a backend to open, a call, names that nothing else uses, and patience. */
+import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { CallContext, ComponentDefinition, ComponentLog } from "../../components/component.ts";
+import type {
+  CallContext,
+  ComponentDefinition,
+  ComponentKind,
+  ComponentLog,
+  OpenContext,
+} from "../../components/component.ts";
+import { RuntimeError } from "../../components/error.ts";
 import type { Secret } from "../../components/secret/secret-store.ts";
+import { type StoreSet, storeSet } from "../../runtime/api/stores.ts";
 import { openContext } from "../support/open-context.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 import type { Checks } from "./checks.ts";
@@ -30,7 +39,7 @@ export interface Backend<Component extends AsyncDisposable> {
 /** Where one component keeps its data: it can be opened there again and again. */
 export interface Place<Component> extends AsyncDisposable {
   readonly directory: string;
-  open(): Promise<Component>;
+  open(changes?: Partial<OpenContext>): Promise<Component>;
 }
 
 const silent = (): void => undefined;
@@ -45,9 +54,29 @@ export async function placeFor<Component extends AsyncDisposable>({
   const config = definition.config.parse((await settings?.(directory)) ?? {});
   return {
     directory,
-    open: () => definition.open(config, openContext("conformance", { dataDirectory: directory })),
+    open: (changes) => definition.open(config, openContext("conformance", { dataDirectory: directory, ...changes })),
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
   };
+}
+
+/** The component alone, as the blocks of the API find it under the name `conformance`. */
+export const storesOf = <Component extends AsyncDisposable>(
+  kind: ComponentKind,
+  { definition: { type }, capabilities }: Backend<Component>,
+  store: Component,
+): StoreSet<Component> =>
+  storeSet(kind, new Map([["conformance", { name: "conformance", type, store, capabilities, keyPrefix: "" }]]));
+
+/** Holds for an unclaimed capability: the API refuses with a sentence that names the backend. */
+export async function isRefused(
+  { definition: { type } }: Backend<AsyncDisposable>,
+  ask: () => Promise<unknown>,
+): Promise<void> {
+  await assert.rejects(
+    ask,
+    (error: unknown) =>
+      error instanceof RuntimeError && error.code === "UNIMPLEMENTED" && error.message.includes(`of type ${type}`),
+  );
 }
 
 /** Opens a component before the checks and closes it after them. */

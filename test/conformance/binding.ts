@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { Binding, BindingEvent } from "../../components/binding/binding.ts";
 import { type Backend, callWith, eventually, openedFor, placeFor } from "./backend.ts";
+import { killsServer, whileAway } from "./outage.ts";
 
 /** Registers the checks of a binding. */
 export function testBinding(backend: Backend<Binding>): void {
@@ -100,6 +101,26 @@ export function testBinding(backend: Backend<Binding>): void {
     await bringEvent();
     await eventually("the next listener has one", () => next.length > 0);
     assert.equal(events.length, atClose);
+  });
+
+  check("brings events in again when the server was away", { ...input, ...killsServer }, async () => {
+    await using place = await placeFor(backend);
+    await using opened = await place.open();
+    const events: BindingEvent[] = [];
+    await using _ = await listen(opened, async (event) => {
+      events.push(event);
+    });
+    await bringEvent();
+    await eventually("an event has come", () => events.length > 0);
+    await whileAway(backend, async () => undefined);
+    const before = events.length;
+    await eventually("another event has come", async () => {
+      await bringEvent();
+      for (let patience = 0; patience < 20 && events.length === before; patience++) {
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      return events.length > before;
+    });
   });
 
   check("brings an event again that was rejected", { needs: "redelivery" }, async () => {

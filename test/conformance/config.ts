@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { ConfigChange, ConfigItem, ConfigSelection, ConfigStore } from "../../components/config/config-store.ts";
 import { type Backend, callWith, eventually, oddNames, openedFor, placeFor, unique } from "./backend.ts";
+import { killsServer, outageChecks, served, whileAway } from "./outage.ts";
 
 /** Registers the tests of a configuration store. */
 export function testConfigStore(backend: Backend<ConfigStore>): void {
@@ -233,6 +234,58 @@ export function testConfigStore(backend: Backend<ConfigStore>): void {
       }
       assert.deepEqual(lost, ["still here"]);
     });
+  });
+
+  check("tells its subscribers of what another with the same settings changes", { needs: "shared" }, async () => {
+    await using place = await placeFor(backend);
+    await using one = await place.open();
+    await using other = await place.open();
+    const app = unique("app");
+    const seen: ConfigChange[] = [];
+    const listener = { changed: (told: readonly ConfigChange[]) => seen.push(...told), lost: () => undefined };
+    await using _ = await one.subscribe(selectionOf(app), listener);
+    await other.save({ appId: app, items: [itemOf("a", "1")] }, callWith());
+    await eventually("the item was told", () => lastOf(seen, "a")?.content === "1");
+    assert.deepEqual(await one.get(selectionOf(app), callWith()), [itemOf("a", "1")]);
+    await other.delete(selectionOf(app, { keys: ["a"] }), callWith());
+    await eventually("the delete was told", () => lastOf(seen, "a")?.deleted === true);
+  });
+
+  group("an outage:", () => {
+    outageChecks(backend, (opened, call) => opened.get(selectionOf("probe"), call));
+
+    check(
+      "what changes before the watch is back is told, as it is then",
+      { needs: "durable", ...killsServer },
+      async () => {
+        await using place = await placeFor(backend);
+        await using watching = await place.open();
+        const app = unique("app");
+        const items = ["kept", "changed", "deleted"].map((key) => itemOf(key, "before"));
+        await watching.save({ appId: app, items }, callWith());
+        const seen: ConfigChange[] = [];
+        const lost: Error[] = [];
+        await using _ = await watching.subscribe(selectionOf(app), {
+          changed: (told) => seen.push(...told),
+          lost: (error) => lost.push(error),
+        });
+        await whileAway(backend, async () => undefined);
+        {
+          await using other = await place.open();
+          await other.save({ appId: app, items: [itemOf("changed", "after"), itemOf("made", "after")] }, callWith());
+          await other.delete(selectionOf(app, { keys: ["deleted"] }), callWith());
+        }
+        await eventually("all changes were told", () => {
+          const changed = ["changed", "made"].every((key) => lastOf(seen, key)?.content === "after");
+          return changed && lastOf(seen, "deleted")?.deleted === true;
+        });
+        assert.deepEqual(lost, []);
+        await served(() => watching.save({ appId: app, items: [itemOf("changed", "later")] }, callWith()));
+        await eventually("later changes are told", () => lastOf(seen, "changed")?.content === "later");
+        const kept = await watching.get(selectionOf(app, { keys: ["kept"] }), callWith());
+        assert.deepEqual(kept, [itemOf("kept", "before")]);
+      },
+    );
   });
 
   const reopened = async (isKept: boolean): Promise<void> => {

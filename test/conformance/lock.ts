@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import type { LockOutcome, LockStore } from "../../components/lock/lock-store.ts";
 import { type Backend, callWith, eventually, oddNames, openedFor, placeFor, unique } from "./backend.ts";
+import { killsServer, outageChecks, served, whileAway } from "./outage.ts";
 
 const longMs = 600_000;
 const shortMs = 50;
@@ -147,6 +148,62 @@ export function testLockStore(backend: Backend<LockStore>): void {
     await assert.rejects(store().renew({ resource: held, owner: "one", leaseMs: longMs }, call), reason);
     assert.equal(await take(free, "two"), true);
     assert.equal(await take(held, "two"), false);
+  });
+
+  check("gives no power over the next owner's lease to one whose own has ended", async () => {
+    const resource = unique("job");
+    await take(resource, "slow", shortMs);
+    await eventually("the lease has ended", () => take(resource, "next"));
+    assert.equal(await renew(resource, "slow", shortMs), "owned-by-other");
+    assert.equal(await unlock(resource, "slow"), "owned-by-other");
+    assert.equal(await take(resource, "slow"), false);
+    assert.equal(await renew(resource, "next"), "success");
+    assert.equal(await unlock(resource, "next"), "success");
+  });
+
+  check("is held by one owner through many renewals of a short lease", async () => {
+    const [resource, watched] = [unique("job"), unique("job")];
+    await take(resource, "one", 2_000);
+    for (let index = 0; index < 20; index++) assert.equal(await renew(resource, "one", 2_000), "success");
+    await take(watched, "one", shortMs);
+    await eventually("a lease that was not renewed has ended", isFree(watched));
+    assert.equal(await take(resource, "two"), false);
+    assert.equal(await unlock(resource, "one"), "success");
+  });
+
+  check("holds for all that are open with the same settings", { needs: "shared" }, async () => {
+    await using place = await placeFor(backend);
+    await using one = await place.open();
+    await using other = await place.open();
+    const resource = unique("job");
+    const asked = Array.from({ length: 20 }, (_, index) => ({
+      opened: index % 2 === 0 ? one : other,
+      owner: `owner ${index}`,
+    }));
+    const answers = await Promise.all(
+      asked.map(({ opened, owner }) => opened.tryLock({ resource, owner, leaseMs: longMs }, callWith())),
+    );
+    assert.equal(answers.filter((isMine) => isMine).length, 1);
+    const owner = `owner ${answers.indexOf(true)}`;
+    assert.equal(await one.renew({ resource, owner, leaseMs: longMs }, callWith()), "success");
+    assert.equal(await other.unlock({ resource, owner }, callWith()), "success");
+    assert.equal(await one.tryLock({ resource, owner: "next", leaseMs: longMs }, callWith()), true);
+  });
+
+  outageChecks(backend, (opened, call) =>
+    opened.tryLock({ resource: unique("probe"), owner: "one", leaseMs: 1_000 }, call),
+  );
+
+  check("is still held when the server was killed meanwhile", { needs: "durable", ...killsServer }, async () => {
+    await using place = await placeFor(backend);
+    await using opened = await place.open();
+    const resource = unique("job");
+    const call = () => callWith(AbortSignal.timeout(20_000));
+    assert.equal(await opened.tryLock({ resource, owner: "one", leaseMs: longMs }, call()), true);
+    await whileAway(backend, async () => undefined);
+    assert.equal(await served(() => opened.tryLock({ resource, owner: "two", leaseMs: longMs }, call())), false);
+    assert.equal(await opened.renew({ resource, owner: "one", leaseMs: longMs }, call()), "success");
+    assert.equal(await opened.unlock({ resource, owner: "one" }, call()), "success");
   });
 
   const reopened = async (isKept: boolean): Promise<void> => {

@@ -236,7 +236,7 @@ export function testObjectStore(backend: Backend<ObjectStore>): void {
 
     check("comes page by page, each file once, in the order of the names' bytes", async () => {
       const run = unique("pages");
-      const names = ["a", "B", "b", "a-b", "a/b", "a.b", "z", "é", "\u{ffff}", "🔑", "1", "10"].map(
+      const names = ["aa", "B", "b", "a-b", "a/b", "a.b", "z", "é", "\u{ffff}", "🔑", "1", "10"].map(
         (name) => `${run}/${name}`,
       );
       await Promise.all(names.map((name) => put(name, name)));

@@ -1,7 +1,11 @@
 /** What every pub/sub component does, whatever lies behind it. */
 import assert from "node:assert/strict";
 import type { Deliver, PubSub, ReceivedMessage } from "../../components/pubsub/pubsub.ts";
-import { type Backend, bytesOf, callWith, eventually, oddNames, openedFor, unique } from "./backend.ts";
+import { PubSubBlock } from "../../runtime/api/pubsub.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { Metrics } from "../../runtime/telemetry/metrics.ts";
+import { type Backend, bytesOf, callWith, eventually, oddNames, openedFor, storesOf, unique } from "./backend.ts";
+import { durabilityChecks } from "./pubsub-durability.ts";
 
 /** Registers the tests of a pub/sub component. */
 export function testPubSub(backend: Backend<PubSub>): void {
@@ -238,8 +242,93 @@ export function testPubSub(backend: Backend<PubSub>): void {
     assert.deepEqual(listener.texts.toSorted(), texts.toSorted());
   });
 
+  check("hands a subscriber that takes nothing only so many messages at a time", async () => {
+    const topic = unique("topic");
+    let inHand = 0;
+    await using _ = await subscribe(topic, "group", async (_message, signal) => {
+      inHand++;
+      await new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+    });
+    for (let round = 0; round < 20; round++) {
+      await Promise.all(Array.from({ length: 100 }, (_, index) => publish(topic, `message ${index}`)));
+    }
+    await using witness = await listen(unique("witness"), "group");
+    await eventually("it has some", () => inHand > 0);
+    assert.ok(inHand <= 1000, `${inHand} at a time`);
+    assert.deepEqual(witness.texts, []);
+  });
+
+  apiChecks(backend, pubsub);
+
   check("takes messages of a topic that nobody subscribes to", async () => {
     await publish(unique("topic"), "to nobody");
+  });
+
+  durabilityChecks(backend);
+}
+
+/** Registers the checks of what the API makes of the component. */
+function apiChecks(backend: Backend<PubSub>, pubsub: () => PubSub): void {
+  const { check } = backend.checks;
+  const openBlock = (): PubSubBlock => {
+    const stores = storesOf("pubsub", backend, pubsub());
+    return new PubSubBlock({
+      stores,
+      appId: unique("app"),
+      log: createLog({ level: "silent" }),
+      metrics: new Metrics(),
+    });
+  };
+  const publishTo = (block: PubSubBlock, topic: string, text: string, metadata: Record<string, string> = {}) =>
+    block.publish(
+      { pubsub: "conformance", topic, data: bytesOf(text), contentType: "text/plain", metadata },
+      callWith(),
+    );
+
+  check("carries events to the dead-letter topic that are dropped, or tried too often", async () => {
+    await using block = openBlock();
+    const [topic, deadLetterTopic] = [unique("topic"), unique("dead")];
+    const dead: string[] = [];
+    const taken: string[] = [];
+    const subscription = { pubsub: "conformance", topic, deadLetterTopic, metadata: { maxAttempts: "2" } };
+    await using _dead = await block.subscribe(
+      { ...subscription, topic: deadLetterTopic, deadLetterTopic: "" },
+      async ({ data }) => {
+        dead.push(Buffer.from(data).toString());
+        return "success";
+      },
+    );
+    await using _ = await block.subscribe(subscription, async ({ data }) => {
+      const text = Buffer.from(data).toString();
+      if (text === "dropped") return "drop";
+      if (text === "failing") throw new Error("the handler failed");
+      taken.push(text);
+      return "success";
+    });
+    for (const text of ["dropped", "failing", "good"]) await publishTo(block, topic, text);
+    await eventually("the dead letters have come", () => dead.length === 2 && taken.length === 1);
+    assert.deepEqual(dead.toSorted(), ["dropped", "failing"]);
+    assert.deepEqual(taken, ["good"]);
+  });
+
+  check("delivers no event whose time has passed", { needs: "durable" }, async () => {
+    await using block = openBlock();
+    const topic = unique("topic");
+    const subscription = { pubsub: "conformance", topic, metadata: {} };
+    await (await block.subscribe(subscription, async () => "success"))[Symbol.asyncDispose]();
+    await publishTo(block, topic, "short", { ttlInSeconds: "1" });
+    const expiresAtMs = Date.now() + 1_000;
+    await publishTo(block, topic, "long", { ttlInSeconds: "600" });
+    await eventually("its time has passed", () => Date.now() > expiresAtMs);
+    const taken: string[] = [];
+    await using _ = await block.subscribe(subscription, async ({ data }) => {
+      taken.push(Buffer.from(data).toString());
+      return "success";
+    });
+    await eventually("the other has come", () => taken.includes("long"));
+    assert.deepEqual(taken, ["long"]);
   });
 }
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { RuntimeError } from "../../components/error.ts";
 import type { Sequencer } from "../../components/sequencer/sequencer.ts";
 import { type Backend, callWith, oddNames, openedFor, placeFor, unique } from "./backend.ts";
+import { killsServer, outageChecks, served, whileAway } from "./outage.ts";
 
 /** Registers the tests of a sequencer. */
 export function testSequencer(backend: Backend<Sequencer>): void {
@@ -82,6 +83,39 @@ export function testSequencer(backend: Backend<Sequencer>): void {
     const reason = new Error("the caller has gone");
     await assert.rejects(sequencer().reserve({ key, count: 5 }, callWith(AbortSignal.abort(reason))), reason);
     assert.equal(await reserve(key), 1n);
+  });
+
+  check("gives no id twice to two that are open with the same settings", { needs: "shared" }, async () => {
+    await using place = await placeFor(backend);
+    await using one = await place.open();
+    await using other = await place.open();
+    const key = unique("ids");
+    const asked = Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? one : other));
+    const ids = await Promise.all(asked.map((opened) => opened.reserve({ key, count: 1 }, callWith())));
+    assert.equal(new Set(ids).size, ids.length);
+  });
+
+  check("gives each id once, and of one caller each greater than the one before", async () => {
+    const key = unique("ids");
+    const alone: bigint[] = [];
+    for (let index = 0; index < 50; index++) alone.push(await reserve(key));
+    assert.ok(alone.every((id, index) => id > (alone[index - 1] ?? 0n)));
+    const beside = await Promise.all(Array.from({ length: 500 }, () => reserve(key)));
+    assert.equal(new Set([...alone, ...beside]).size, 550);
+  });
+
+  outageChecks(backend, (opened, call) => opened.reserve({ key: "probe", count: 1 }, call));
+
+  check("gives no id twice when the server was killed meanwhile", { needs: "durable", ...killsServer }, async () => {
+    await using place = await placeFor(backend);
+    await using opened = await place.open();
+    const key = unique("ids");
+    const ids: bigint[] = [];
+    const next = () => served(() => opened.reserve({ key, count: 1 }, callWith(AbortSignal.timeout(20_000))));
+    for (let index = 0; index < 50; index++) ids.push(await next());
+    await whileAway(backend, async () => undefined);
+    for (let index = 0; index < 50; index++) ids.push(await next());
+    assert.ok(ids.every((id, index) => id > (ids[index - 1] ?? 0n)));
   });
 
   const reopened = async (next: bigint): Promise<void> => {

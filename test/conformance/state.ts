@@ -1,19 +1,22 @@
 /** What every state store does, whatever lies behind it. */
 import assert from "node:assert/strict";
-import { RuntimeError } from "../../components/error.ts";
-import type {
-  DeleteState,
-  SetState,
-  StateEntry,
-  StateOperation,
-  StateStore,
-} from "../../components/state/state-store.ts";
-import { type Backend, bytesOf, callWith, eventually, oddNames, openedFor, placeFor, unique } from "./backend.ts";
-
-type Changes = Partial<Omit<SetState, "key" | "value">>;
-
-/** Names of one tag: a store on several servers keeps them together, and changes only such keys in one transaction. */
-const together = (name: string): string => unique(`{together}${name}`);
+import type { DeleteState, StateEntry, StateStore } from "../../components/state/state-store.ts";
+import { createState } from "../../runtime/api/state.ts";
+import {
+  type Backend,
+  bytesOf,
+  callWith,
+  eventually,
+  isRefused,
+  oddNames,
+  openedFor,
+  placeFor,
+  storesOf,
+  unique,
+} from "./backend.ts";
+import { killsServer, outageChecks, served, serverOf } from "./outage.ts";
+import { type Changes, deleteOf, etagMismatch, onlyWinner, setOf } from "./state-requests.ts";
+import { transactionChecks } from "./state-transactions.ts";
 
 /** Registers the tests of a state store. */
 export function testStateStore(backend: Backend<StateStore>): void {
@@ -196,19 +199,35 @@ export function testStateStore(backend: Backend<StateStore>): void {
   });
 
   group("a limited life", () => {
-    check("ends: the key is absent everywhere, and its etag is worth nothing", { needs: "ttl" }, async () => {
-      const key = unique("short");
-      await set(key, "short", { ttlMs: 60_000 });
-      assert.equal(await textAt(key), "short");
-      await set(key, "short", { ttlMs: 50 });
-      const etag = (await get(key))?.etag ?? "it was gone already";
-      await eventually("the key has expired", async () => (await get(key)) === undefined);
-      await assert.rejects(set(key, "next", { etag }), etagMismatch(key));
-      await assert.rejects(remove(key, { etag }), etagMismatch(key));
-      await remove(key);
-      await set(key, "next", { concurrency: "first-write" });
-      assert.equal(await textAt(key), "next");
-    });
+    const refused = (): Promise<void> => {
+      const block = createState(storesOf("state", backend, store()));
+      const item = {
+        key: unique("short"),
+        value: bytesOf("x"),
+        concurrency: "last-write",
+        consistency: "strong",
+        metadata: { ttlInSeconds: "60" },
+      } as const;
+      return isRefused(backend, () => block.save({ store: "conformance", items: [item] }, callWith()));
+    };
+
+    check(
+      "ends: the key is absent everywhere, and its etag is worth nothing",
+      { needs: "ttl", otherwise: refused },
+      async () => {
+        const key = unique("short");
+        await set(key, "short", { ttlMs: 60_000 });
+        assert.equal(await textAt(key), "short");
+        await set(key, "short", { ttlMs: 50 });
+        const etag = (await get(key))?.etag ?? "it was gone already";
+        await eventually("the key has expired", async () => (await get(key)) === undefined);
+        await assert.rejects(set(key, "next", { etag }), etagMismatch(key));
+        await assert.rejects(remove(key, { etag }), etagMismatch(key));
+        await remove(key);
+        await set(key, "next", { concurrency: "first-write" });
+        assert.equal(await textAt(key), "next");
+      },
+    );
 
     check("makes room for a first-write without anything in between", { needs: "ttl" }, async () => {
       const key = unique("short");
@@ -289,11 +308,71 @@ export function testStateStore(backend: Backend<StateStore>): void {
 
   transactionChecks(backend, store);
 
+  check("two that are open with the same settings share their entries", { needs: "shared" }, async () => {
+    await using place = await placeFor(backend);
+    await using one = await place.open();
+    await using other = await place.open();
+    const key = unique("shared");
+    await one.set(setOf(key, "of one"), callWith());
+    const found = await other.get({ key, consistency: "strong" }, callWith());
+    assert.equal(Buffer.from(found?.value ?? []).toString(), "of one");
+    await other.set(setOf(key, "of the other", { etag: found?.etag ?? "" }), callWith());
+    await assert.rejects(one.set(setOf(key, "too late", { etag: found?.etag ?? "" }), callWith()), etagMismatch(key));
+    const counter = unique("counter");
+    await one.set(setOf(counter, "0"), callWith());
+    const increments = [one, other, one, other].map((member) => incrementTenTimes(member, counter));
+    await Promise.all(increments);
+    const total = await one.get({ key: counter, consistency: "strong" }, callWith());
+    assert.equal(Buffer.from(total?.value ?? []).toString(), "40");
+  });
+
+  group("an outage:", () => {
+    outageChecks(backend, (opened, call) => opened.get({ key: "probe", consistency: "strong" }, call));
+
+    check("what was acknowledged is there when the server is back", { needs: "durable", ...killsServer }, async () => {
+      await using place = await placeFor(backend);
+      await using opened = await place.open();
+      const run = unique("outage");
+      const acknowledged: number[] = [];
+      const killing = Promise.withResolvers<void>();
+      const writeAll = async (): Promise<void> => {
+        for (let index = 0; index < 300; index++) {
+          if (index === 100) killing.resolve();
+          await served(() =>
+            opened.set(setOf(`${run}-${index}`, String(index)), callWith(AbortSignal.timeout(20_000))),
+          );
+          acknowledged.push(index);
+        }
+      };
+      const writing = writeAll();
+      await killing.promise;
+      const server = serverOf(backend);
+      await server.kill();
+      await server.start();
+      await writing;
+      for (const index of acknowledged) {
+        const found = await opened.get({ key: `${run}-${index}`, consistency: "strong" }, callWith());
+        assert.equal(Buffer.from(found?.value ?? []).toString(), String(index));
+      }
+    });
+  });
+
   check(
     "entries are there after it was closed and opened again",
     { needs: "durable", otherwise: () => reopened(backend, false) },
     () => reopened(backend, true),
   );
+}
+
+/** Counts up by reading and writing with the etag that was read, again whenever another was faster. */
+async function incrementTenTimes(store: StateStore, key: string): Promise<void> {
+  for (let done = 0; done < 10; ) {
+    const found = await store.get({ key, consistency: "strong" }, callWith());
+    const next = String(Number(Buffer.from(found?.value ?? []).toString()) + 1);
+    const [outcome] = await Promise.allSettled([store.set(setOf(key, next, { etag: found?.etag ?? "" }), callWith())]);
+    if (outcome?.status === "fulfilled") done++;
+    else assert.ok(etagMismatch(key)(outcome?.reason));
+  }
 }
 
 /** What is there when a store was closed and opened again. */
@@ -320,153 +399,4 @@ async function reopened(backend: Backend<StateStore>, isKept: boolean): Promise<
   await second.set(setOf(kept, "again"), callWith());
   const next = await second.get({ key: kept, consistency: "strong" }, callWith());
   assert.notEqual(next?.etag, etag);
-}
-
-function transactionChecks(backend: Backend<StateStore>, store: () => StateStore): void {
-  const { check, group } = backend.checks;
-  const hasTtl = backend.capabilities.has("ttl");
-  const limit = hasTtl ? { ttlMs: 600_000 } : {};
-  const absent = { needs: "transactions", otherwise: () => assert.equal(store().transact, undefined) };
-  const transact = async (...operations: StateOperation[]): Promise<void> => {
-    const run = store().transact;
-    assert.ok(run !== undefined, "the store has the transactions that it claims");
-    await run.call(store(), operations, callWith());
-  };
-  const entry = (key: string): Promise<StateEntry | undefined> =>
-    store().get({ key, consistency: "strong" }, callWith());
-  const textAt = async (key: string): Promise<string | undefined> => {
-    const found = await entry(key);
-    return found === undefined ? undefined : new TextDecoder().decode(found.value);
-  };
-
-  group("transactions", () => {
-    check("apply all of their operations", absent, async () => {
-      const [one, two, gone] = [together("one"), together("two"), together("gone")];
-      await transact(put(gone, "x"));
-      await transact(put(one, "1"), put(two, "2"), drop(gone));
-      assert.deepEqual([await textAt(one), await textAt(two), await textAt(gone)], ["1", "2", undefined]);
-    });
-
-    check("apply them in order", { needs: "transactions" }, async () => {
-      const [first, second, third] = [together("first"), together("second"), together("third")];
-      await transact(put(first, "old"));
-      await transact(drop(first), put(second, "a"), drop(second), put(third, "b"), put(third, "c"), put(first, "new"));
-      assert.deepEqual([await textAt(first), await textAt(second), await textAt(third)], ["new", undefined, "c"]);
-    });
-
-    check("may delete what does not exist, and may be empty", { needs: "transactions" }, async () => {
-      await transact(drop(together("never")));
-      await transact();
-    });
-
-    check("apply nothing when one operation is refused, wherever it stands", { needs: "transactions" }, async () => {
-      for (const position of [0, 1, 2]) {
-        const [kept, made, guarded] = [together("kept"), together("made"), together("guarded")];
-        await transact(put(kept, "before"), put(guarded, "before"));
-        const before = (await entry(kept))?.etag;
-        const operations = [put(kept, "after"), put(made, "after")];
-        operations.splice(position, 0, put(guarded, "after", { etag: "stale" }));
-        await assert.rejects(transact(...operations), etagMismatch(guarded));
-        assert.deepEqual(
-          [await textAt(kept), await textAt(made), await textAt(guarded)],
-          ["before", undefined, "before"],
-        );
-        assert.equal((await entry(kept))?.etag, before);
-      }
-    });
-
-    check("keep to etags, first-write and limits of life", { needs: "transactions" }, async () => {
-      const [guarded, made, limited] = [together("guarded"), together("made"), together("limited")];
-      await transact(put(guarded, "1"));
-      const etag = (await entry(guarded))?.etag ?? "";
-      await transact(
-        put(guarded, "2", { etag }),
-        put(made, "1", { concurrency: "first-write" }),
-        put(limited, "1", limit),
-      );
-      assert.equal((await entry(limited))?.expiresAtMs !== undefined, hasTtl);
-      await assert.rejects(transact(drop(guarded, { etag })), etagMismatch(guarded));
-      await assert.rejects(transact(put(made, "2", { concurrency: "first-write" })), etagMismatch(made));
-      assert.equal(await textAt(guarded), "2");
-    });
-
-    check("give each entry an etag of its own change", { needs: "transactions" }, async () => {
-      const key = together("etag");
-      await transact(put(key, "1"));
-      const first = (await entry(key))?.etag;
-      await transact(put(key, "1"));
-      assert.notEqual((await entry(key))?.etag, first);
-    });
-
-    check(
-      "beside each other do not mix: one of many wins a guarded key, with all that belongs to it",
-      { needs: "transactions" },
-      async () => {
-        const [guarded, beside] = [together("guarded"), together("beside")];
-        await transact(put(guarded, "start"), put(beside, "start"));
-        const etag = (await entry(guarded))?.etag ?? "";
-        const outcomes = await Promise.allSettled(
-          Array.from({ length: 20 }, (_, index) =>
-            transact(put(beside, `${index}`), put(guarded, `${index}`, { etag })),
-          ),
-        );
-        const winner = onlyWinner(outcomes, guarded);
-        assert.deepEqual([await textAt(guarded), await textAt(beside)], [`${winner}`, `${winner}`]);
-      },
-    );
-
-    check("that are cancelled before they begin apply nothing", { needs: "transactions" }, async () => {
-      const key = together("cancelled");
-      const reason = new Error("the caller has gone");
-      await assert.rejects(
-        async () => store().transact?.([put(key, "x")], callWith(AbortSignal.abort(reason))),
-        reason,
-      );
-      assert.equal(await entry(key), undefined);
-    });
-
-    check("hold a thousand operations", { needs: "transactions" }, async () => {
-      const run = together("thousand");
-      await transact(...Array.from({ length: 1000 }, (_, index) => put(`${run}-${index}`, String(index))));
-      for (const index of [0, 499, 999]) assert.equal(await textAt(`${run}-${index}`), String(index));
-    });
-  });
-}
-
-function setOf(key: string, value: string | Uint8Array, changes: Changes = {}): SetState {
-  const bytes = typeof value === "string" ? bytesOf(value) : value;
-  return { key, value: bytes, concurrency: "last-write", consistency: "strong", ...changes };
-}
-
-const deleteOf = (key: string, changes: Partial<DeleteState> = {}): DeleteState => ({
-  key,
-  concurrency: "last-write",
-  ...changes,
-});
-
-const put = (key: string, value: string, changes: Changes = {}): StateOperation => ({
-  operation: "set",
-  set: setOf(key, value, changes),
-});
-
-const drop = (key: string, changes: Partial<DeleteState> = {}): StateOperation => ({
-  operation: "delete",
-  delete: deleteOf(key, changes),
-});
-
-/** True for the error of a refused etag whose message names the key. */
-const etagMismatch =
-  (key: string) =>
-  (error: unknown): boolean =>
-    error instanceof RuntimeError &&
-    error.code === "ABORTED" &&
-    error.reason === "ETAG_MISMATCH" &&
-    error.message.includes(key);
-
-/** The index of the one that succeeded; all others were refused for their etag. */
-function onlyWinner(outcomes: readonly PromiseSettledResult<void>[], key: string): number {
-  const winners = outcomes.flatMap(({ status }, index) => (status === "fulfilled" ? [index] : []));
-  assert.equal(winners.length, 1, "exactly one wins");
-  for (const outcome of outcomes) if (outcome.status === "rejected") assert.ok(etagMismatch(key)(outcome.reason));
-  return winners[0] ?? -1;
 }
