@@ -36,6 +36,7 @@ export const catalog: Catalog = {
   },
   pubsub: {
     memory: async () => (await import("./pubsub/memory.ts")).memoryPubSub,
+    redis: async () => (await import("./pubsub/redis.ts")).redisPubSub,
   },
   config: {
     memory: async () => (await import("./config/memory.ts")).memoryConfigStore,

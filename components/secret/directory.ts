@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { z } from "zod";
-import type { ComponentLog } from "../component.ts";
+import type { CallContext, ComponentLog } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { isMissing, readSecretText } from "./read-text.ts";
 import { defineSecretStore, type Secret, type SecretStore } from "./secret-store.ts";
@@ -51,7 +51,8 @@ class DirectorySecretStore implements SecretStore {
     this.#options = options;
   }
 
-  async get({ name }: { readonly name: string }): Promise<Secret | undefined> {
+  async get({ name }: { readonly name: string }, { signal }: CallContext): Promise<Secret | undefined> {
+    signal.throwIfAborted();
     const root = await this.#root();
     if (!isEntryName(name)) return undefined;
     try {
@@ -61,7 +62,8 @@ class DirectorySecretStore implements SecretStore {
     }
   }
 
-  async getAll(): Promise<Readonly<Record<string, Secret>>> {
+  async getAll({ signal }: CallContext): Promise<Readonly<Record<string, Secret>>> {
+    signal.throwIfAborted();
     const root = await this.#root();
     const all = await inOneVersion(root, root, async (version) => {
       const secrets: [string, Secret][] = [];

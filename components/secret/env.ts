@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { CallContext } from "../component.ts";
 import { defineSecretStore, type Secret, type SecretStore } from "./secret-store.ts";
 
 /** Secrets in the environment variables of the sidecar. */
@@ -24,7 +25,8 @@ class EnvSecretStore implements SecretStore {
     this.#prefix = prefix;
   }
 
-  async get({ name }: { readonly name: string }): Promise<Secret | undefined> {
+  async get({ name }: { readonly name: string }, { signal }: CallContext): Promise<Secret | undefined> {
+    signal.throwIfAborted();
     // To the system a name ends at the first NUL.
     if (name === "" || /[=\0]/.test(name)) return undefined;
     const variable = this.#prefix + name;
@@ -32,7 +34,8 @@ class EnvSecretStore implements SecretStore {
     return value === undefined ? undefined : secretOf(name, value);
   }
 
-  async getAll(): Promise<Readonly<Record<string, Secret>>> {
+  async getAll({ signal }: CallContext): Promise<Readonly<Record<string, Secret>>> {
+    signal.throwIfAborted();
     const all = Object.entries(process.env).flatMap(([variable, value]) => {
       if (value === undefined || !variable.startsWith(this.#prefix) || variable === this.#prefix) return [];
       const name = variable.slice(this.#prefix.length);

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { z } from "zod";
-import type { ComponentLog, Reachability } from "../component.ts";
+import type { CallContext, ComponentLog, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { fingerprintOf, readSecretText } from "./read-text.ts";
 import { defineSecretStore, type Secret, type SecretStore } from "./secret-store.ts";
@@ -76,12 +76,15 @@ class FileSecretStore implements SecretStore {
     }
   }
 
-  async get({ name }: { readonly name: string }): Promise<Secret | undefined> {
-    return (await this.#current()).get(name);
+  async get({ name }: { readonly name: string }, { signal }: CallContext): Promise<Secret | undefined> {
+    signal.throwIfAborted();
+    const secret = (await this.#current()).get(name);
+    return secret === undefined ? undefined : { ...secret };
   }
 
-  async getAll(): Promise<Readonly<Record<string, Secret>>> {
-    return Object.fromEntries(await this.#current());
+  async getAll({ signal }: CallContext): Promise<Readonly<Record<string, Secret>>> {
+    signal.throwIfAborted();
+    return Object.fromEntries([...(await this.#current())].map(([name, secret]) => [name, { ...secret }]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

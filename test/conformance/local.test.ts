@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { environmentWith, fileWith, mountWith } from "../support/secret-places.ts";
 import { withoutServer } from "./matrix.ts";
 
 const http = createServer((_, response) => response.end())
@@ -21,6 +22,16 @@ await withoutServer([
   { kind: "lock", type: "sqlite" },
   { kind: "sequencer", type: "memory" },
   { kind: "sequencer", type: "sqlite" },
+  { kind: "secret", type: "env", prepare: environmentWith },
+  { kind: "secret", type: "file", prepare: fileWith },
+  {
+    kind: "secret",
+    type: "file",
+    variant: "multi-valued",
+    prepare: async (secrets, directory) => ({ ...(await fileWith(secrets, directory)), multiValued: true }),
+  },
+  { kind: "secret", type: "directory", prepare: mountWith },
+  { kind: "object", type: "local", settings: () => ({ path: "files" }) },
   { kind: "binding", type: "http", settings: () => ({ url: `http://${httpAddress}` }) },
   { kind: "binding", type: "cron", settings: () => ({ schedule: "@every 100ms" }) },
   { kind: "binding", type: "local", settings: () => ({ path: "files" }) },
