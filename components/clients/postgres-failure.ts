@@ -13,22 +13,23 @@ const clientRefusal = /^SASL|does not support SSL|establishing an SSL/;
 
 /**
  * The error of a statement that failed or a connection that could not be had. The original does not travel along: it may
- * hold somebody's data. What only other settings can mend is FAILED_PRECONDITION while the component is being opened.
+ * hold somebody's data. What only other settings can mend is UNAUTHENTICATED or FAILED_PRECONDITION while the component is being opened.
  */
 export function postgresFailure(component: string, error: unknown, phase: "opening" | "open" = "open"): RuntimeError {
   if (error instanceof RuntimeError) return error;
   const said = saidBy(error);
   const fail = (code: RuntimeError["code"], reason: string, text: string): RuntimeError =>
     new RuntimeError(code, reason, `the Postgres of '${component}' ${text}: ${said}`);
-  const denied = (text: string): RuntimeError =>
-    fail(phase === "opening" ? "FAILED_PRECONDITION" : "UNAVAILABLE", "POSTGRES_ACCESS_DENIED", text);
+  const denied = (code: RuntimeError["code"], text: string): RuntimeError =>
+    fail(phase === "opening" ? code : "UNAVAILABLE", "POSTGRES_ACCESS_DENIED", text);
   if (!isRefusal(error)) {
-    if (certificateCode.test(codeOf(error)) || clientRefusal.test(said))
-      return denied("cannot be trusted or logged in to");
+    if (clientRefusal.test(said)) return denied("UNAUTHENTICATED", "wants another way to log in");
+    if (certificateCode.test(codeOf(error)))
+      return denied("FAILED_PRECONDITION", "has a certificate that is not trusted");
     return fail("UNAVAILABLE", "POSTGRES_UNREACHABLE", "cannot be reached");
   }
   const { code } = error;
-  if (/^(28|3D)/.test(code)) return denied("refuses the user of the component");
+  if (/^(28|3D)/.test(code)) return denied("UNAUTHENTICATED", "refuses the user of the component");
   if (isOfLostServer(error)) return fail("UNAVAILABLE", "POSTGRES_UNREACHABLE", "cannot be reached");
   if (code === "57014") return fail("UNAVAILABLE", "POSTGRES_SLOW", "did not finish in time");
   if (code === "53300" || code === "25006") return fail("UNAVAILABLE", "POSTGRES_NOT_READY", "cannot serve now");

@@ -1,0 +1,270 @@
+/** What the store on Postgres does beside what every state store does: the layout, rights, and trouble with the server. */
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { callWith, eventually } from "../../test/conformance/backend.ts";
+import { selfSigned } from "../../test/support/certificate.ts";
+import { openContext } from "../../test/support/open-context.ts";
+import { type PostgresServer, startPostgres } from "../../test/support/postgres-server.ts";
+import { openPostgres, type PostgresConnection } from "../clients/postgres.ts";
+import { postgresSettings } from "../clients/postgres-settings.ts";
+import type { OpenContext } from "../component.ts";
+import { RuntimeError } from "../error.ts";
+import { postgresStateStore } from "./postgres.ts";
+import type { SetState, StateStore } from "./state-store.ts";
+
+/** Messages of the log and what was told of the server, to be looked at. */
+function recording() {
+  const lines: string[] = [];
+  const told: string[] = [];
+  const record = (fields: object, message: string): void => {
+    lines.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  const log = { debug: record, info: record, warn: record, error: record };
+  const reachability = { down: () => void told.push("down"), up: () => void told.push("up") };
+  return { lines, told, changes: { log, reachability } };
+}
+
+const open = (settings: object, changes: Partial<OpenContext> = {}): Promise<StateStore> =>
+  postgresStateStore.open(postgresStateStore.config.parse(settings), openContext("orders", changes));
+
+const setOf = (key: string, value = "x", changes: Partial<SetState> = {}): SetState => ({
+  key,
+  value: Buffer.from(value),
+  concurrency: "last-write",
+  consistency: "strong",
+  ...changes,
+});
+
+const textAt = async (store: StateStore, key: string): Promise<string | undefined> => {
+  const entry = await store.get({ key, consistency: "strong" }, callWith());
+  return entry && Buffer.from(entry.value).toString();
+};
+
+const isUnavailable = (error: unknown): boolean =>
+  error instanceof RuntimeError && error.code === "UNAVAILABLE" && error.message.includes("'orders'");
+
+describe("state in Postgres", () => {
+  let server: PostgresServer;
+  let admin: PostgresConnection;
+  before(async () => {
+    server = await startPostgres();
+    admin = await openPostgres(postgresSettings.parse({ url: server.url }), openContext("admin"));
+  });
+  after(async () => {
+    await admin[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+  const sql = async (text: string) => (await admin.run({ text })).rows;
+
+  it("lies in a table that is named for the component, under the bytes of its key", async () => {
+    await using store = await open({ url: server.url });
+    await store.set(setOf("app||ключ", "value", { ttlMs: 600_000 }), callWith());
+    const [row] = await sql(
+      "SELECT convert_from(key, 'UTF8'), convert_from(value, 'UTF8'), etag, expires_at > now() FROM state_orders",
+    );
+    const etag = (await store.get({ key: "app||ключ", consistency: "strong" }, callWith()))?.etag;
+    assert.deepEqual(row, ["app||ключ", "value", etag, true]);
+  });
+
+  it("goes to the table and the schema of the settings, each made when there is none", async () => {
+    const settings = { url: server.url, schema: "shop", table: "Carts" };
+    await using one = await open(settings);
+    await using other = await open(settings);
+    await one.set(setOf("k", "v"), callWith());
+    assert.equal(await textAt(other, "k"), "v");
+    assert.deepEqual(await sql('SELECT count(*)::int4 FROM shop."Carts"'), [[1]]);
+    await using elsewhere = await open({ url: server.url });
+    assert.equal(await textAt(elsewhere, "k"), undefined);
+  });
+
+  it("is opened by many at once on a database that is empty", async () => {
+    const opened = await Promise.all(Array.from({ length: 8 }, () => open({ url: server.url, schema: "fresh" })));
+    assert.deepEqual(await sql("SELECT count(*)::int4 FROM pg_indexes WHERE schemaname = 'fresh'"), [[2]]);
+    for (const store of opened) await store[Symbol.asyncDispose]();
+  });
+
+  it("needs no right but to read and write a table that is there", async () => {
+    await sql("CREATE ROLE app LOGIN");
+    await sql("CREATE DATABASE shared");
+    await using own = await open({ url: `${server.url}/shared`, table: "granted" });
+    await own.set(setOf("k", "v"), callWith());
+    const settings = postgresSettings.parse({ url: `${server.url}/shared` });
+    await using shared = await openPostgres(settings, openContext("shared"));
+    await shared.run({ text: "REVOKE CREATE ON SCHEMA public FROM PUBLIC" });
+    await shared.run({ text: "GRANT SELECT, INSERT, UPDATE, DELETE ON granted TO app" });
+    await using mine = await open({ url: `${server.url}/shared`, username: "app", table: "granted" });
+    await mine.set(setOf("k", "w"), callWith());
+    assert.equal(await textAt(own, "k"), "w");
+    const refused = open({ url: `${server.url}/shared`, username: "app", table: "another" });
+    await assert.rejects(refused, {
+      code: "FAILED_PRECONDITION",
+      message: /the Postgres of 'orders' lacks a table or a right: permission denied for schema public/,
+    });
+  });
+
+  it("lets a row that somebody holds fail alone, in time", async () => {
+    await using store = await open({ url: server.url, table: "held", replyTimeoutMs: 300 });
+    await store.set(setOf("held", "before"), callWith());
+    const { promise: released, resolve: release } = Promise.withResolvers<void>();
+    const { promise: held, resolve: isHeld } = Promise.withResolvers<void>();
+    const { Client } = await import("pg");
+    const holder = new Client({ host: "127.0.0.1", port: server.port, user: "postgres", database: "postgres" });
+    const holding = (async () => {
+      await holder.connect();
+      await holder.query("BEGIN");
+      await holder.query("SELECT * FROM held FOR UPDATE");
+      isHeld();
+      await released;
+      await holder.end();
+    })();
+    await held;
+    const keys = ["a", "held", "z"];
+    const outcomes = await Promise.allSettled(keys.map((key) => store.set(setOf(key, "after"), callWith())));
+    release();
+    await holding;
+    assert.deepEqual(
+      outcomes.map(({ status }) => status),
+      ["fulfilled", "rejected", "fulfilled"],
+    );
+    assert.ok(outcomes[1]?.status === "rejected" && isUnavailable(outcomes[1].reason));
+    assert.deepEqual(await Promise.all(keys.map((key) => textAt(store, key))), ["after", "before", "after"]);
+  });
+
+  it("answers what was asked before it closes", async () => {
+    const closing = await open({ url: server.url });
+    const written = closing.set(setOf("closing", "last"), callWith());
+    await closing[Symbol.asyncDispose]();
+    await written;
+    await using store = await open({ url: server.url });
+    assert.equal(await textAt(store, "closing"), "last");
+    await assert.rejects(textAt(closing, "closing"), isUnavailable);
+  });
+});
+
+describe("a Postgres that asks who comes", () => {
+  const tls = selfSigned();
+  let server: PostgresServer;
+  let ca: string;
+  before(async () => {
+    server = await startPostgres({ password: "open sesame", tls });
+    ca = join(server.directory, "ca.pem");
+    await writeFile(ca, tls.cert);
+  });
+  after(() => server[Symbol.asyncDispose]());
+
+  it("takes the password from the settings or a secret store, by TLS and without", async () => {
+    const reference = { secretKeyRef: { store: "vault", name: "postgres" } };
+    const secret: OpenContext["secret"] = async (setting) => {
+      if (typeof setting === "string") return setting;
+      assert.deepEqual(setting, reference);
+      return "open sesame";
+    };
+    const url = server.url.replace("127.0.0.1", "localhost");
+    for (const settings of [
+      { url: server.url, password: "open sesame" },
+      { url: server.url, password: reference, tls: { ca } },
+      { url, password: reference, tls: { ca, serverName: "localhost" } },
+    ]) {
+      await using store = await open(settings, { secret });
+      await store.set(setOf("k", "v"), callWith());
+      assert.equal(await textAt(store, "k"), "v");
+    }
+  });
+
+  it("refuses a wrong or missing password with a sentence that does not show it", async () => {
+    const { lines, changes } = recording();
+    for (const password of ["Tell-Nobody", undefined]) {
+      await assert.rejects(open({ url: server.url, password }, changes), (error) => {
+        assert.ok(error instanceof RuntimeError && error.code === "UNAUTHENTICATED", String(error));
+        assert.match(error.message, /^the Postgres of 'orders' \w/);
+        assert.equal(JSON.stringify([error.message, error.cause, error.stack, lines]).includes("Tell-Nobody"), false);
+        return true;
+      });
+    }
+  });
+
+  it("is trusted by its authority and under its name only", async () => {
+    const settings = { url: server.url, password: "open sesame" };
+    for (const distrustful of [{}, { ca, serverName: "elsewhere" }]) {
+      await assert.rejects(open({ ...settings, tls: distrustful }), {
+        code: "FAILED_PRECONDITION",
+        message: /certificate/,
+      });
+    }
+  });
+
+  it("that speaks no TLS is not spoken to without", async () => {
+    await using plain = await startPostgres();
+    await assert.rejects(open({ url: plain.url, tls: { ca } }), { code: "UNAUTHENTICATED", message: /SSL/ });
+  });
+});
+
+describe("a Postgres in trouble", () => {
+  it("that is not there is told when the component is opened", async () => {
+    const gone = await startPostgres();
+    await gone[Symbol.asyncDispose]();
+    await assert.rejects(open({ url: gone.url }), (error) => {
+      assert.ok(isUnavailable(error) && error instanceof RuntimeError);
+      assert.match(error.message, /ECONNREFUSED 127\.0\.0\.1/);
+      return true;
+    });
+  });
+
+  it("that is killed in the middle has everything that it acknowledged, and is told once", async () => {
+    await using server = await startPostgres();
+    const { lines, told, changes } = recording();
+    await using store = await open({ url: server.url }, changes);
+    const acknowledged = new Set<string>();
+    let failed = 0;
+    let isRunning = true;
+    const writer = async (number: number): Promise<void> => {
+      for (let index = 0; isRunning; index++) {
+        const key = `${number}-${index}`;
+        try {
+          await store.set(setOf(key, key), callWith());
+          acknowledged.add(key);
+        } catch (error) {
+          assert.ok(isUnavailable(error), String(error));
+          failed++;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      }
+    };
+    const writers = Array.from({ length: 10 }, (_, number) => writer(number));
+    await eventually("much is written", () => acknowledged.size > 200);
+    await server.kill();
+    await eventually("calls fail and it is told", () => failed > 10 && told.length === 1);
+    await server.start();
+    await eventually("it is told again", () => told.length === 2);
+    const before = acknowledged.size;
+    await eventually("much is written again", () => acknowledged.size > before + 200);
+    isRunning = false;
+    await Promise.all(writers);
+    const keys = [...acknowledged];
+    assert.deepEqual(await Promise.all(keys.map((key) => textAt(store, key))), keys);
+    assert.deepEqual(told, ["down", "up"]);
+    assert.equal(lines.filter((line) => line.includes("cannot be reached")).length, 1);
+    assert.equal(lines.filter((line) => line.includes("is back")).length, 1);
+  });
+
+  it("that ends a connection has not gone: nothing is told, and the next call has another", async () => {
+    await using server = await startPostgres();
+    const { told, changes } = recording();
+    await using store = await open({ url: server.url, maxConnections: 2 }, changes);
+    await using other = await openPostgres(postgresSettings.parse({ url: server.url }), openContext("other"));
+    await store.set(setOf("k", "v"), callWith());
+    await other.run({
+      text: "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'outrigger:orders'",
+    });
+    await eventually("the store reads again", () =>
+      textAt(store, "k").then(
+        (text) => text === "v",
+        () => false,
+      ),
+    );
+    assert.equal(await textAt(store, "k"), "v");
+    assert.deepEqual(told, []);
+  });
+});
