@@ -76,8 +76,16 @@ export function etcdFailure(component: string, error: unknown): RuntimeError {
   for (const [said, status, reason, text] of refusals)
     if (said.test(details)) return fail(status, reason, text(details));
   if (code === grpc.deadlineExceeded) return fail("UNAVAILABLE", "ETCD_UNREACHABLE", "did not answer in time");
-  if (isAway({ code, details })) return fail("UNAVAILABLE", "ETCD_UNREACHABLE", `cannot be reached: ${details}`);
+  if (isAway({ code, details }))
+    return fail("UNAVAILABLE", "ETCD_UNREACHABLE", `cannot be reached: ${reasonIn(details)}`);
   return fail("INTERNAL", "ETCD_FAILED", `answered with an error: ${details}`);
+}
+
+/** What went wrong, of all that grpc-js says when it has no connection. */
+function reasonIn(details: string): string {
+  const [, why = details] =
+    /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: *$/s.exec(details) ?? [];
+  return why;
 }
 
 /** What an error says of itself, if it is one of grpc-js, and else that it is none. */

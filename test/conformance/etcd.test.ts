@@ -4,5 +4,9 @@ import { withServer } from "./matrix.ts";
 
 await withServer("etcd", startEtcd, (server) => {
   const settings = () => ({ endpoints: [server().address] });
-  return [{ kind: "state", type: "etcd", settings }];
+  return [
+    { kind: "state", type: "etcd", settings },
+    { kind: "lock", type: "etcd", settings },
+    { kind: "sequencer", type: "etcd", settings },
+  ];
 });
