@@ -41,6 +41,7 @@ export const catalog: Catalog = {
   config: {
     memory: async () => (await import("./config/memory.ts")).memoryConfigStore,
     file: async () => (await import("./config/file.ts")).fileConfigStore,
+    etcd: async () => (await import("./config/etcd.ts")).etcdConfigStore,
   },
   lock: {
     memory: async () => (await import("./lock/memory.ts")).memoryLockStore,

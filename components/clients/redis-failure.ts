@@ -44,6 +44,10 @@ export function redisRefusal(component: string, error: unknown): RuntimeError | 
   return new RuntimeError("UNAUTHENTICATED", "REDIS_ACCESS_DENIED", message);
 }
 
+/** Whether the server refused a script as a whole, before anything of it was done. */
+export const isRefusedAsWhole = (error: unknown): boolean =>
+  error instanceof RuntimeError && error.reason !== "REDIS_UNREACHABLE" && error.reason !== "REDIS_NOT_READY";
+
 const acrossNodes =
   "is a cluster and cannot change keys of several slots together; give keys that belong together a common {tag}";
 

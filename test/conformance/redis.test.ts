@@ -1,21 +1,22 @@
-/** Every kind of component on Redis: one server, a cluster, and a primary that sentinels know. */
+/** Every kind of component on Redis: one server, and a cluster. */
 import { startDurableRedis, startRedisCluster } from "../support/redis-server.ts";
-import { withServer } from "./matrix.ts";
+import { type Line, withServer } from "./matrix.ts";
 
-await withServer("redis-server", startDurableRedis, (server) => {
-  const settings = () => ({ url: `redis://${server().address}` });
-  return [
+const linesWith = (place: () => Record<string, unknown>, variant?: string): Line[] => {
+  const settings = () => ({ ...place(), connectTimeoutMs: 2_000 });
+  const lines: readonly Line[] = [
     { kind: "state", type: "redis", settings },
+    { kind: "pubsub", type: "redis", settings: () => ({ ...settings(), claimIdleMs: 1_500 }) },
     { kind: "lock", type: "redis", settings },
     { kind: "sequencer", type: "redis", settings },
   ];
-});
+  return lines.map((line) => (variant === undefined ? line : { ...line, variant }));
+};
 
-await withServer("redis-server", startRedisCluster, (server) => {
-  const settings = () => ({ cluster: server().addresses });
-  return [
-    { kind: "state", type: "redis", variant: "cluster", settings },
-    { kind: "lock", type: "redis", variant: "cluster", settings },
-    { kind: "sequencer", type: "redis", variant: "cluster", settings },
-  ];
-});
+await withServer("redis-server", startDurableRedis, (server) =>
+  linesWith(() => ({ url: `redis://${server().address}` })),
+);
+
+await withServer("redis-server", startRedisCluster, (server) =>
+  linesWith(() => ({ cluster: server().addresses }), "cluster"),
+);
