@@ -36,6 +36,7 @@ export const catalog: Catalog = {
   },
   pubsub: {
     memory: async () => (await import("./pubsub/memory.ts")).memoryPubSub,
+    nats: async () => (await import("./pubsub/nats.ts")).natsPubSub,
     redis: async () => (await import("./pubsub/redis.ts")).redisPubSub,
   },
   config: {
@@ -54,6 +55,7 @@ export const catalog: Catalog = {
     memory: async () => (await import("./sequencer/memory.ts")).memorySequencer,
     sqlite: async () => (await import("./sequencer/sqlite.ts")).sqliteSequencer,
     postgres: async () => (await import("./sequencer/postgres.ts")).postgresSequencer,
+    snowflake: async () => (await import("./sequencer/snowflake.ts")).snowflakeSequencer,
     redis: async () => (await import("./sequencer/redis.ts")).redisSequencer,
     etcd: async () => (await import("./sequencer/etcd.ts")).etcdSequencer,
   },

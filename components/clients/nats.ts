@@ -229,10 +229,16 @@ export class NatsConnection implements AsyncDisposable {
   #lost(): void {
     if (this.isClosing || this.#isLost) return;
     this.#isLost = true;
-    this.#requests.failAll(this.unreachable());
+    this.#requests.failAll(this.#wasLost());
     this.log.warn({ why: this.#lastError }, `the NATS of '${this.name}' cannot be reached; it is tried again`);
     this.#options.reachability.down(this.#lastError);
     for (const watcher of [...this.#watchers]) watcher(false);
+  }
+
+  /** The error of whoever waited for an answer: what was asked may have been done. */
+  #wasLost(): RuntimeError {
+    const message = `the NATS of '${this.name}' went away before it answered: ${this.#lastError}`;
+    return new RuntimeError("UNAVAILABLE", "NATS_CONNECTION_LOST", message);
   }
 
   #found(): void {

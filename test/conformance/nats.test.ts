@@ -6,6 +6,14 @@ await withServer("nats-server", startNats, (server) => {
   const settings = () => ({ servers: [server().address] });
   return [
     { kind: "state", type: "nats", settings },
+    { kind: "pubsub", type: "nats", settings: () => ({ ...settings(), ackWaitMs: 2_000 }) },
+    {
+      kind: "pubsub",
+      type: "nats",
+      variant: "core",
+      settings: () => ({ ...settings(), durable: false }),
+      capabilities: ["ordered", "redelivery", "shared"],
+    },
     { kind: "lock", type: "nats", settings },
   ];
 });
