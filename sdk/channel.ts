@@ -6,7 +6,8 @@ import {
   Metadata,
   type MethodDefinition,
 } from "@grpc/grpc-js";
-import { errorOf, OutriggerError } from "./error.ts";
+import { cancelled, errorOf, OutriggerError } from "./error.ts";
+import { readAll, writeAll } from "./one-way-stream.ts";
 
 /** What may be said with every call. */
 export interface CallOptions {
@@ -104,6 +105,35 @@ export class Channel implements Disposable {
     );
   }
 
+  /** The responses as they come, each when it is asked for; leaving the loop ends the call. */
+  serverStream<Q, R>(method: MethodDefinition<Q, R>, request: Q, options: CallOptions = {}): AsyncGenerator<R, void> {
+    const { path, requestSerialize, responseDeserialize } = method;
+    const deadline = deadlineOf(options.timeoutMs);
+    const metadata = metadataOf(options);
+    return readAll(
+      () =>
+        this.#client.makeServerStreamRequest(path, requestSerialize, responseDeserialize, request, metadata, deadline),
+      { ...options, method: nameOf(method) },
+    );
+  }
+
+  /** Sends the requests as the runtime takes them. When one cannot be made the call is cancelled, and this rejects with why. */
+  clientStream<Q, R>(
+    method: MethodDefinition<Q, R>,
+    requests: AsyncIterable<Q>,
+    options: CallOptions = {},
+  ): Promise<R> {
+    const { path, requestSerialize, responseDeserialize } = method;
+    const deadline = deadlineOf(options.timeoutMs);
+    const metadata = metadataOf(options);
+    return writeAll<Q, R>(
+      (done) =>
+        this.#client.makeClientStreamRequest(path, requestSerialize, responseDeserialize, metadata, deadline, done),
+      requests,
+      { ...options, method: nameOf(method) },
+    );
+  }
+
   [Symbol.dispose](): void {
     this.#client.close();
   }
@@ -111,13 +141,6 @@ export class Channel implements Disposable {
 
 /** The name of a method without its service. */
 export const nameOf = ({ path }: { readonly path: string }): string => path.slice(path.lastIndexOf("/") + 1);
-
-/** The error of a call that its caller's signal ended. */
-export const cancelled = (method: string, signal: AbortSignal): OutriggerError =>
-  new OutriggerError("CANCELLED", "CANCELLED", "the call was cancelled by its signal", {
-    method,
-    cause: signal.reason,
-  });
 
 function metadataOf({ metadata = {} }: CallOptions): Metadata {
   const sent = new Metadata();

@@ -1,9 +1,11 @@
 import { RuntimeService } from "../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { type CallOptions, Channel, type ChannelOptions } from "./channel.ts";
 import { ConfigClient } from "./config.ts";
+import { FileClient } from "./file.ts";
 import { InvokeClient } from "./invoke.ts";
 import { LockClient } from "./lock.ts";
 import { PubSubClient } from "./pubsub.ts";
+import { SecretClient } from "./secret.ts";
 import { SequencerClient } from "./sequencer.ts";
 import { StateClient } from "./state.ts";
 
@@ -14,6 +16,8 @@ export class OutriggerClient implements AsyncDisposable {
   readonly config: ConfigClient;
   readonly lock: LockClient;
   readonly sequencer: SequencerClient;
+  readonly secret: SecretClient;
+  readonly file: FileClient;
   readonly invoke: InvokeClient;
   readonly #channel: Channel;
 
@@ -24,6 +28,8 @@ export class OutriggerClient implements AsyncDisposable {
     this.config = new ConfigClient(this.#channel);
     this.lock = new LockClient(this.#channel);
     this.sequencer = new SequencerClient(this.#channel);
+    this.secret = new SecretClient(this.#channel);
+    this.file = new FileClient(this.#channel);
     this.invoke = new InvokeClient(this.#channel);
   }
 

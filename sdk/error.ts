@@ -48,6 +48,13 @@ export function errorOf(cause: unknown, method: string): OutriggerError {
   });
 }
 
+/** The error of a call that its caller's signal ended. */
+export const cancelled = (method: string, signal: AbortSignal): OutriggerError =>
+  new OutriggerError("CANCELLED", "CANCELLED", "the call was cancelled by its signal", {
+    method,
+    cause: signal.reason,
+  });
+
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && "details" in error && "metadata" in error;
 }

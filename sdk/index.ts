@@ -18,9 +18,11 @@ export type {
   ConfigSubscription,
 } from "./config.ts";
 export { OutriggerError, type StatusName } from "./error.ts";
+export type { FileClient, FileEntry, FileName, ListFiles, PutFile } from "./file.ts";
 export type { HttpAnswer, InvokeClient, InvokeGrpc, InvokeHttp } from "./invoke.ts";
 export type { HeldLock, LockClient, LockHolder, LockLease, LockOutcome, WithLock } from "./lock.ts";
 export type { PublishEvent, PubSubClient, ReceivedEvent, SubscribeTopic, TopicSubscription } from "./pubsub.ts";
+export type { GetSecret, Secret, SecretClient } from "./secret.ts";
 export type { NextId, SequencerClient } from "./sequencer.ts";
 export type {
   BulkEntry,

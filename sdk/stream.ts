@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { ClientDuplexStream, MethodDefinition } from "@grpc/grpc-js";
-import { type CallOptions, type Channel, cancelled, nameOf } from "./channel.ts";
-import { errorOf, OutriggerError } from "./error.ts";
+import { type CallOptions, type Channel, nameOf } from "./channel.ts";
+import { cancelled, errorOf, OutriggerError } from "./error.ts";
 
 /** How long a stream that is left may take to end in order. */
 const endMs = 1_000;

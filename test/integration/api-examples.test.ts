@@ -41,6 +41,15 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   pubsub: ['example-orders says {"order":7} as application/json'],
   config: ["the color is green", "example-color became green", "example-color was deleted"],
   lock: ["somebody else got the lock: false; it is still ours: true", "renewed: success", "unlocked: success"],
+  secret: ["EXAMPLE_TOKEN has 10 characters", "readable: EXAMPLE_TOKEN", "PERMISSION_DENIED SECRET_NOT_ALLOWED"],
+  file: [
+    "the report has 21 bytes",
+    "the note says a note",
+    "example/note.txt: 6",
+    "example/report.txt: 21",
+    "the report belongs to example",
+    "after that there is undefined",
+  ],
   sequencer: ["three ids: 3; in order: true"],
 };
 

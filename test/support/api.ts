@@ -1,8 +1,13 @@
 /** The API with real components in memory, alone and behind real gRPC. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { CallContext, ComponentDefinition } from "../../components/component.ts";
 import { memoryConfigStore } from "../../components/config/memory.ts";
 import { memoryLockStore } from "../../components/lock/memory.ts";
+import { localObjectStore } from "../../components/object/local.ts";
 import { memoryPubSub } from "../../components/pubsub/memory.ts";
+import { envSecretStore } from "../../components/secret/env.ts";
 import { memorySequencer } from "../../components/sequencer/memory.ts";
 import { memoryStateStore } from "../../components/state/memory.ts";
 import { BindingBlock } from "../../runtime/api/binding.ts";
@@ -23,6 +28,7 @@ import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
 import { createLog, type Log } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { openContext } from "./open-context.ts";
+import { environmentWith } from "./secret-places.ts";
 
 export const silentLog = createLog({ level: "silent" });
 
@@ -65,6 +71,9 @@ export const openedStore = <S>(name: string, store: S, keyPrefix = ""): OpenedSt
 export const oneStore = <S>(name: string, store: S, keyPrefix = ""): Map<string, OpenedStore<S>> =>
   new Map([[name, openedStore(name, store, keyPrefix)]]);
 
+/** What the secret store holds; applications may read those that begin with EXAMPLE_. */
+const secrets = { EXAMPLE_TOKEN: { EXAMPLE_TOKEN: "an example" }, PASSWORD: { PASSWORD: "nobody's business" } };
+
 /** Every block over memory components named as in outrigger.yaml, with upstreams of the caller's. */
 export interface ApiParts extends AsyncDisposable {
   readonly blocks: Blocks;
@@ -78,6 +87,11 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
   const config = open.use(await openComponent(memoryConfigStore, "settings"));
   const lock = open.use(await openComponent(memoryLockStore, "jobs"));
   const sequencer = open.use(await openComponent(memorySequencer, "ids"));
+  const secret = open.use(await envSecretStore.open(environmentWith(secrets), openContext("vault")));
+  const directory = await mkdtemp(join(tmpdir(), "outrigger-files-"));
+  open.defer(() => rm(directory, { recursive: true, force: true }));
+  const files = localObjectStore.config.parse({ path: directory, maxFileBytes: 32 * 1024 ** 2 });
+  const object = open.use(await localObjectStore.open(files, openContext("files")));
   const configured = configurationSchema.parse({ upstreams }).upstreams;
   const http = open.use(new Upstreams({ upstreams: configured, log: silentLog }));
   const grpc = open.use(new GrpcChannels(4 * 1024 ** 2));
@@ -93,8 +107,10 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
       config: createConfig(storeSet("config", oneStore("settings", config))),
       lock: createLock(storeSet("lock", oneStore("jobs", lock))),
       sequencer: createSequencer(storeSet("sequencer", oneStore("ids", sequencer))),
-      secret: createSecrets(storeSet("secret", new Map())),
-      file: createFiles(storeSet("object", new Map())),
+      secret: createSecrets(
+        storeSet("secret", new Map([["vault", { ...openedStore("vault", secret), allow: ["EXAMPLE_*"] }]])),
+      ),
+      file: createFiles(storeSet("object", oneStore("files", object))),
       binding: new BindingBlock({ stores: storeSet("binding", new Map()), log: silentLog, metrics }),
       invoke: createInvoke({
         names: () => http.names,
