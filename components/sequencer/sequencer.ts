@@ -3,18 +3,18 @@ import type { CallContext, ComponentDefinition } from "../component.ts";
 
 export interface ReserveIds {
   readonly key: string;
-  /** How many consecutive ids to take; at least 1. */
+  /** How many consecutive ids to take; at least 1, and 1 of a sequencer that is not `consecutive`. */
   readonly count: number;
 }
 
-/** Sequences of growing ids that never give the same id twice. The first id of a key is 1. */
+/** Sequences of growing ids that never give the same id twice. */
 export interface Sequencer extends AsyncDisposable {
   /** Takes the next `count` consecutive ids of the key and resolves to the first of them. */
   reserve(request: ReserveIds, call: CallContext): Promise<bigint>;
 }
 
 /**
- * `durable`: a sequence goes on where it ended after the component was opened again. `consecutive`: ids begin with 1 and
+ * `durable`: a sequence goes on behind its last id after the component was opened again. `consecutive`: ids begin with 1 and
  * leave none out, so that several may be reserved together. `shared`: all who have it open with the same settings, in any
  * process, count together.
  */

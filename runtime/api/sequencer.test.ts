@@ -111,6 +111,19 @@ describe("the sequencer block", () => {
     await assert.rejects(ids.next("weak"), { code: "UNAVAILABLE" });
   });
 
+  it("takes ids that are not consecutive one by one", async () => {
+    const counts: number[] = [];
+    const store: Sequencer = {
+      reserve: async ({ count }) => BigInt(counts.push(count) * 100),
+      [Symbol.asyncDispose]: async () => undefined,
+    };
+    const opened = { ...openedStore("ids", store), capabilities: new Set(["durable"]) };
+    const block = createSequencer(storeSet("sequencer", new Map([["ids", opened]])));
+    const next = (increment: Increment) => block.next({ store: "ids", key: "k", increment }, call);
+    assert.deepEqual([await next("weak"), await next("strong"), await next("weak")], [100n, 200n, 300n]);
+    assert.deepEqual(counts, [1, 1, 1]);
+  });
+
   it("refuses an empty key", async () => {
     await using ids = await openSequencer();
     await assert.rejects(ids.next("weak", ""), { code: "INVALID_ARGUMENT", message: /key is empty/ });

@@ -8,7 +8,7 @@ import { unlessAborted } from "./unless-aborted.ts";
 
 /**
  * `weak`: unique, growing on the whole, given from memory; ids may be skipped. `strong`: each id is taken from the store
- * by itself, so it is greater than every strong id given before.
+ * by itself, so it is greater than every strong id given before. Both are the same where ids are not consecutive.
  */
 export type Increment = "weak" | "strong";
 
@@ -41,7 +41,8 @@ export function createSequencer(stores: StoreSet<Sequencer>): SequencerBlock {
     async next({ store, key: name, increment }, call) {
       const opened = stores.find(store);
       const key = storedKey("sequencer", opened, name, { appId: call.appId, what: "key" });
-      if (increment === "strong") return opened.store.reserve({ key, count: 1 }, call);
+      const isAlone = increment === "strong" || !opened.capabilities.has("consecutive");
+      if (isAlone) return opened.store.reserve({ key, count: 1 }, call);
       return unlessAborted(segmentsOf(opened, key, call).next(), call.signal);
     },
   };

@@ -22,6 +22,7 @@ await withoutServer([
   { kind: "lock", type: "sqlite" },
   { kind: "sequencer", type: "memory" },
   { kind: "sequencer", type: "sqlite" },
+  { kind: "sequencer", type: "snowflake", settings: () => ({ workerId: 1 }) },
   { kind: "secret", type: "env", prepare: environmentWith },
   { kind: "secret", type: "file", prepare: fileWith },
   {
