@@ -19,7 +19,7 @@ import { PubSubBlock } from "./api/pubsub.ts";
 import { createSecrets } from "./api/secret.ts";
 import { createSequencer } from "./api/sequencer.ts";
 import { createState } from "./api/state.ts";
-import { AppChannel } from "./app/app-channel.ts";
+import { openApplication } from "./application.ts";
 import type { LoadedConfiguration } from "./config/load.ts";
 import type { Configuration } from "./config/schema.ts";
 import { fileSource } from "./config/source.ts";
@@ -188,10 +188,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       log,
     }),
   );
-  const channel =
-    app.grpc === undefined
-      ? undefined
-      : opening.use(new AppChannel({ address: app.grpc, pubsub, maxMessageBytes: api.maxMessageBytes, log }));
+  const callbacks = opening.use(await openApplication(loaded, { pubsub, bindings: binding, upstreams, catalog, log }));
   health.set(true);
 
   const owned = opening.move();
@@ -206,7 +203,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     async drain(deadlineMs) {
       life.isDraining = true;
       health.set(false);
-      await channel?.[Symbol.asyncDispose]();
+      await callbacks[Symbol.asyncDispose]();
       // Requests of the ingress may call the API, so it goes on until they have ended.
       await ingress.drain(deadlineMs);
       await grpc.drain(deadlineMs);

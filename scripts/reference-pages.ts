@@ -45,7 +45,7 @@ export function configurationReference(): string {
     "## Keys",
     tableOf([...rowsOf(toJsonSchema(configurationSchema), "")]),
     "## Components",
-    "Beside its own settings every component has a `type`, and state, lock and sequencer components a `keyPrefix`.",
+    "Beside its own settings every component has a `type`, and state, lock and sequencer components a `keyPrefix`. A binding that brings events in may have a `route`, the path of the application where they are posted when it does not take them over gRPC; default `/` and its name.",
     ...sections,
     "",
   ]

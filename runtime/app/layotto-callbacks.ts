@@ -1,4 +1,3 @@
-import { RuntimeError } from "../../components/error.ts";
 import { AppCallbackService } from "../../proto/gen/spec/proto/runtime/v1/appcallback.ts";
 import type { TopicEvent } from "../api/cloud-event.ts";
 import { eventMessage, outcomeOf } from "../api/layotto/pubsub-methods.ts";
@@ -7,7 +6,7 @@ import type { GrpcChannel } from "../grpc/client-channel.ts";
 import type { Pairs } from "../grpc/metadata-fields.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CallbackProtocol } from "./callback-protocol.ts";
-import { unaryCall } from "./unary-call.ts";
+import { ifSpoken, isUnimplemented, listTimeoutMs, unaryCall } from "./unary-call.ts";
 
 export interface LayottoCallbacksOptions {
   readonly channel: GrpcChannel;
@@ -16,7 +15,6 @@ export interface LayottoCallbacksOptions {
   readonly log: Log;
 }
 
-const listTimeoutMs = 5_000;
 const traceparent = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/;
 
 /** `spec.proto.runtime.v1.AppCallback`, as the application serves it. */
@@ -24,32 +22,27 @@ export function layottoCallbacks(options: LayottoCallbacksOptions): CallbackProt
   const { channel, eventTimeoutMs: timeoutMs, log } = options;
   return {
     name: "layotto",
-    async subscriptions(signal) {
-      try {
+    topics: {
+      async subscriptions(signal) {
         const call = { timeoutMs: listTimeoutMs, signal };
-        const listed = await unaryCall(channel, AppCallbackService.listTopicSubscriptions, {}, call);
-        return listed.subscriptions.map(({ pubsubName: pubsub, topic, metadata }) => ({ pubsub, topic, metadata }));
-      } catch (error) {
-        if (isUnimplemented(error)) return undefined;
-        throw error;
-      }
-    },
-    async deliver(event, signal) {
-      const request = eventMessage(event);
-      const bytes = AppCallbackService.onTopicEvent.requestSerialize(request).length;
-      if (bytes > options.maxMessageBytes) return dropped(log, event, `an event of ${bytes} bytes is too large`);
-      try {
-        const call = { metadata: traceOf(event), timeoutMs, signal };
-        return outcomeOf((await unaryCall(channel, AppCallbackService.onTopicEvent, request, call)).status);
-      } catch (error) {
-        if (isUnimplemented(error)) return dropped(log, event, "the application does not implement OnTopicEvent");
-        throw error;
-      }
+        const listed = await ifSpoken(unaryCall(channel, AppCallbackService.listTopicSubscriptions, {}, call));
+        return listed?.subscriptions.map(({ pubsubName: pubsub, topic, metadata }) => ({ pubsub, topic, metadata }));
+      },
+      async deliver(event, signal) {
+        const request = eventMessage(event);
+        const bytes = AppCallbackService.onTopicEvent.requestSerialize(request).length;
+        if (bytes > options.maxMessageBytes) return dropped(log, event, `an event of ${bytes} bytes is too large`);
+        try {
+          const call = { metadata: traceOf(event), timeoutMs, signal };
+          return outcomeOf((await unaryCall(channel, AppCallbackService.onTopicEvent, request, call)).status);
+        } catch (error) {
+          if (isUnimplemented(error)) return dropped(log, event, "the application does not implement OnTopicEvent");
+          throw error;
+        }
+      },
     },
   };
 }
-
-const isUnimplemented = (error: unknown): boolean => error instanceof RuntimeError && error.code === "UNIMPLEMENTED";
 
 function dropped(log: Log, { pubsubName: pubsub, topic, id }: TopicEvent, why: string): EventOutcome {
   log.warn({ pubsub, topic, id, why }, "an event cannot be delivered to the application");

@@ -15,8 +15,8 @@ const options: LoadOptions = {
     config: { memory },
     lock: { memory },
     sequencer: { memory },
-    secret: {},
-    binding: {},
+    secret: { memory },
+    binding: { memory },
     object: {},
   },
   environment: {
@@ -157,6 +157,18 @@ admin: { http: 127.0.0.1:2045 }
       (_, level) => `k${level + 1}: &k${level + 1} [${`*k${level}, `.repeat(9)}]`,
     );
     assert.match((await mistakesOf(["k0: &k0 [x]", ...levels].join("\n")))[0] ?? "", /not valid YAML: .*alias/);
+  });
+
+  it("takes the settings of the API from components: the secrets to read, the route of a binding", async () => {
+    const text = (route: string, allow: string): string =>
+      `components: { binding: { tick: { type: memory, route: ${route} } }, secret: { env: { type: memory, allow: ${allow} } } }`;
+    const { components } = await parse(text("/tick", "[a, b*]"));
+    assert.equal(components.binding.get("tick")?.route, "/tick");
+    assert.deepEqual(components.secret.get("env")?.allow, ["a", "b*"]);
+    assert.deepEqual(await mistakesOf(text("tick", "[a*b]")), [
+      "components.secret.env.allow[0]@1: expected the name of a secret, or the beginning of names and '*', found 'a*b'",
+      "components.binding.tick.route@1: expected a path of the application, such as /orders, found 'tick'",
+    ]);
   });
 
   it("names an environment variable that is missing, and where", async () => {

@@ -14,6 +14,8 @@ export interface ComponentSettings {
   readonly keyPrefix: string | undefined;
   /** Of a secret store: the secrets that applications may read. */
   readonly allow?: readonly string[];
+  /** Of a binding: the path of the application where its events are posted; default its name. */
+  readonly route?: string;
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
@@ -182,9 +184,20 @@ function positionOf(document: Document, lines: LineCounter, path: Path): Mistake
   return undefined;
 }
 
-const allowedSecrets = z.array(
-  z.string().regex(/^([^*]+\*?|\*)$/, "expected the name of a secret, or the beginning of names and '*'"),
-);
+/** Settings of components that belong to the API, and the kind that has each. */
+const apiSettings = z.strictObject({
+  allow: z
+    .array(z.string().regex(/^([^*]+\*?|\*)$/, "expected the name of a secret, or the beginning of names and '*'"))
+    .optional(),
+  route: z
+    .string()
+    .regex(/^\/[\x21\x22\x24-\x7e]*$/, "expected a path of the application, such as /orders")
+    .optional(),
+});
+const apiSettingOf: Readonly<Partial<Record<KindName, keyof z.output<typeof apiSettings>>>> = {
+  secret: "allow",
+  binding: "route",
+};
 
 /** Checks each component's settings against its own schema, whatever else is wrong with the file. */
 async function checkComponents(
@@ -212,16 +225,22 @@ async function checkComponents(
         problems.push({ path: [...path, "keyPrefix"], message: "expected appid, name, none or a text of its own" });
         continue;
       }
-      const { allow = [], ...settings } = kind === "secret" ? others : { allow: undefined, ...others };
-      const allowed = validate(allowedSecrets, allow);
+      const isOfApi = ([key]: [string, unknown]): boolean => key === apiSettingOf[kind];
+      const ofApi = validate(apiSettings, Object.fromEntries(Object.entries(others).filter(isOfApi)));
+      const settings = Object.fromEntries(Object.entries(others).filter((one) => !isOfApi(one)));
       const result = validate(definition.config, settings);
-      for (const { path: inner, message } of allowed.problems) {
-        problems.push({ path: [...path, "allow", ...inner], message });
+      for (const { path: inner, message } of [...ofApi.problems, ...result.problems]) {
+        problems.push({ path: [...path, ...inner], message });
       }
-      problems.push(...result.problems.map((problem) => ({ ...problem, path: [...path, ...problem.path] })));
       if (result.value === undefined) continue;
-      const ofApi = kind === "secret" ? { keyPrefix, allow: allowed.value ?? [] } : { keyPrefix };
-      checked.set(name, { type, ...ofApi, settings: result.value });
+      const { allow = [], route } = ofApi.value ?? {};
+      checked.set(name, {
+        type,
+        keyPrefix,
+        ...(kind === "secret" && { allow }),
+        ...(route !== undefined && { route }),
+        settings: result.value,
+      });
     }
     return checked;
   };
