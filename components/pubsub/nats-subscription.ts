@@ -73,8 +73,9 @@ export class NatsGroupMember implements AsyncDisposable {
     this.#leaving.abort();
     // What is given back while a pull is open comes back to it.
     await this.#pull?.[Symbol.asyncDispose]();
-    for (const held of this.#waiting.splice(0)) this.#giveBack(held);
+    this.#giveAllBack();
     await Promise.all(this.#running);
+    this.#giveAllBack();
     clearInterval(this.#heartbeat);
     this.#watch[Symbol.dispose]();
     // What was said last is to be with the server before another asks for it.
@@ -123,7 +124,10 @@ export class NatsGroupMember implements AsyncDisposable {
       await deliver(receivedOf(held.message, topic, held.sequence), signal);
       this.#acknowledge(held);
     } catch (error) {
-      if (signal.aborted) return this.#giveBack(held);
+      if (signal.aborted) {
+        this.#waiting.push(held);
+        return;
+      }
       const deliveries = deliveriesOf(held.message);
       this.#jetStream.connection.log.debug(
         { err: error, topic, id: held.sequence, failures: deliveries },
@@ -152,6 +156,10 @@ export class NatsGroupMember implements AsyncDisposable {
     const { reply = "" } = message;
     const delay = afterMs === 0 ? "" : ` ${JSON.stringify({ delay: Math.round(afterMs) * 1_000_000 })}`;
     this.#jetStream.connection.publish(reply, `-NAK${delay}`);
+  }
+
+  #giveAllBack(): void {
+    for (const held of this.#waiting.splice(0)) this.#giveBack(held);
   }
 
   /** The server would give what is held here to another after its time. */
