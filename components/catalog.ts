@@ -42,6 +42,7 @@ export const catalog: Catalog = {
   config: {
     memory: async () => (await import("./config/memory.ts")).memoryConfigStore,
     file: async () => (await import("./config/file.ts")).fileConfigStore,
+    nats: async () => (await import("./config/nats.ts")).natsConfigStore,
     etcd: async () => (await import("./config/etcd.ts")).etcdConfigStore,
   },
   lock: {

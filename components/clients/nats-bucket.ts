@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { RuntimeError } from "../error.ts";
 import type { NatsConnection, NatsMessage } from "./nats.ts";
 import { NatsClock } from "./nats-clock.ts";
 import { jetStreamCodes } from "./nats-failure.ts";
@@ -10,7 +11,7 @@ export const ttlHeader = "Outrigger-Ttl-Ms";
 /** Header: an entry's own name where its subject has only a digest, for people who look into the bucket. */
 const nameHeader = "Outrigger-Name";
 /** As all clients of NATS mark that an entry was deleted. */
-const operationHeader = "KV-Operation";
+export const operationHeader = "KV-Operation";
 /** Not the name of any entry. */
 const clockKey = "=clock";
 const mostRemovals = 256;
@@ -22,6 +23,8 @@ export interface BucketEntry {
   readonly revision: number;
   /** Milliseconds since the epoch by the server's clock; absent when it lives until it is deleted. */
   readonly expiresAtMs: number | undefined;
+  /** The header of that name; empty when there is none. */
+  header(name: string): string;
 }
 
 /** What lies under a key: an entry, or the mark of one that was deleted or has expired, or nothing (revision 0). */
@@ -44,13 +47,14 @@ interface PutOptions {
   readonly ttlMs?: number | undefined;
   /** The entry's name, where the key is a digest of it. */
   readonly name?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** A bucket of JetStream's key-value store. Keys are tokens of a subject; one entry lies under each. */
 export class NatsBucket implements AsyncDisposable {
   readonly jetStream: JetStream;
   readonly connection: NatsConnection;
-  readonly #name: string;
+  readonly #settings: BucketSettings;
   readonly #hasDirectReads: boolean;
   readonly #maySkipLeader: boolean;
   readonly #mayRemove: boolean;
@@ -67,7 +71,7 @@ export class NatsBucket implements AsyncDisposable {
     const jetStream = new JetStream(connection, settings);
     try {
       const { config } = await jetStream.ensureStream(streamOf(settings));
-      const bucket = new NatsBucket(jetStream, settings.bucket, config);
+      const bucket = new NatsBucket(jetStream, settings, config);
       if (expires) await bucket.#startExpiry();
       return bucket;
     } catch (error) {
@@ -78,12 +82,12 @@ export class NatsBucket implements AsyncDisposable {
 
   private constructor(
     jetStream: JetStream,
-    name: string,
+    settings: BucketSettings,
     config: { allow_direct: boolean; num_replicas: number; deny_delete: boolean },
   ) {
     this.jetStream = jetStream;
     this.connection = jetStream.connection;
-    this.#name = name;
+    this.#settings = settings;
     this.#hasDirectReads = config.allow_direct;
     this.#maySkipLeader = config.num_replicas === 1;
     this.#mayRemove = !config.deny_delete;
@@ -91,12 +95,12 @@ export class NatsBucket implements AsyncDisposable {
 
   /** Name of the stream behind the bucket. */
   get stream(): string {
-    return `KV_${this.#name}`;
+    return `KV_${this.#settings.bucket}`;
   }
 
   /** The subject of a key, or of several with wildcards. */
   subjectOf(key: string): string {
-    return `$KV.${this.#name}.${key}`;
+    return `$KV.${this.#settings.bucket}.${key}`;
   }
 
   /** Lets entries expire by the server's clock, and has what has expired removed now and then. */
@@ -119,18 +123,18 @@ export class NatsBucket implements AsyncDisposable {
         ? await this.#getDirect(key)
         : await this.#getFromLeader(key);
     if (found === undefined) return { revision: 0 };
-    const { data, revision, isDeleted, expiresAtMs } = found;
-    if (isDeleted || this.#hasExpired(expiresAtMs)) return { revision };
-    return { revision, entry: { data, revision, expiresAtMs } };
+    const { revision, expiresAtMs } = found;
+    return found.isDeleted || this.#hasExpired(expiresAtMs) ? { revision } : { revision, entry: found };
   }
 
   /** Writes and resolves to the revision; undefined when the one that was asked for is not the current one. */
   async put(
     key: string,
     data: Uint8Array | string,
-    { revision, ttlMs, name }: PutOptions = {},
+    { revision, ttlMs, name, headers = {} }: PutOptions = {},
   ): Promise<number | undefined> {
     return this.#write(key, data, {
+      ...headers,
       ...expecting(revision),
       ...(ttlMs === undefined ? {} : { [ttlHeader]: String(ttlMs) }),
       ...(name === undefined || !key.includes("=_") ? {} : { [nameHeader]: encodeURIComponent(name).slice(0, 1024) }),
@@ -171,7 +175,7 @@ export class NatsBucket implements AsyncDisposable {
   ): Promise<number | undefined> {
     const headers = Object.keys(fields).length === 0 ? undefined : this.connection.headers(fields);
     try {
-      return await this.jetStream.publish(this.subjectOf(key), data, headers);
+      return await this.#orMadeAnew(() => this.jetStream.publish(this.subjectOf(key), data, headers));
     } catch (error) {
       if (isRefusal(error, jetStreamCodes.wrongLastSequence)) return undefined;
       throw error;
@@ -180,7 +184,7 @@ export class NatsBucket implements AsyncDisposable {
 
   async #getDirect(key: string): Promise<Found | undefined> {
     const subject = this.jetStream.subjectOf(`DIRECT.GET.${this.stream}.${this.subjectOf(key)}`);
-    const message = await this.connection.request(subject, "");
+    const message = await this.#orMadeAnew(() => this.connection.request(subject, ""));
     const { headers } = message;
     if (headers === undefined || headers.code === 404) return undefined;
     const revision = Number(headers.get("Nats-Sequence"));
@@ -188,7 +192,7 @@ export class NatsBucket implements AsyncDisposable {
     const expiresAtMs = headers.has(ttlHeader)
       ? Date.parse(headers.get("Nats-Time-Stamp")) + Number(headers.get(ttlHeader))
       : undefined;
-    return { data: message.data, revision, isDeleted, expiresAtMs };
+    return { data: message.data, revision, isDeleted, expiresAtMs, header: (name) => headers.get(name) };
   }
 
   async #getFromLeader(key: string): Promise<Found | undefined> {
@@ -196,22 +200,40 @@ export class NatsBucket implements AsyncDisposable {
     if (message === undefined) return undefined;
     const { data, seq, time, hdrs } = message;
     const fields = Buffer.from(hdrs, "base64").toString();
-    const ttl = new RegExp(`^${ttlHeader}: ?(\\d+)`, "m").exec(fields)?.[1];
+    const header = (name: string): string => new RegExp(`^${name}:(.*)$`, "m").exec(fields)?.[1]?.trim() ?? "";
+    const ttl = header(ttlHeader);
     return {
       data: Buffer.from(data, "base64"),
       revision: seq,
-      isDeleted: new RegExp(`^${operationHeader}:`, "m").test(fields),
-      expiresAtMs: ttl === undefined ? undefined : Date.parse(time) + Number(ttl),
+      isDeleted: header(operationHeader) !== "",
+      expiresAtMs: ttl === "" ? undefined : Date.parse(time) + Number(ttl),
+      header,
     };
   }
 
   async #lastOf(key: string): Promise<z.output<typeof storedMessage>["message"] | undefined> {
     const request = { last_by_subj: this.subjectOf(key) };
     try {
-      return (await this.jetStream.api(`STREAM.MSG.GET.${this.stream}`, request, storedMessage)).message;
+      const method = `STREAM.MSG.GET.${this.stream}`;
+      return (await this.#orMadeAnew(() => this.jetStream.api(method, request, storedMessage))).message;
     } catch (error) {
       if (isRefusal(error, jetStreamCodes.messageNotFound)) return undefined;
       throw error;
+    }
+  }
+
+  /** Makes the bucket again when it is gone, as one in memory is when its server was away. */
+  async ensure(): Promise<void> {
+    await this.jetStream.ensureStream(streamOf(this.#settings));
+  }
+
+  async #orMadeAnew<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      await this.ensure();
+      return work();
     }
   }
 
@@ -246,6 +268,11 @@ interface DeleteOptions {
 interface Found extends BucketEntry {
   readonly isDeleted: boolean;
 }
+
+/** Nobody answers where the stream would, or JetStream says that there is none. */
+const isGone = (error: unknown): boolean =>
+  isRefusal(error, jetStreamCodes.streamNotFound) ||
+  (error instanceof RuntimeError && (error.reason === "NATS_NO_JETSTREAM" || error.reason === "NATS_NO_RESPONDERS"));
 
 const storedMessage = z.object({
   message: z.object({

@@ -13,6 +13,16 @@ export const natsNameOf = (name: string): string => encoded(name, /[^\w/.-]|^\.|
 /** The same with its dots written out, so that it is exactly one token of a subject. */
 export const natsTokenOf = (name: string): string => encoded(name, /[^\w/-]/gu);
 
+/** The name that a token stands for; undefined when only its digest is there. */
+export function nameOfToken(token: string): string | undefined {
+  if (token === "=") return "";
+  if (token.startsWith("=_")) return undefined;
+  return Buffer.from(
+    token.replace(/=([\dA-F]{2})/g, (_, byte: string) => String.fromCharCode(Number.parseInt(byte, 16))),
+    "latin1",
+  ).toString();
+}
+
 /** A name of fixed length for what several names tell apart, for consumers: those are names of files on the server. */
 export const natsDigestOf = (...names: readonly string[]): string => digest(JSON.stringify(names)).slice(0, 22);
 

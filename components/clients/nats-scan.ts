@@ -10,8 +10,8 @@ const inactiveMs = 10_000;
 export interface Scan {
   readonly stream: string;
   readonly filter: string;
-  /** Number of the message to begin with; default the first. */
-  readonly from?: number;
+  /** Number of the message to begin with, or `new` for what is yet to come; default the first. */
+  readonly from?: number | "new";
   /** Default all there are when it begins. */
   readonly most?: number;
   /** Headers without data. */
@@ -25,7 +25,11 @@ export interface StreamPosition {
   readonly writtenAtMs: number;
 }
 
-const created = z.object({ name: z.string(), num_pending: z.int() });
+const created = z.object({
+  name: z.string(),
+  num_pending: z.int(),
+  delivered: z.object({ stream_seq: z.int() }),
+});
 
 /** A consumer of no long life; resolves to its name and how many messages it has to give. */
 export async function openReader(
@@ -38,9 +42,7 @@ export async function openReader(
     filter_subject: filter,
     ack_policy: "none",
     replay_policy: "instant",
-    ...(from === undefined
-      ? { deliver_policy: "all" }
-      : { deliver_policy: "by_start_sequence", opt_start_seq: Math.max(1, from) }),
+    ...beginningOf(from),
     headers_only: headersOnly,
     inactive_threshold: inactiveMs * 1_000_000,
     mem_storage: true,
@@ -50,17 +52,25 @@ export async function openReader(
   return jetStream.api(`CONSUMER.CREATE.${stream}.${name}.${filter}`, request, created);
 }
 
-/** What lies in the stream under the filter, in order, in batches; nothing that comes later. */
+function beginningOf(from: Scan["from"]): object {
+  if (from === undefined) return { deliver_policy: "all" };
+  if (from === "new") return { deliver_policy: "new" };
+  return { deliver_policy: "by_start_sequence", opt_start_seq: Math.max(1, from) };
+}
+
+/**
+ * What lies in the stream under the filter, in order, in batches. What is written while it is read comes as well: an entry
+ * that is replaced moves to the end, where it must not be missed.
+ */
 export async function* scan(jetStream: JetStream, options: Scan): AsyncGenerator<readonly NatsMessage[]> {
   const { name, num_pending } = await openReader(jetStream, options);
   const { stream, most = Number.POSITIVE_INFINITY } = options;
-  let left = Math.min(num_pending, most);
   try {
-    while (left > 0) {
-      const batch = await pullOnce(jetStream, { stream, consumer: name, batch: Math.min(left, batchSize) });
-      left -= batch.length;
+    for (let left = num_pending === 0 ? 0 : most; left > 0; ) {
+      const wanted = Math.min(left, batchSize);
+      const batch = await pullOnce(jetStream, { stream, consumer: name, batch: wanted });
       yield batch;
-      if (batch.length === 0) return;
+      left = batch.length < wanted ? 0 : left - batch.length;
     }
   } finally {
     await jetStream.api(`CONSUMER.DELETE.${stream}.${name}`, undefined, z.unknown()).catch(() => undefined);

@@ -14,6 +14,7 @@ await withServer("nats-server", startNats, (server) => {
       settings: () => ({ ...settings(), durable: false }),
       capabilities: ["ordered", "redelivery", "shared"],
     },
+    { kind: "config", type: "nats", settings },
     { kind: "lock", type: "nats", settings },
   ];
 });
