@@ -37,6 +37,7 @@ import { openComponents, storeSets } from "./open-components.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
 import { SharedDataStore } from "./plugin/shared-data.ts";
+import { SharedQueueStore } from "./plugin/shared-queues.ts";
 import { PluginHost } from "./plugin-host.ts";
 import { settleWhenIdle } from "./settle.ts";
 import { accessLog } from "./telemetry/access-log.ts";
@@ -114,6 +115,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
 
   const methods = inProcessCaller([service]);
   const sharedData = new SharedDataStore();
+  const sharedQueues = new SharedQueueStore();
   const pluginMetrics = new PluginMetricsStore(metrics);
   const pluginHost = opening.use(new PluginHost());
   const registry = opening.use(
@@ -138,6 +140,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
           calls: targets,
           metrics: pluginMetrics.of(plugin.name),
           sharedData: sharedData.of(plugin),
+          sharedQueues: sharedQueues.of(plugin),
           log,
         }),
     }),

@@ -7,6 +7,7 @@ import { capabilities } from "../config/scalars.ts";
 import { inProcessCaller } from "../grpc/in-process.ts";
 import { PluginMetricsStore } from "../plugin/plugin-metrics.ts";
 import { SharedDataStore } from "../plugin/shared-data.ts";
+import { SharedQueueStore } from "../plugin/shared-queues.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { hostServices } from "./host-services.ts";
 import { createRuntimeService } from "./layotto/runtime-service.ts";
@@ -46,6 +47,7 @@ async function open() {
     },
     metrics: new PluginMetricsStore(new Metrics()).of("shop"),
     sharedData: new SharedDataStore().of({ name: "shop", vmId: "" }),
+    sharedQueues: new SharedQueueStore().of({ name: "shop", vmId: "" }),
     log: silentLog,
   });
   return { services, reached, [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose]() };

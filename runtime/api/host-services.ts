@@ -11,6 +11,7 @@ import type {
   PluginMetrics,
   PropertyValue,
   SharedData,
+  SharedQueues,
 } from "../plugin/contract.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { InvokeTargets } from "./invoke.ts";
@@ -37,6 +38,7 @@ export interface GuestAccess {
   readonly calls: InvokeTargets;
   readonly metrics: PluginMetrics;
   readonly sharedData: SharedData;
+  readonly sharedQueues: SharedQueues;
   readonly log: Log;
 }
 
@@ -64,6 +66,7 @@ export function hostServices(access: GuestAccess): HostServices {
     },
     metrics: access.metrics,
     sharedData: access.sharedData,
+    sharedQueues: access.sharedQueues,
     hasUpstream: (name) => name === runtimeUpstream || isGranted(name),
     hasMethod: (method) => access.methods.has(method),
     property: (path) => property(access, path),

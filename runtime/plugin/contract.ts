@@ -168,6 +168,24 @@ export interface SharedData {
   set(key: string, value: Uint8Array | undefined, cas: number): boolean;
 }
 
+/** Who registered a queue. */
+export interface QueueConsumer {
+  /** Told of each item that is put in while nobody registered the queue later; it must not enter a guest within this. */
+  ready(token: number): void;
+}
+
+/** Queues between guests. Tokens are never 0, and stay the same for as long as the process runs. */
+export interface SharedQueues {
+  /** The queue of that name of the own VM id, made when there is none. Disposing ends the telling; the items stay. Throws RangeError when there are too many. */
+  register(name: string, consumer: QueueConsumer): { readonly token: number } & Disposable;
+  /** The token of a registered queue; an empty VM id is the own. */
+  resolve(vmId: string, name: string): number | undefined;
+  /** False when there is no such queue. Throws RangeError when it is full. */
+  enqueue(token: number, bytes: Uint8Array): boolean;
+  /** The oldest item; undefined when there is no such queue. */
+  dequeue(token: number): Uint8Array | "empty" | undefined;
+}
+
 export type GuestLogLevel = "trace" | "debug" | "info" | "warn" | "error" | "critical";
 
 /** What a plugin's grants let it reach. Everything not granted answers as if it did not exist, or PERMISSION_DENIED. */
@@ -176,6 +194,7 @@ export interface HostServices {
   readonly logLevel: GuestLogLevel;
   readonly metrics: PluginMetrics;
   readonly sharedData: SharedData;
+  readonly sharedQueues: SharedQueues;
   /** Whether the upstream exists and is granted; `outrigger` always is. */
   hasUpstream(name: string): boolean;
   /** Rejects when the request could not be sent, the signal aborts or no whole answer comes. */

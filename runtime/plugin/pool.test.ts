@@ -7,6 +7,7 @@ import type { PluginError } from "./plugin-error.ts";
 import { InstancePool, type PoolSize } from "./pool.ts";
 import { SandboxCompiler } from "./sandbox/compiler.ts";
 import { SharedDataStore } from "./shared-data.ts";
+import { SharedQueueStore } from "./shared-queues.ts";
 
 const compiler = new SandboxCompiler();
 after(() => compiler[Symbol.asyncDispose]());
@@ -88,6 +89,7 @@ function services(gate: Promise<HttpMessage>): HostServices {
     logLevel: "info",
     metrics: { define: none, typeOf: none, record: none, increment: none, get: none },
     sharedData: new SharedDataStore().of({ name: "toy", vmId: "" }),
+    sharedQueues: new SharedQueueStore().of({ name: "toy", vmId: "" }),
     hasUpstream: () => true,
     httpCall: () => gate,
     grpcCall: none,

@@ -25,6 +25,7 @@ const names = {
   httpCallResponse: "proxy_on_http_call_response",
   grpcReceive: "proxy_on_grpc_receive",
   grpcClose: "proxy_on_grpc_close",
+  queueReady: "proxy_on_queue_ready",
 } as const;
 
 /** The callbacks that a guest has; those it lacks are undefined and count as done. */

@@ -8,6 +8,7 @@ import { loggingFunctions } from "./imports/logging.ts";
 import { metricFunctions } from "./imports/metrics.ts";
 import { propertyFunctions } from "./imports/properties.ts";
 import { sharedDataFunctions } from "./imports/shared-data.ts";
+import { sharedQueueFunctions } from "./imports/shared-queue.ts";
 import { streamFunctions } from "./imports/streams.ts";
 import { toolchainFunctions } from "./imports/toolchain.ts";
 import { unimplementedFunctions } from "./imports/unimplemented.ts";
@@ -29,6 +30,7 @@ export function hostImports(vm: Vm): Readonly<Record<string, HostFunctions>> {
       ...httpCallFunctions(vm),
       ...grpcCallFunctions(vm),
       ...sharedDataFunctions(vm),
+      ...sharedQueueFunctions(vm),
       ...metricFunctions(vm),
       ...loggingFunctions(vm),
       ...clockFunctions(vm),

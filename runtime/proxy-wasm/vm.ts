@@ -8,6 +8,7 @@ import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./memory.ts";
 import { Meter } from "./meter.ts";
 import { OutstandingCalls } from "./outstanding-calls.ts";
+import { QueueEvents } from "./queue-events.ts";
 import { Ticker } from "./ticker.ts";
 import { type Turn, type TurnOptions, Turns } from "./turns.ts";
 import { WallClock } from "./wall-clock.ts";
@@ -36,6 +37,7 @@ export class Vm {
   readonly clock = new WallClock();
   readonly calls: OutstandingCalls;
   readonly ticker: Ticker;
+  readonly queues: QueueEvents;
   readonly counters = { calls: 0, fuel: 0 };
   /** Streams by the id of their context, from their first callback until the guest was told to delete them. */
   readonly contexts: ContextTable<StreamContext>;
@@ -82,6 +84,7 @@ export class Vm {
     this.contexts = new ContextTable(this.rootId);
     this.calls = new OutstandingCalls(this);
     this.ticker = new Ticker(this);
+    this.queues = new QueueEvents(this);
     if (program.suspends) this.#turns = new Turns(program.deadlineMs, () => this.#overran());
   }
 
@@ -108,6 +111,7 @@ export class Vm {
     this.#fuelPerCall = this.program.fuelPerCall;
     this.#fuelLeft = Number.POSITIVE_INFINITY;
     this.ticker.start();
+    this.queues.start();
   }
 
   /** Whether callbacks wait for the host, and for their turn. */
@@ -236,6 +240,7 @@ export class Vm {
     this.closed = error;
     this.meter.halt();
     this.ticker.stop();
+    this.queues.stop();
     this.calls.cancelAll();
     this.#turns?.close();
     this.#deferred.length = 0;

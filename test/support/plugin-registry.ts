@@ -3,6 +3,7 @@ import { PluginMetricsStore } from "../../runtime/plugin/plugin-metrics.ts";
 import { PluginRegistry, type PluginRegistryOptions } from "../../runtime/plugin/registry.ts";
 import { SandboxCompiler } from "../../runtime/plugin/sandbox/compiler.ts";
 import { SharedDataStore } from "../../runtime/plugin/shared-data.ts";
+import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";
 import { createLog, type Log } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { toyEngine } from "./toy-engine.ts";
@@ -43,6 +44,7 @@ export function openRegistry({
   const kept = keepLog();
   const metrics = new Metrics();
   const sharedData = new SharedDataStore();
+  const sharedQueues = new SharedQueueStore();
   const compiler = new SandboxCompiler();
   const pluginMetrics = new PluginMetricsStore(metrics);
   const unreachable = () => Promise.reject(new Error("nothing is reachable here"));
@@ -56,6 +58,7 @@ export function openRegistry({
       logLevel: "info",
       metrics: pluginMetrics.of(plugin.name),
       sharedData: sharedData.of(plugin),
+      sharedQueues: sharedQueues.of(plugin),
       hasUpstream: () => true,
       httpCall: unreachable,
       grpcCall: unreachable,

@@ -63,6 +63,7 @@ const callbacks: Readonly<Record<string, readonly [parameters: string, answers: 
   proxy_on_http_call_response: ["$id $token $headers $size $trailers", false],
   proxy_on_grpc_receive: ["$id $token $size", false],
   proxy_on_grpc_close: ["$id $token $code", false],
+  proxy_on_queue_ready: ["$id $token", false],
 };
 
 /** A page beyond what the guest's memory has. */

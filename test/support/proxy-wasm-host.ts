@@ -17,6 +17,7 @@ import type {
   StreamMap,
 } from "../../runtime/plugin/contract.ts";
 import type { PluginError } from "../../runtime/plugin/plugin-error.ts";
+import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";
 import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { type GuestText, guestText, type PlaceText } from "./proxy-wasm-guest.ts";
 import { sandboxed } from "./sandboxed.ts";
@@ -199,6 +200,10 @@ export class TestServices implements HostServices {
     },
     get: (id: number): number => this.series[id - 1]?.value ?? 0,
   };
+
+  /** Of a process that other guests may be in, too. */
+  readonly queues = new SharedQueueStore();
+  readonly sharedQueues = this.queues.of({ name: "guest", vmId: "vm-1" });
 
   readonly sharedData = {
     get: (key: string) => this.#data.get(key),

@@ -11,11 +11,6 @@ const names = [
   // gRPC streams.
   "proxy_grpc_stream",
   "proxy_grpc_send",
-  // Queues between VMs.
-  "proxy_register_shared_queue",
-  "proxy_resolve_shared_queue",
-  "proxy_enqueue_shared_queue",
-  "proxy_dequeue_shared_queue",
 ];
 
 /** Hostcalls that exist, so that plugins which only may need them start, and that answer UNIMPLEMENTED. */

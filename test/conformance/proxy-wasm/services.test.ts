@@ -255,17 +255,13 @@ describe("what is not implemented", () => {
       () => [
         say(`(call $proxy_grpc_stream ${zeros(9)})`),
         say(`(call $proxy_grpc_send ${zeros(4)})`),
-        say(`(call $proxy_register_shared_queue ${zeros(3)})`),
-        say(`(call $proxy_resolve_shared_queue ${zeros(5)})`),
-        say(`(call $proxy_enqueue_shared_queue ${zeros(3)})`),
-        say(`(call $proxy_dequeue_shared_queue ${zeros(3)})`),
         say("(call $clear)"),
       ],
       { imports: `(import "env" "proxy_clear_route_cache" (func $clear (result i32)))` },
     );
     assert.deepEqual(
       lines,
-      Array.from({ length: 7 }, () => "12"),
+      Array.from({ length: 3 }, () => "12"),
     );
   });
 });
