@@ -1,5 +1,10 @@
 import console from "node:console";
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { Server, ServerCredentials, status } from "@grpc/grpc-js";
+import {
+  type AppCallbackServer as BindingCallbackServer,
+  AppCallbackService as BindingCallbackService,
+  BindingEventResponse,
+} from "../proto/gen/dapr/proto/runtime/v1/appcallback.ts";
 import {
   type AppCallbackServer,
   AppCallbackService,
@@ -10,6 +15,7 @@ import {
   type TopicEventRequest,
 } from "../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { type TopicEvent, topicEventOf } from "./topic-event.ts";
+import { Value } from "./value.ts";
 
 /** What becomes of an event. One whose handler throws is retried. */
 export type EventOutcome = "success" | "retry" | "drop";
@@ -21,15 +27,27 @@ export interface TopicHandler {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+/** What came in through an input binding. */
+export interface BindingEvent {
+  readonly binding: string;
+  readonly data: Value;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** Resolves when the event is done; one whose handler throws comes again, where its source can bring it again. */
+export type BindingHandler = (event: BindingEvent) => Promise<void>;
+
 export interface CallbackOptions {
   /** Where the runtime's `app.grpc` points; 0 takes a free port. */
   readonly port: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
   /** By pub/sub component and topic: `events/orders`. */
-  readonly topics: Readonly<Record<string, EventHandler | TopicHandler>>;
+  readonly topics?: Readonly<Record<string, EventHandler | TopicHandler>>;
+  /** By the name of the input binding. */
+  readonly bindings?: Readonly<Record<string, BindingHandler>>;
   /** Told what a handler threw; default console.error. */
-  readonly onError?: (error: unknown, event: TopicEvent) => void;
+  readonly onError?: (error: unknown, event: TopicEvent | BindingEvent) => void;
 }
 
 /** The application's side of the callbacks while it listens; disposing waits for the events in flight. */
@@ -40,9 +58,9 @@ export interface CallbackServer extends AsyncDisposable {
 
 const statuses = { success: Status.SUCCESS, retry: Status.RETRY, drop: Status.DROP } as const;
 
-/** Serves the topics to the runtime. Rejects when it cannot listen; throws for a topic that names no component. */
+/** Serves topics and input bindings to the runtime. Rejects when it cannot listen; throws for a topic that names no component. */
 export async function serveCallbacks(options: CallbackOptions): Promise<CallbackServer> {
-  const { host = "127.0.0.1", topics, onError = reportError } = options;
+  const { host = "127.0.0.1", topics = {}, bindings, onError = reportError } = options;
   const handlers = new Map(Object.entries(topics).map(([name, handler]) => [name, topicHandler(handler)]));
   const subscriptions = [...handlers].map(([name, { metadata }]) => subscriptionOf(name, metadata));
   const deliver = async (message: TopicEventRequest): Promise<EventOutcome> => {
@@ -64,10 +82,37 @@ export async function serveCallbacks(options: CallbackOptions): Promise<Callback
   };
   const server = new Server();
   server.addService(AppCallbackService, service);
+  if (bindings !== undefined) server.addService(BindingCallbackService, bindingCallbacks(bindings, onError));
   const port = await bind(server, `${host.includes(":") ? `[${host}]` : host}:${options.port}`);
   return {
     address: `${host}:${port}`,
     [Symbol.asyncDispose]: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
+  };
+}
+
+/** Input bindings are delivered by the callbacks of Dapr: Layotto has none for them. */
+function bindingCallbacks(
+  bindings: Readonly<Record<string, BindingHandler>>,
+  onError: (error: unknown, event: BindingEvent) => void,
+): BindingCallbackServer {
+  const handlers = new Map(Object.entries(bindings));
+  return {
+    listInputBindings: (_, respond) => respond(null, { bindings: [...handlers.keys()] }),
+    onBindingEvent: ({ request: { name, data, metadata } }, respond) => {
+      const event = { binding: name, data: new Value(data), metadata };
+      const handled = async (): Promise<void> => {
+        const handle = handlers.get(name);
+        if (handle === undefined) throw new Error(`no handler for the binding ${name}`);
+        await handle(event);
+      };
+      handled().then(
+        () => respond(null, BindingEventResponse.create()),
+        (error: unknown) => {
+          onError(error, event);
+          respond({ code: status.UNKNOWN, details: "the handler of the application failed" });
+        },
+      );
+    },
   };
 }
 
@@ -92,6 +137,8 @@ function bind(server: Server, address: string): Promise<number> {
   });
 }
 
-function reportError(error: unknown, { pubsub, topic, id }: TopicEvent): void {
-  console.error(`the handler of ${pubsub}/${topic} failed on event ${id}; it will be retried:`, error);
+function reportError(error: unknown, event: TopicEvent | BindingEvent): void {
+  const what = "binding" in event ? `binding ${event.binding}` : `${event.pubsub}/${event.topic}`;
+  const which = "binding" in event ? "an event" : `event ${event.id}`;
+  console.error(`the handler of ${what} failed on ${which}; it will be retried:`, error);
 }

@@ -1,4 +1,5 @@
 import { RuntimeService } from "../proto/gen/spec/proto/runtime/v1/runtime.ts";
+import { BindingClient } from "./binding.ts";
 import { type CallOptions, Channel, type ChannelOptions } from "./channel.ts";
 import { ConfigClient } from "./config.ts";
 import { FileClient } from "./file.ts";
@@ -17,6 +18,7 @@ export class OutriggerClient implements AsyncDisposable {
   readonly lock: LockClient;
   readonly sequencer: SequencerClient;
   readonly secret: SecretClient;
+  readonly binding: BindingClient;
   readonly file: FileClient;
   readonly invoke: InvokeClient;
   readonly #channel: Channel;
@@ -29,6 +31,7 @@ export class OutriggerClient implements AsyncDisposable {
     this.lock = new LockClient(this.#channel);
     this.sequencer = new SequencerClient(this.#channel);
     this.secret = new SecretClient(this.#channel);
+    this.binding = new BindingClient(this.#channel);
     this.file = new FileClient(this.#channel);
     this.invoke = new InvokeClient(this.#channel);
   }

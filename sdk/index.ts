@@ -1,5 +1,8 @@
 /** TypeScript client and callback server for the Outrigger sidecar. */
+export type { BindingClient, BindingResponse, InvokeBinding } from "./binding.ts";
 export {
+  type BindingEvent,
+  type BindingHandler,
   type CallbackOptions,
   type CallbackServer,
   type EventHandler,

@@ -9,9 +9,14 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { cronBinding } from "../../components/binding/cron.ts";
+import { BindingBlock } from "../../runtime/api/binding.ts";
+import { storeSet } from "../../runtime/api/stores.ts";
 import { AppChannel } from "../../runtime/app/app-channel.ts";
+import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { OutriggerClient } from "../../sdk/index.ts";
-import { logUntil, type ServedApi, serveApi } from "../support/api.ts";
+import { logUntil, openedStore, type ServedApi, serveApi, silentLog } from "../support/api.ts";
+import { openContext } from "../support/open-context.ts";
 
 const examples = fileURLToPath(new URL("../../sdk/examples/", import.meta.url));
 
@@ -49,6 +54,11 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     "example/report.txt: 21",
     "the report belongs to example",
     "after that there is undefined",
+  ],
+  binding: [
+    "the report says: all is well",
+    'there are ["example/may.txt"]',
+    "UNIMPLEMENTED: binding 'reports' is of type memory, which has no operation 'burn'; it has create, delete, get, list",
   ],
   sequencer: ["three ids: 3; in order: true"],
 };
@@ -97,16 +107,23 @@ describe("the examples of the SDK", { concurrency: 2 }, () => {
     const address = /^serving callbacks on (\S+)$/.exec(String((await lines.next()).value))?.[1] ?? "";
     {
       const { log, said } = logUntil("the application is subscribed");
+      const schedule = cronBinding.config.parse({ schedule: "@every 100ms" });
+      await using clock = await cronBinding.open(schedule, openContext("example-clock"));
+      const opened = { ...openedStore("example-clock", clock), capabilities: new Set(["input"]) };
+      const stores = storeSet("binding", new Map([["example-clock", opened]]));
       await using _channel = new AppChannel({
         address,
         pubsub: api.blocks.pubsub,
+        bindings: new BindingBlock({ stores, log: silentLog, metrics: new Metrics() }),
         maxMessageBytes: 4 * 1024 ** 2,
         log,
       });
       await using client = new OutriggerClient({ address: api.address });
       await said;
       await client.pubsub.publish({ pubsub: "events", topic: "example-orders", data: "an order" });
-      assert.equal((await lines.next()).value, "got an order");
+      const seen = new Set<string>();
+      while (seen.size < 2) seen.add(String((await lines.next()).value).replace(/\d{4}-.*Z$/, "TIME"));
+      assert.deepEqual([...seen].sort(), ["got an order", "the clock says TIME"]);
     }
     child.kill("SIGTERM");
     assert.deepEqual(await once(child, "exit"), [0, null]);

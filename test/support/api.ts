@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { localBinding } from "../../components/binding/local.ts";
 import type { CallContext, ComponentDefinition } from "../../components/component.ts";
 import { memoryConfigStore } from "../../components/config/memory.ts";
 import { memoryLockStore } from "../../components/lock/memory.ts";
@@ -90,8 +91,10 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
   const secret = open.use(await envSecretStore.open(environmentWith(secrets), openContext("vault")));
   const directory = await mkdtemp(join(tmpdir(), "outrigger-files-"));
   open.defer(() => rm(directory, { recursive: true, force: true }));
-  const files = localObjectStore.config.parse({ path: directory, maxFileBytes: 32 * 1024 ** 2 });
+  const files = localObjectStore.config.parse({ path: join(directory, "files"), maxFileBytes: 32 * 1024 ** 2 });
   const object = open.use(await localObjectStore.open(files, openContext("files")));
+  const reports = localBinding.config.parse({ path: join(directory, "reports") });
+  const binding = open.use(await localBinding.open(reports, openContext("reports")));
   const configured = configurationSchema.parse({ upstreams }).upstreams;
   const http = open.use(new Upstreams({ upstreams: configured, log: silentLog }));
   const grpc = open.use(new GrpcChannels(4 * 1024 ** 2));
@@ -111,7 +114,7 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
         storeSet("secret", new Map([["vault", { ...openedStore("vault", secret), allow: ["EXAMPLE_*"] }]])),
       ),
       file: createFiles(storeSet("object", oneStore("files", object))),
-      binding: new BindingBlock({ stores: storeSet("binding", new Map()), log: silentLog, metrics }),
+      binding: new BindingBlock({ stores: storeSet("binding", oneStore("reports", binding)), log: silentLog, metrics }),
       invoke: createInvoke({
         names: () => http.names,
         http: (upstream, request, signal) => http.httpCall(upstream, request, signal),
