@@ -1,4 +1,5 @@
 import { RuntimeError } from "../error.ts";
+import { isUntrusted } from "./tls-settings.ts";
 
 /** An error that the server answered with, and not one of the way to it. https://www.postgresql.org/docs/current/errcodes-appendix.html */
 interface PostgresRefusal extends Error {
@@ -6,8 +7,6 @@ interface PostgresRefusal extends Error {
   readonly severity: string;
 }
 
-/** Errors of a TLS handshake have codes like these, or `ERR_TLS_`. */
-const certificateCode = /^(ERR_(TLS|SSL|OSSL)|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|HOSTNAME_MISMATCH|INVALID_CA)/;
 /** What the client itself says of a server that wants something else than the settings have. */
 const clientRefusal = /^SASL|does not support SSL|establishing an SSL/;
 
@@ -24,8 +23,7 @@ export function postgresFailure(component: string, error: unknown, phase: "openi
     fail(phase === "opening" ? code : "UNAVAILABLE", "POSTGRES_ACCESS_DENIED", text);
   if (!isRefusal(error)) {
     if (clientRefusal.test(said)) return denied("UNAUTHENTICATED", "wants another way to log in");
-    if (certificateCode.test(codeOf(error)))
-      return denied("FAILED_PRECONDITION", "has a certificate that is not trusted");
+    if (isUntrusted(error)) return denied("FAILED_PRECONDITION", "has a certificate that is not trusted");
     return fail("UNAVAILABLE", "POSTGRES_UNREACHABLE", "cannot be reached");
   }
   const { code } = error;
@@ -46,9 +44,6 @@ export const isOfLostServer = (error: unknown): boolean => !isRefusal(error) || 
 export const isConflict = (error: unknown): boolean => isRefusal(error) && /^(40001|40P01)$/.test(error.code);
 
 const isRefusal = (error: unknown): error is PostgresRefusal => error instanceof Error && "severity" in error;
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 
 /** What tried several addresses has an error for each of them, and no words of its own. */
 function saidBy(error: unknown): string {

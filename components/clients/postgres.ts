@@ -6,6 +6,7 @@ import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
 import { isConflict, isOfLostServer, postgresFailure } from "./postgres-failure.ts";
 import type { PostgresSettings } from "./postgres-settings.ts";
+import { ServerWatch } from "./server-watch.ts";
 import { readTlsFiles } from "./tls-settings.ts";
 
 /** How much longer than the server the client waits for it to give up a statement. */
@@ -52,15 +53,17 @@ export async function openPostgres(settings: PostgresSettings, context: Postgres
 export class PostgresConnection implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #context: PostgresContext;
-  readonly #stopping = new AbortController();
-  #seeking: Promise<void> | undefined;
+  readonly #watch: ServerWatch;
 
   constructor(pool: Pool, context: PostgresContext) {
     this.#pool = pool;
     this.#context = context;
+    const { name, log, reachability } = context;
+    const server = `the Postgres of '${name}'`;
+    this.#watch = new ServerWatch({ server, log, reachability, probe: () => this.#probe() });
     // One that is lost while it is used tells whoever uses it; the event would end the process.
     pool.on("connect", (client) => client.on("error", () => undefined));
-    pool.on("error", () => this.#seek());
+    pool.on("error", () => this.#watch.suspect());
   }
 
   /** Resolves once the server has answered; rejects when it does not or refuses us. */
@@ -104,8 +107,7 @@ export class PostgresConnection implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopping.abort();
-    await this.#seeking;
+    await this.#watch[Symbol.asyncDispose]();
     await this.#pool.end();
   }
 
@@ -133,46 +135,25 @@ export class PostgresConnection implements AsyncDisposable {
       return await work(client);
     } catch (error) {
       isLost = isOfLostServer(error);
-      if (isLost) this.#seek();
+      if (isLost) this.#watch.suspect();
       throw error;
     } finally {
       client?.release(isLost);
     }
   }
 
-  /** Looks whether the server is there after all, and until it is. */
-  #seek(): void {
-    if (this.#seeking !== undefined || this.#stopping.signal.aborted) return;
-    this.#seeking = this.#sought().finally(() => {
-      this.#seeking = undefined;
-    });
-  }
-
-  async #sought(): Promise<void> {
-    const { name, log, reachability } = this.#context;
-    const { signal } = this.#stopping;
+  /** On a connection of its own: all of the pool's may be in use. */
+  async #probe(): Promise<void> {
     const { Client } = await import("pg");
-    for (let attempt = 1; !signal.aborted; attempt++) {
-      // One of its own: all of the pool's may be in use.
-      const client = new Client(this.#pool.options);
-      client.on("error", () => undefined);
-      try {
-        await client.connect();
-        await client.query("SELECT 1");
-        if (attempt === 1) return;
-        reachability.up();
-        log.info({}, `the Postgres of '${name}' is back`);
-        return;
-      } catch (error) {
-        if (attempt === 1) {
-          const why = postgresFailure(name, error).message;
-          reachability.down(why);
-          log.warn({ why }, `the Postgres of '${name}' cannot be reached; it is tried again`);
-        }
-      } finally {
-        await client.end();
-      }
-      await delay(backOffMs(attempt), undefined, { signal }).catch(() => undefined);
+    const client = new Client(this.#pool.options);
+    client.on("error", () => undefined);
+    try {
+      await client.connect();
+      await client.query("SELECT 1");
+    } catch (error) {
+      throw postgresFailure(this.#context.name, error);
+    } finally {
+      await client.end();
     }
   }
 }

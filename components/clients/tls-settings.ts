@@ -30,3 +30,10 @@ export async function readTlsFiles({ ca, cert, key, serverName }: TlsSettings): 
     ...(serverName === undefined ? {} : { servername: serverName }),
   };
 }
+
+/** Whether a connection failed since one side's certificate is not trusted by the other, or not under this name. */
+export const isUntrusted = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && typeof error.code === "string" && certificateCode.test(error.code);
+
+const certificateCode =
+  /^(ERR_(TLS|SSL|OSSL)|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|INVALID_CA)/;
