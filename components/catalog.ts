@@ -69,6 +69,7 @@ export const catalog: Catalog = {
     http: async () => (await import("./binding/http.ts")).httpBinding,
     cron: async () => (await import("./binding/cron.ts")).cronBinding,
     local: async () => (await import("./binding/local.ts")).localBinding,
+    nats: async () => (await import("./binding/nats.ts")).natsBinding,
   },
   object: {
     local: async () => (await import("./object/local.ts")).localObjectStore,
