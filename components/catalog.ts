@@ -36,6 +36,7 @@ export const catalog: Catalog = {
   },
   pubsub: {
     memory: async () => (await import("./pubsub/memory.ts")).memoryPubSub,
+    kafka: async () => (await import("./pubsub/kafka.ts")).kafkaPubSub,
     nats: async () => (await import("./pubsub/nats.ts")).natsPubSub,
     redis: async () => (await import("./pubsub/redis.ts")).redisPubSub,
   },
@@ -68,6 +69,7 @@ export const catalog: Catalog = {
   binding: {
     http: async () => (await import("./binding/http.ts")).httpBinding,
     cron: async () => (await import("./binding/cron.ts")).cronBinding,
+    kafka: async () => (await import("./binding/kafka.ts")).kafkaBinding,
     local: async () => (await import("./binding/local.ts")).localBinding,
     nats: async () => (await import("./binding/nats.ts")).natsBinding,
   },
