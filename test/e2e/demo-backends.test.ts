@@ -4,7 +4,11 @@ import { describe, it } from "node:test";
 import { catalog } from "../../components/catalog.ts";
 import { json, OutriggerClient } from "../../sdk/index.ts";
 import { demoConfiguration, deploy } from "../support/demo.ts";
+import { startEtcd } from "../support/etcd-server.ts";
 import { ask } from "../support/http.ts";
+import { startNats } from "../support/nats-server.ts";
+import { startPostgres } from "../support/postgres-server.ts";
+import { startedFor } from "../support/programs.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -18,6 +22,9 @@ const backends: Readonly<Record<string, Backend>> = {
   memory: {},
   sqlite: {},
   redis: { start: startRedis, settings: (address) => ({ url: `redis://${address}` }) },
+  nats: { start: startNats, settings: (address) => ({ servers: [address] }) },
+  etcd: { start: startEtcd, settings: (address) => ({ endpoints: [address] }) },
+  postgres: { start: startPostgres, settings: (address) => ({ url: `postgres://${address}` }) },
 };
 
 type Components = Readonly<Record<string, Readonly<Record<string, { readonly type: string }>>>>;
@@ -76,8 +83,9 @@ async function useEveryBlock({ grpc }: Sidecar): Promise<void> {
 
 describe("the demo works the same", () => {
   for (const [type, { start, settings }] of Object.entries(backends)) {
-    it(`on ${type}`, async () => {
-      await using server = await start?.();
+    it(`on ${type}`, async (context) => {
+      await using server = start === undefined ? undefined : await startedFor(context, start);
+      if (start !== undefined && server === undefined) return;
       await using directory = await temporaryDirectory();
       for (const plugin of ["rate-limit", "inventory"]) await deploy(directory.path, plugin);
       const demo = await demoConfiguration();

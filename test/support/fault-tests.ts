@@ -1,5 +1,8 @@
 import { describe, it } from "node:test";
+import { startEtcd } from "./etcd-server.ts";
 import { type FaultCase, publishThroughCrash, publishThroughKills, writeThroughKills } from "./faults.ts";
+import { startNats } from "./nats-server.ts";
+import { startedFor } from "./programs.ts";
 import { startRedis } from "./redis-server.ts";
 import type { ServerProcess } from "./server-process.ts";
 
@@ -17,6 +20,15 @@ const servers: Readonly<Record<string, FaultServer>> = {
     state: (address) => ({ type: "redis", url: `redis://${address}` }),
     pubsub: (address) => ({ type: "redis", url: `redis://${address}`, claimIdleMs: 2_000 }),
   },
+  nats: {
+    start: startNats,
+    state: (address) => ({ type: "nats", servers: [address] }),
+    pubsub: (address) => ({ type: "nats", servers: [address], ackWaitMs: 2_000 }),
+  },
+  etcd: {
+    start: startEtcd,
+    state: (address) => ({ type: "etcd", endpoints: [address] }),
+  },
 };
 
 const longestMs = 600_000;
@@ -30,14 +42,16 @@ export function faultTests(count: number): void {
         ["messages", pubsub, publishThroughKills],
       ] as const) {
         if (componentOf === undefined) continue;
-        it(`loses none of ${count} acknowledged ${what}`, { timeout: longestMs }, async () => {
-          await using server = await start();
+        it(`loses none of ${count} acknowledged ${what}`, { timeout: longestMs }, async (context) => {
+          await using server = await startedFor(context, start);
+          if (server === undefined) return;
           await run({ server, component: componentOf(server.address) }, count);
         });
       }
       if (pubsub === undefined) return;
-      it("loses no acknowledged message with a sidecar that dies before its application acknowledges", async () => {
-        await using server = await start();
+      it("loses no acknowledged message with a sidecar that dies before its application acknowledges", async (context) => {
+        await using server = await startedFor(context, start);
+        if (server === undefined) return;
         await publishThroughCrash({ server, component: pubsub(server.address) }, 100);
       });
     });

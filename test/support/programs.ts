@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import type { TestContext } from "node:test";
 
 /** A server that tests need is not on this machine and cannot be installed. */
 export class ProgramMissing extends Error {
@@ -9,6 +10,17 @@ export class ProgramMissing extends Error {
       `${program} is missing and Debian's package ${debianPackage} could not be installed; install it and run again`,
     );
     this.name = "ProgramMissing";
+  }
+}
+
+/** Starts a server for the test. Without its program the test is skipped with the reason, or fails when CI=true. */
+export async function startedFor<Server>(test: TestContext, start: () => Promise<Server>): Promise<Server | undefined> {
+  try {
+    return await start();
+  } catch (error) {
+    if (!(error instanceof ProgramMissing) || process.env.CI === "true") throw error;
+    context.skip(error.message);
+    return undefined;
   }
 }
 
