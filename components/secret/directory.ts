@@ -1,4 +1,4 @@
-import { readdir, realpath, stat } from "node:fs/promises";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { z } from "zod";
 import type { CallContext, ComponentLog } from "../component.ts";
@@ -68,11 +68,14 @@ class DirectorySecretStore implements SecretStore {
     const all = await inOneVersion(root, root, async (version) => {
       const secrets: [string, Secret][] = [];
       for (const name of (await readdir(version)).filter(isEntryName)) {
-        const secret = await unlessMissing(this.#read(root, join(version, name), name)).catch((error: unknown) => {
+        try {
+          const secret = await this.#read(root, join(version, name), name);
+          if (secret !== undefined) secrets.push([name, secret]);
+        } catch (error) {
+          if (isMissing(error) && (await versionIn(root, root)) !== version) throw error;
           const { message } = this.#unreadable(name, error);
           this.#options.log.warn({ secret: name, why: message }, "a secret is left out, as it cannot be read");
-        });
-        if (secret !== undefined) secrets.push([name, secret]);
+        }
       }
       return secrets;
     });
@@ -121,7 +124,10 @@ class DirectorySecretStore implements SecretStore {
   }
 }
 
-/** Reads what a folder holds, and again when another version came meanwhile; undefined when something is missing. */
+/**
+ * Reads what a folder holds, and again when something was missing because another version came; undefined when it is
+ * missing in the version in force.
+ */
 async function inOneVersion<T>(
   root: string,
   folder: string,
@@ -130,7 +136,7 @@ async function inOneVersion<T>(
   for (let left = tries; left > 0; left--) {
     const version = await versionIn(root, folder);
     const result = await unlessMissing(read(version));
-    if ((await versionIn(root, folder)) === version) return result;
+    if (result !== undefined || (await versionIn(root, folder)) === version) return result;
   }
   const message = `the secrets in '${folder}' change faster than they can be read; try again`;
   throw new RuntimeError("UNAVAILABLE", "SECRETS_CHANGING", message);
@@ -151,11 +157,15 @@ const isEntryName = (name: string): boolean =>
 
 /** The folder that holds the entries of a mounted one: that of the version in force, where versions are kept. */
 async function versionIn(root: string, folder: string): Promise<string> {
-  try {
-    return await withinRoot(root, join(folder, currentVersion));
-  } catch (error) {
-    if (isMissing(error)) return withinRoot(root, folder);
-    throw error;
+  const link = join(folder, currentVersion);
+  for (let left = tries; ; left--) {
+    try {
+      return await withinRoot(root, link);
+    } catch (error) {
+      if (!isMissing(error) || left === 1) throw error;
+      // A link that led nowhere has been swapped meanwhile.
+      if ((await unlessMissing(lstat(link))) === undefined) return withinRoot(root, folder);
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** Places that hold given secrets, each with the settings of the store that reads them there. */
 import { randomUUID } from "node:crypto";
-import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Secret } from "../../components/secret/secret-store.ts";
 
@@ -43,6 +43,8 @@ export async function swapVersion(path: string, secrets: Secrets): Promise<void>
     await mkdir(join(path, version, name));
     for (const [key, value] of Object.entries(secret)) await writeFile(join(path, version, name, key), value);
   }
+  const before = await readlink(join(path, "..data")).catch(() => undefined);
   await symlink(version, join(path, "..data_tmp"));
   await rename(join(path, "..data_tmp"), join(path, "..data"));
+  if (before !== undefined) await rm(join(path, before), { recursive: true });
 }
