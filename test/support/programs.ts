@@ -14,7 +14,10 @@ export class ProgramMissing extends Error {
 }
 
 /** Starts a server for the test. Without its program the test is skipped with the reason, or fails when CI=true. */
-export async function startedFor<Server>(test: TestContext, start: () => Promise<Server>): Promise<Server | undefined> {
+export async function startedFor<Server>(
+  context: TestContext,
+  start: () => Promise<Server>,
+): Promise<Server | undefined> {
   try {
     return await start();
   } catch (error) {
