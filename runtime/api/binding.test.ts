@@ -1,39 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Binding, DeliverBindingEvent } from "../../components/binding/binding.ts";
+import type { Binding } from "../../components/binding/binding.ts";
 import { RuntimeError } from "../../components/error.ts";
 import { callContext, silentLog } from "../../test/support/api.ts";
+import { HandBinding } from "../../test/support/hand-binding.ts";
 import { Metrics } from "../telemetry/metrics.ts";
 import { BindingBlock, type BindingOptions } from "./binding.ts";
 import { storeSet } from "./stores.ts";
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
-
-/** A way in and out that the test holds in its hand. */
-class Hand implements Binding {
-  readonly operations: readonly string[];
-  readonly #stopping = new AbortController();
-  #deliver: DeliverBindingEvent = () => Promise.reject(new Error("nobody listens"));
-
-  constructor(...operations: readonly string[]) {
-    this.operations = operations;
-  }
-
-  async invoke({ operation, data }: { readonly operation: string; readonly data: Uint8Array }) {
-    return { data, metadata: { operation } };
-  }
-
-  async listen(deliver: DeliverBindingEvent): Promise<AsyncDisposable> {
-    this.#deliver = deliver;
-    return { [Symbol.asyncDispose]: async () => this.#stopping.abort(new Error("the source stopped")) };
-  }
-
-  bring(text: string): Promise<void> {
-    return this.#deliver({ data: bytes(text), metadata: {} }, this.#stopping.signal);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {}
-}
 
 function blockOver(
   store: Binding,
@@ -54,7 +29,7 @@ describe("the binding block", () => {
     block.invoke({ binding, operation, data: bytes("x"), metadata: {} }, callContext());
 
   it("invokes the operations of a binding and names them when another is asked for", async () => {
-    const { block } = blockOver(new Hand("get", "put"), ["output"]);
+    const { block } = blockOver(new HandBinding("get", "put"), ["output"]);
     assert.deepEqual((await invoke(block, "hand", "put")).metadata, { operation: "put" });
     await assert.rejects(
       invoke(block, "hand", "list"),
@@ -68,12 +43,12 @@ describe("the binding block", () => {
   });
 
   it("says of a binding without operations that it only brings events in", async () => {
-    const { block } = blockOver(new Hand(), ["input"]);
+    const { block } = blockOver(new HandBinding(), ["input"]);
     await assert.rejects(invoke(block, "hand", "get"), failsWith("UNIMPLEMENTED", /it only brings events in/));
   });
 
   it("listens to no binding that claims no events", async () => {
-    const { block } = blockOver(new Hand(), ["output"]);
+    const { block } = blockOver(new HandBinding(), ["output"]);
     await assert.rejects(
       block.listen("hand", async () => undefined),
       failsWith("UNIMPLEMENTED", /binding 'hand' is of type hand, which has no events of its own/),
@@ -83,7 +58,7 @@ describe("the binding block", () => {
 
 describe("events of a binding", () => {
   it("are tried again until they are taken", async () => {
-    const hand = new Hand();
+    const hand = new HandBinding();
     const { block, metrics } = blockOver(hand, ["input"]);
     const seen: string[] = [];
     await using _ = await block.listen("hand", async ({ data }) => {
@@ -102,7 +77,7 @@ describe("events of a binding", () => {
       { capabilities: ["input"], outcome: "lost" },
     ];
     for (const { capabilities, outcome } of outcomes) {
-      const hand = new Hand();
+      const hand = new HandBinding();
       const { block, metrics } = blockOver(hand, capabilities, { maxAttempts: 2 });
       let tries = 0;
       await using _ = await block.listen("hand", async () => {
@@ -119,7 +94,7 @@ describe("events of a binding", () => {
   });
 
   it("come to the handler a few at once, the others wait in the source", async () => {
-    const hand = new Hand();
+    const hand = new HandBinding();
     const { block } = blockOver(hand, ["input"], { maxInFlight: 2 });
     const finish: (() => void)[] = [];
     await using _ = await block.listen("hand", () => new Promise((resolve) => finish.push(resolve)));
@@ -135,7 +110,7 @@ describe("events of a binding", () => {
   });
 
   it("that the handler has are waited for when listening ends; the others are given back once the source stopped", async () => {
-    const hand = new Hand();
+    const hand = new HandBinding();
     const { block } = blockOver(hand, ["input"], { maxInFlight: 2 });
     const finish: (() => void)[] = [];
     const listening = await block.listen("hand", () => new Promise((resolve) => finish.push(resolve)));
@@ -149,7 +124,7 @@ describe("events of a binding", () => {
   });
 
   it("that the handler does not settle in time are given back", async () => {
-    const hand = new Hand();
+    const hand = new HandBinding();
     const { block } = blockOver(hand, ["input"], { drainMs: 10 });
     const listening = await block.listen("hand", () => new Promise(() => undefined));
     const brought = hand.bring("a");
