@@ -1,7 +1,11 @@
 /** What every binding does, whatever it leads to; what its operations do is told by its own tests. */
 import assert from "node:assert/strict";
 import type { Binding, BindingEvent } from "../../components/binding/binding.ts";
-import { type Backend, callWith, eventually, openedFor, placeFor } from "./backend.ts";
+import { RuntimeError } from "../../components/error.ts";
+import { BindingBlock } from "../../runtime/api/binding.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
+import { Metrics } from "../../runtime/telemetry/metrics.ts";
+import { type Backend, callWith, eventually, openedFor, placeFor, storesOf } from "./backend.ts";
 import { killsServer, whileAway } from "./outage.ts";
 
 /** Registers the checks of a binding. */
@@ -25,6 +29,16 @@ export function testBinding(backend: Backend<Binding>): void {
   function hasNoOperations(): void {
     assert.deepEqual(binding().operations, []);
   }
+
+  check("refuses an operation that it does not have, through the API", async () => {
+    const stores = storesOf("binding", backend, binding());
+    const block = new BindingBlock({ stores, log: createLog({ level: "silent" }), metrics: new Metrics() });
+    const request = { binding: "conformance", operation: "no such thing", data: new Uint8Array(0), metadata: {} };
+    await assert.rejects(
+      async () => block.invoke(request, callWith()),
+      (error: unknown) => error instanceof RuntimeError && error.code === "UNIMPLEMENTED",
+    );
+  });
 
   check("refuses every operation for a call that was cancelled before it began", { needs: "output" }, async () => {
     const reason = new Error("the caller has gone");

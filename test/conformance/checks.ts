@@ -5,8 +5,8 @@ import { after, before, describe, it } from "node:test";
 export type Outcome = "ok" | "-" | "no server" | "FAILED" | "skipped" | "not run";
 
 export interface CheckOptions {
-  /** The check is only for backends that claim the capability. */
-  readonly needs?: string;
+  /** The check is only for backends that claim the capability, or all of them. */
+  readonly needs?: string | readonly string[];
   /** What holds instead for a backend that does not claim it. */
   readonly otherwise?: () => Promise<void> | void;
   /** The check is only for backends that stand on a server, which it kills and starts again. */
@@ -76,9 +76,10 @@ function checksOf(claims: Claims, outcomes: Map<string, Outcome>, registrar: Reg
     const fullName = [...titles, name].join(" ");
     if (outcomes.has(fullName)) throw new Error(`two checks have the name '${fullName}'`);
     outcomes.set(fullName, registrar.initial);
+    const lacking = [needs ?? []].flat().find((capability) => !claims.capabilities.has(capability));
     if (killsServer === true && !claims.hasServer) outcomes.set(fullName, "no server");
-    else if (needs === undefined || claims.capabilities.has(needs)) registrar.run(name, fullName, "ok", body);
-    else if (otherwise !== undefined) registrar.run(`${name}: does not claim '${needs}'`, fullName, "-", otherwise);
+    else if (lacking === undefined) registrar.run(name, fullName, "ok", body);
+    else if (otherwise !== undefined) registrar.run(`${name}: does not claim '${lacking}'`, fullName, "-", otherwise);
     else outcomes.set(fullName, "-");
   };
   return {

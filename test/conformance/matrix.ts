@@ -107,11 +107,11 @@ async function runLines(lines: readonly Line[], server: NamedServer | undefined)
     const outcomes = new Map<string, Outcome>();
     const claims = await claimsOf(line.kind, line, server);
     if (recordFile !== undefined) {
-      await register(line.kind, line, server, notedChecks(claims, outcomes, "ok"));
+      (await suiteOf(line.kind, line, server, notedChecks(claims, outcomes, "ok")))();
       appendFileSync(recordFile, `${JSON.stringify(notedLine(line, server?.name, claims.capabilities, outcomes))}\n`);
       continue;
     }
-    await register(line.kind, line, server, testedChecks(claims, outcomes));
+    describe(titleOf(line), await suiteOf(line.kind, line, server, testedChecks(claims, outcomes)));
     noted.push({
       ...notedLine(line, server?.name, claims.capabilities, outcomes),
       get outcomes() {
@@ -128,7 +128,7 @@ async function skipLines(lines: readonly Line[], server: string, missing: Progra
   for (const line of lines) {
     const outcomes = new Map<string, Outcome>();
     const claims = await claimsOf(line.kind, line, named);
-    await register(line.kind, line, named, notedChecks(claims, outcomes, "skipped"));
+    (await suiteOf(line.kind, line, named, notedChecks(claims, outcomes, "skipped")))();
     noted.push(notedLine(line, server, claims.capabilities, outcomes));
   }
   leave(noted);
@@ -147,13 +147,13 @@ async function definitionOf<Kind extends ComponentKind>(kind: Kind, line: Line) 
   return load();
 }
 
-/** Registers the suite of the kind for the line. */
-async function register<Kind extends ComponentKind>(
+/** What registers the suite of the kind for the line. */
+async function suiteOf<Kind extends ComponentKind>(
   kind: Kind,
   line: Line,
   server: NamedServer | undefined,
   checks: Checks,
-): Promise<void> {
+): Promise<() => void> {
   const definition = await definitionOf(kind, line);
   const claimed: readonly string[] = line.capabilities ?? definition.capabilities;
   const backend: Backend<ComponentOfKind[Kind]> = {
@@ -165,7 +165,7 @@ async function register<Kind extends ComponentKind>(
     ...(line.bringEvent === undefined ? {} : { bringEvent: line.bringEvent }),
     ...(server === undefined ? {} : { server: server.server }),
   };
-  const registerAll = (): void => {
+  return () => {
     checks.check("the capabilities are those of the definition with these settings", async () => {
       const actual: readonly string[] =
         definition.capabilitiesWith === undefined
@@ -175,10 +175,9 @@ async function register<Kind extends ComponentKind>(
     });
     suites[kind](backend);
   };
-  if (process.env[recordVariable] === undefined) describe(titleOf(line), registerAll);
-  else registerAll();
 }
 
+/** `state: redis (cluster)`. */
 const titleOf = ({ kind, type, variant }: Line): string =>
   `${kind}: ${type}${variant === undefined ? "" : ` (${variant})`}`;
 
@@ -196,7 +195,7 @@ function leave(lines: readonly NotedLine[]): void {
   const folder = process.env[outcomesVariable];
   if (folder === undefined || lines.length === 0) return;
   const file = join(folder, `${randomUUID()}.json`);
-  const write = (): void => writeFileSync(file, JSON.stringify(lines));
+  const write = (): void => writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   write();
   process.once("exit", write);
 }

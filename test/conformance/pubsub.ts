@@ -105,15 +105,13 @@ export function testPubSub(backend: Backend<PubSub>): void {
     assert.deepEqual(listener.texts, thirty);
   });
 
-  if (backend.capabilities.has("redelivery")) {
-    check(
-      "delivers messages for the first time in order while some of them are rejected",
-      { needs: "ordered" },
-      async () => {
-        assert.deepEqual(await firstDeliveries(thirty), thirty);
-      },
-    );
-  }
+  check(
+    "delivers messages for the first time in order while some of them are rejected",
+    { needs: ["ordered", "redelivery"] },
+    async () => {
+      assert.deepEqual(await firstDeliveries(thirty), thirty);
+    },
+  );
 
   check(
     "delivers a rejected message again, the same as before, until it is taken",
