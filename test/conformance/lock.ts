@@ -9,7 +9,7 @@ const shortMs = 50;
 
 /** Registers the tests of a lock store. */
 export function testLockStore(backend: Backend<LockStore>): void {
-  const { check } = backend.checks;
+  const { check, group } = backend.checks;
   const store = openedFor(backend);
   const take = (resource: string, owner: string, leaseMs = longMs): Promise<boolean> =>
     store().tryLock({ resource, owner, leaseMs }, callWith());
@@ -190,20 +190,22 @@ export function testLockStore(backend: Backend<LockStore>): void {
     assert.equal(await one.tryLock({ resource, owner: "next", leaseMs: longMs }, callWith()), true);
   });
 
-  outageChecks(backend, (opened, call) =>
-    opened.tryLock({ resource: unique("probe"), owner: "one", leaseMs: 1_000 }, call),
-  );
+  group("an outage:", () => {
+    outageChecks(backend, (opened, call) =>
+      opened.tryLock({ resource: unique("probe"), owner: "one", leaseMs: 1_000 }, call),
+    );
 
-  check("is still held when the server was killed meanwhile", { needs: "durable", ...killsServer }, async () => {
-    await using place = await placeFor(backend);
-    await using opened = await place.open();
-    const resource = unique("job");
-    const call = () => callWith(AbortSignal.timeout(20_000));
-    assert.equal(await opened.tryLock({ resource, owner: "one", leaseMs: longMs }, call()), true);
-    await whileAway(backend, async () => undefined);
-    assert.equal(await served(() => opened.tryLock({ resource, owner: "two", leaseMs: longMs }, call())), false);
-    assert.equal(await opened.renew({ resource, owner: "one", leaseMs: longMs }, call()), "success");
-    assert.equal(await opened.unlock({ resource, owner: "one" }, call()), "success");
+    check("is still held when the server was killed meanwhile", { needs: "durable", ...killsServer }, async () => {
+      await using place = await placeFor(backend);
+      await using opened = await place.open();
+      const resource = unique("job");
+      const call = () => callWith(AbortSignal.timeout(20_000));
+      assert.equal(await opened.tryLock({ resource, owner: "one", leaseMs: longMs }, call()), true);
+      await whileAway(backend, async () => undefined);
+      assert.equal(await served(() => opened.tryLock({ resource, owner: "two", leaseMs: longMs }, call())), false);
+      assert.equal(await opened.renew({ resource, owner: "one", leaseMs: longMs }, call()), "success");
+      assert.equal(await opened.unlock({ resource, owner: "one" }, call()), "success");
+    });
   });
 
   const reopened = async (isKept: boolean): Promise<void> => {

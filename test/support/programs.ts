@@ -43,15 +43,19 @@ export async function installedProgram(
 ): Promise<string> {
   const known = findProgram(program, places);
   if (known !== undefined) return known;
-  // Another test may be at it: apt waits for the lock.
-  const install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", debianPackage];
-  if (!(await apt(install))) {
-    await apt(["update", "-qq"]);
-    await apt(install);
-  }
+  await installPackages([debianPackage]);
   const installed = findProgram(program, places);
   if (installed !== undefined) return installed;
   throw new ProgramMissing(program, debianPackage);
+}
+
+/** Installs Debian packages if it can: those of the machine's lists, or of new ones when that fails. */
+export async function installPackages(packages: readonly string[]): Promise<void> {
+  // Another test may be at it: apt waits for the lock.
+  const install = ["install", "-y", "-qq", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120", ...packages];
+  if (await apt(install)) return;
+  await apt(["update", "-qq"]);
+  await apt(install);
 }
 
 /** No service starts by itself: the tests start their own. */
