@@ -190,6 +190,15 @@ describe("the client of the npm package layotto", () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  it("invokes a binding", async () => {
+    await using rig = await connect();
+    const request = { name: "reports", metadata: { fileName: "may.txt" } };
+    await rig.client.binding.invoke({ ...request, operation: "create", data: "all is well" });
+    const got = await rig.client.binding.invoke({ ...request, operation: "get", data: "" });
+    assert.equal(Buffer.from(got.data).toString(), "all is well");
+    assert.deepEqual(got.metadata, request.metadata);
+  });
+
   it("is told what is wrong and what exists", async () => {
     await using rig = await connect();
     await assert.rejects(rig.client.state.get({ storeName: "nowhere", key: "k" }), {
@@ -199,7 +208,7 @@ describe("the client of the npm package layotto", () => {
     await assert.rejects(rig.client.lock.tryLock({ storeName: "jobs", resourceId: "r", lockOwner: "", expire: 1 }), {
       code: 3,
     });
-    const binding = rig.client.binding.invoke({ name: "b", operation: "create", data: "" });
-    await assert.rejects(binding, { code: 12, details: /InvokeBinding is not built yet/ });
+    const binding = rig.client.binding.invoke({ name: "reports", operation: "burn", data: "" });
+    await assert.rejects(binding, { code: 12, details: /no operation 'burn'; it has create, delete, get, list/ });
   });
 });
