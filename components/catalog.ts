@@ -43,6 +43,7 @@ export const catalog: Catalog = {
   config: {
     memory: async () => (await import("./config/memory.ts")).memoryConfigStore,
     file: async () => (await import("./config/file.ts")).fileConfigStore,
+    redis: async () => (await import("./config/redis.ts")).redisConfigStore,
     nats: async () => (await import("./config/nats.ts")).natsConfigStore,
     etcd: async () => (await import("./config/etcd.ts")).etcdConfigStore,
   },

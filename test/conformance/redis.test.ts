@@ -3,10 +3,11 @@ import { startDurableRedis, startRedisCluster } from "../support/redis-server.ts
 import { type Line, withServer } from "./matrix.ts";
 
 const linesWith = (place: () => Record<string, unknown>, variant?: string): Line[] => {
-  const settings = () => ({ ...place(), connectTimeoutMs: 2_000 });
+  const settings = () => ({ ...place(), connectTimeoutMs: 1_000 });
   const lines: readonly Line[] = [
     { kind: "state", type: "redis", settings },
     { kind: "pubsub", type: "redis", settings: () => ({ ...settings(), claimIdleMs: 1_500 }) },
+    { kind: "config", type: "redis", settings },
     { kind: "lock", type: "redis", settings },
     { kind: "sequencer", type: "redis", settings },
   ];
