@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+import { checkServerIdentity, createSecureContext, type PeerCertificate } from "node:tls";
 import type {
   ChannelCredentials,
   Client,
@@ -8,7 +10,7 @@ import type {
 } from "@grpc/grpc-js";
 import { RuntimeError } from "../error.ts";
 import type { EtcdSettings } from "./etcd-settings.ts";
-import { readTlsFiles } from "./tls-settings.ts";
+import { readTlsFiles, type TlsFiles } from "./tls-settings.ts";
 
 type Grpc = Pick<typeof import("@grpc/grpc-js"), "Client" | "Metadata" | "credentials">;
 
@@ -39,13 +41,12 @@ export class EtcdEndpoints implements Disposable {
   static async open(settings: EtcdSettings, component: string): Promise<EtcdEndpoints> {
     // Loaded here, so that only a sidecar with a component on etcd loads it.
     const grpc: Grpc = await import("@grpc/grpc-js");
-    const credentials = await credentialsOf(grpc, settings, component);
-    const { serverName } = settings.tls ?? {};
-    const named = serverName === undefined ? {} : { "grpc.ssl_target_name_override": serverName };
-    const options = { ...channelOptions, ...named };
-    const endpoints = settings.endpoints.map(
-      (address) => new EtcdEndpoint(new grpc.Client(address, credentials, options), settings.requestTimeoutMs),
-    );
+    const files = await filesOf(settings, component);
+    const endpoints = settings.endpoints.map((address) => {
+      const { credentials, options } = securityOf(grpc, address, files);
+      const client = new grpc.Client(address, credentials, { ...channelOptions, ...options });
+      return new EtcdEndpoint(client, settings.requestTimeoutMs);
+    });
     return new EtcdEndpoints(endpoints, grpc.Metadata);
   }
 
@@ -151,11 +152,35 @@ function followState(channel: ReturnType<Client["getChannel"]>, before: number, 
   });
 }
 
-async function credentialsOf(grpc: Grpc, { tls }: EtcdSettings, component: string): Promise<ChannelCredentials> {
-  if (tls === undefined) return grpc.credentials.createInsecure();
+/** Sent in place of a name when there is none but an address, which TLS does not allow there. */
+const nameless = "etcd.invalid";
+
+/** How to speak to an address: without TLS, or with it and which name or address the certificate has to have. */
+function securityOf(
+  grpc: Grpc,
+  address: string,
+  files: TlsFiles | undefined,
+): { readonly credentials: ChannelCredentials; readonly options: ClientOptions } {
+  if (files === undefined) return { credentials: grpc.credentials.createInsecure(), options: {} };
+  const { ca = null, key = null, cert = null, servername } = files;
+  const host = address.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+  const isNameless = servername === undefined && isIP(host) !== 0;
+  const verify = isNameless
+    ? { checkServerIdentity: (_: string, shown: PeerCertificate) => checkServerIdentity(host, shown) }
+    : {};
+  const name = isNameless ? nameless : servername;
+  return {
+    credentials: grpc.credentials.createSsl(ca, key, cert, verify),
+    options: name === undefined ? {} : { "grpc.ssl_target_name_override": name },
+  };
+}
+
+async function filesOf({ tls }: EtcdSettings, component: string): Promise<TlsFiles | undefined> {
+  if (tls === undefined) return undefined;
   try {
-    const { ca, cert, key } = await readTlsFiles(tls);
-    return grpc.credentials.createSsl(ca ?? null, key ?? null, cert ?? null);
+    const files = await readTlsFiles(tls);
+    createSecureContext(files);
+    return files;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const message = `the files under tls of '${component}' cannot be used: ${why}`;

@@ -5,7 +5,7 @@ import type { WatchRequest, WatchResponse } from "../../proto/gen/etcd/rpc.ts";
 import type { ComponentLog } from "../component.ts";
 import { backOffMs } from "./back-off.ts";
 import type { EtcdConnection } from "./etcd.ts";
-import { type GrpcError, grpcErrorOf } from "./etcd-failure.ts";
+import { type GrpcError, grpcErrorOf, isAway } from "./etcd-failure.ts";
 import { endOf, rangeOf } from "./etcd-requests.ts";
 
 /** Keys that are read at a time; each may have the most that a server takes. */
@@ -40,6 +40,7 @@ export class EtcdPrefixWatch implements AsyncDisposable {
   readonly #revisions: Map<string, bigint>;
   /** Up to this revision all has been told. */
   #told: bigint;
+  #isRefused = false;
   readonly #following: Promise<void>;
 
   /** Resolves once all changes from now on will be told. */
@@ -71,10 +72,19 @@ export class EtcdPrefixWatch implements AsyncDisposable {
       const end = await this.#listen();
       if (signal.aborted) return;
       if (end.gap) await this.#readAgain();
-      else await this.#options.connection.failed(end.error);
+      else await this.#failed(end.error);
       if (this.#told > before) attempt = 0;
       else await delay(backOffMs(attempt), undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  async #failed(error: GrpcError): Promise<void> {
+    // That no server answers is told by the connection.
+    if (!isAway(error) && !this.#isRefused) {
+      this.#isRefused = true;
+      this.#options.log.warn({ why: error.details }, "etcd refuses to tell of changes; it is asked again");
+    }
+    await this.#options.connection.failed(error);
   }
 
   /** Opens a stream and tells what comes; resolves when it has ended. */
@@ -106,7 +116,10 @@ export class EtcdPrefixWatch implements AsyncDisposable {
     if (compactRevision > 0n) return { gap: true };
     if (canceled) return { gap: false, error: { code: 7, details: cancelReason } };
     // A store that was put back to an earlier state: its next changes are not those that we wait for.
-    if (created) return revision < this.#told ? { gap: true } : undefined;
+    if (created) {
+      this.#isRefused = false;
+      return revision < this.#told ? { gap: true } : undefined;
+    }
     const last = events.at(-1)?.kv?.modRevision;
     this.#told = last ?? revision;
     const changes = events.flatMap(({ type, kv, prevKv }) => {

@@ -29,7 +29,9 @@ export function selfSigned(): Certificate {
 /** A value of ASN.1 in DER: tag, length, content. */
 function der(tag: number, content: Buffer): Buffer {
   const { length } = content;
-  const head = length < 128 ? [tag, length] : [tag, 0x82, length >> 8, length & 0xff];
+  // The shortest form that holds it, as others insist.
+  const long = length < 256 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  const head = length < 128 ? [tag, length] : [tag, ...long];
   return Buffer.concat([Buffer.from(head), content]);
 }
 
