@@ -1,0 +1,84 @@
+import type { Kafka, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from "kafkajs";
+import type { ComponentLog, OpenContext } from "../component.ts";
+import { kafkaFileFailure } from "./kafka-failure.ts";
+import type { KafkaSettings } from "./kafka-settings.ts";
+import { readTlsFiles } from "./tls-settings.ts";
+
+/** Makes clients of one Kafka. Each has connections of its own. */
+export interface KafkaClients {
+  create(retry: RetryOptions): Kafka;
+  readonly library: typeof import("kafkajs");
+}
+
+/** Loads kafkajs, the secrets and the files. `noted` is told what the clients say of connections that fail. */
+export async function kafkaClients(
+  settings: KafkaSettings,
+  { name, log, secret }: Pick<OpenContext, "name" | "log" | "secret">,
+  noted: (why: string) => void,
+): Promise<KafkaClients> {
+  const { brokers, clientId, sasl, tls, connectTimeoutMs, requestTimeoutMs } = settings;
+  const files = tls === undefined ? undefined : await readTlsFiles(tls).catch((error) => kafkaFileFailure(name, error));
+  const config: KafkaConfig = {
+    brokers,
+    clientId,
+    connectionTimeout: connectTimeoutMs,
+    authenticationTimeout: connectTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    ...(files === undefined ? {} : { ssl: files }),
+    ...(sasl === undefined ? {} : { sasl: saslOf(sasl, await secret(sasl.password)) }),
+  };
+  const library = await loadedLibrary();
+  const logCreator = () => (entry: LogEntry) => bridge(entry, log, noted);
+  return {
+    library,
+    create: (retry) => new library.Kafka({ ...config, retry, logLevel: library.logLevel.WARN, logCreator }),
+  };
+}
+
+function saslOf({ mechanism, username }: NonNullable<KafkaSettings["sasl"]>, password: string): SASLOptions {
+  switch (mechanism) {
+    case "plain":
+      return { mechanism, username, password };
+    case "scram-sha-256":
+      return { mechanism, username, password };
+    case "scram-sha-512":
+      return { mechanism, username, password };
+  }
+}
+
+/** Only a sidecar with a component on Kafka loads it. */
+async function loadedLibrary(): Promise<typeof import("kafkajs")> {
+  const library = await import("kafkajs");
+  const { default: queue } = await import("kafkajs/src/network/requestQueue/index.js");
+  onlyWhenThereIsSomethingToCheck(queue.prototype);
+  return library;
+}
+
+interface Queue {
+  readonly pending: readonly unknown[];
+  readonly throttledUntil: number;
+  scheduleCheckPendingRequests(): void;
+}
+
+const mended = new WeakSet<Queue>();
+
+/** After each reply it sets a timer for minus a trillion milliseconds, of which Node warns, to look into an empty queue. */
+function onlyWhenThereIsSomethingToCheck(queue: Queue): void {
+  if (mended.has(queue)) return;
+  mended.add(queue);
+  const { scheduleCheckPendingRequests: schedule } = queue;
+  queue.scheduleCheckPendingRequests = function (this: Queue): void {
+    if (this.pending.length > 0 || this.throttledUntil > Date.now()) schedule.call(this);
+  };
+}
+
+/** What the library says is of use to whoever looks closely; what matters to operators is said by us. */
+function bridge(
+  { namespace, log: { message, broker, groupId, error } }: LogEntry,
+  log: ComponentLog,
+  noted: (why: string) => void,
+): void {
+  const connectionError = /^Connection (?:error: )?(.*)$/.exec(message)?.[1];
+  if (namespace === "Connection" && connectionError !== undefined) noted(connectionError);
+  log.debug({ broker, groupId, why: error }, `kafkajs ${namespace}: ${message}`);
+}

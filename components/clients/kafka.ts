@@ -1,0 +1,235 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Admin, Kafka, RetryOptions } from "kafkajs";
+import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
+import { RuntimeError } from "../error.ts";
+import { backOffMs } from "./back-off.ts";
+import { type KafkaClients, kafkaClients } from "./kafka-client.ts";
+import { kafkaFailure, kafkaRefusal } from "./kafka-failure.ts";
+import type { KafkaSettings } from "./kafka-settings.ts";
+import { withinCall } from "./within-call.ts";
+
+/** How often the brokers are asked whether they are there. */
+const pingMs = 3_000;
+const shortestPauseMs = 20;
+const longestBackOffMs = 2_000;
+/** Longest wait for farewells. */
+const farewellMs = 3_000;
+const once: RetryOptions = { retries: 0 };
+/** About two seconds and a half: a broker that restarts at once is not missed. */
+const briefly: RetryOptions = { initialRetryTime: 100, multiplier: 2, maxRetryTime: 1_000, retries: 5 };
+/** About 20 seconds, through which a member keeps its place in its group. */
+const patiently: RetryOptions = { initialRetryTime: 100, multiplier: 2, maxRetryTime: 2_000, retries: 14 };
+
+/**
+ * Connects to the brokers. Rejects with a sentence that names the component and what is wrong: UNAVAILABLE when none answers
+ * in time, another code when one answers that credentials or settings are refused.
+ */
+export async function openKafka(settings: KafkaSettings, context: OpenContext): Promise<KafkaConnection> {
+  const lost = { why: "no broker answers" };
+  const clients = await kafkaClients(settings, context, (why) => {
+    lost.why = why;
+  });
+  const connection = new KafkaConnection(settings, context, clients, lost);
+  try {
+    await connection.ready();
+    return connection;
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * The way to one Kafka: it makes clients, creates topics, and asks the brokers again and again whether they are there, so that
+ * calls fail at once while they are not.
+ */
+export class KafkaConnection implements AsyncDisposable {
+  readonly name: string;
+  readonly settings: KafkaSettings;
+  readonly log: ComponentLog;
+  readonly library: KafkaClients["library"];
+  readonly #clients: KafkaClients;
+  readonly #reachability: Reachability;
+  /** What was last said of a connection that failed. */
+  readonly #lost: { why: string };
+  readonly #closing = new AbortController();
+  /** Topics that are there; a set that is emptied when it grows too large. */
+  readonly #topics = new Set<string>();
+  #admin: Admin | undefined;
+  #isDown = false;
+  #watching: Promise<void> = Promise.resolve();
+  #doubt = Promise.withResolvers<void>();
+
+  constructor(
+    settings: KafkaSettings,
+    { name, log, reachability }: Pick<OpenContext, "name" | "log" | "reachability">,
+    clients: KafkaClients,
+    lost: { why: string },
+  ) {
+    this.name = name;
+    this.settings = settings;
+    this.log = log;
+    this.library = clients.library;
+    this.#clients = clients;
+    this.#reachability = reachability;
+    this.#lost = lost;
+  }
+
+  /** Resolves once a broker answers; rejects when that takes too long or is refused. */
+  async ready(): Promise<void> {
+    const giveUpAtMs = performance.now() + this.settings.connectTimeoutMs;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.#ping(Math.max(giveUpAtMs - performance.now(), 1));
+        break;
+      } catch (error) {
+        const refusal = kafkaRefusal(this.name, error);
+        if (refusal !== undefined) throw refusal;
+        const waitMs = backOffMs(attempt, { longestMs: longestBackOffMs });
+        if (performance.now() + waitMs > giveUpAtMs) throw this.failed(error);
+        await delay(waitMs);
+      }
+    }
+    this.#watching = this.#watch();
+  }
+
+  /** A client for requests that fail soon, so that their callers do. */
+  hastyClient(): Kafka {
+    return this.#clients.create(briefly);
+  }
+
+  /** A client that bridges a restart of a broker. */
+  patientClient(): Kafka {
+    return this.#clients.create(patiently);
+  }
+
+  /** Throws when the brokers are known to be away. */
+  requireReachable(): void {
+    if (this.#isDown) throw this.failed(undefined);
+  }
+
+  /** The error of a request that failed, for callers; the brokers are asked at once whether they are there. */
+  failed(error: unknown): RuntimeError {
+    const failure = kafkaFailure(this.name, error ?? new TypeError("no broker"), this.#lost.why);
+    if (failure.code === "UNAVAILABLE") this.#doubt.resolve();
+    return failure;
+  }
+
+  /** Resolves once the topic is there, if topics may be created. Throws INVALID_ARGUMENT when it cannot have that name. */
+  async ensureTopic(topic: string): Promise<void> {
+    this.requireName(topic);
+    if (!this.settings.createTopics || this.#topics.has(topic)) return;
+    const { partitions, replicationFactor = -1, maxMessageBytes } = this.settings;
+    const configEntries = [{ name: "max.message.bytes", value: String(maxMessageBytes) }];
+    const admin = this.hastyClient().admin();
+    try {
+      await admin.connect();
+      const topics = [{ topic, numPartitions: partitions, replicationFactor, configEntries }];
+      await admin.createTopics({ topics, timeout: this.settings.requestTimeoutMs });
+    } catch (error) {
+      throw this.failed(error);
+    } finally {
+      admin.disconnect().catch(() => undefined);
+    }
+    if (this.#topics.size >= 10_000) this.#topics.clear();
+    this.#topics.add(topic);
+  }
+
+  /** Throws INVALID_ARGUMENT when no topic can have that name. */
+  requireName(topic: string): void {
+    if (/^[\w.-]{1,249}$/.test(topic) && topic !== "." && topic !== "..") return;
+    const rule = "1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-'";
+    const message = `'${topic.slice(0, 300)}' cannot be a topic of the Kafka of '${this.name}': a topic has ${rule}`;
+    throw new RuntimeError("INVALID_ARGUMENT", "KAFKA_TOPIC_NAME", message);
+  }
+
+  /** The topic may be gone: it is looked for again. */
+  forgetTopic(topic: string): void {
+    this.#topics.delete(topic);
+  }
+
+  /** Ends what is to be ended, and does not wait for ever. */
+  async farewell(work: Promise<unknown>): Promise<void> {
+    const patience = new AbortController();
+    const late = delay(farewellMs, undefined, { signal: patience.signal }).catch(() => undefined);
+    await Promise.race([work.catch(() => undefined), late]);
+    patience.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#watching;
+    await this.farewell(this.#discardAdmin());
+  }
+
+  async #watch(): Promise<void> {
+    const { signal } = this.#closing;
+    for (let attempt = 0; !signal.aborted; ) {
+      const waitMs = attempt === 0 ? pingMs : backOffMs(attempt, { firstMs: 100, longestMs: longestBackOffMs });
+      await this.#pause(waitMs, attempt === 0);
+      if (signal.aborted) return;
+      try {
+        await this.#ping(this.settings.requestTimeoutMs);
+        attempt = 0;
+        this.#found();
+      } catch (error) {
+        attempt++;
+        if (!signal.aborted) this.#missed(error);
+      }
+    }
+  }
+
+  /** Waits, less long when there is doubt. */
+  async #pause(waitMs: number, endsByDoubt: boolean): Promise<void> {
+    const over = new AbortController();
+    const signal = AbortSignal.any([over.signal, this.#closing.signal]);
+    const waited = delay(waitMs, undefined, { signal }).catch(() => undefined);
+    await (endsByDoubt ? Promise.race([waited, this.#doubt.promise]) : waited);
+    over.abort();
+    if (!this.#closing.signal.aborted) await delay(shortestPauseMs);
+    this.#doubt = Promise.withResolvers();
+  }
+
+  /** Rejects when no broker answers in time. */
+  async #ping(longestMs: number): Promise<void> {
+    const server = `the Kafka of '${this.name}'`;
+    try {
+      await withinCall(this.#ask(), this.#closing, { longestMs, server });
+    } catch (error) {
+      // It may hold on to a broker that is gone.
+      this.#discardAdmin().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async #ask(): Promise<void> {
+    if (this.#admin === undefined) {
+      const admin = this.#clients.create(once).admin();
+      this.#admin = admin;
+      await admin.connect();
+    }
+    await this.#admin.describeCluster();
+  }
+
+  async #discardAdmin(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    await admin?.disconnect();
+  }
+
+  #missed(error: unknown): void {
+    if (this.#isDown) return;
+    this.#isDown = true;
+    const why = kafkaRefusal(this.name, error)?.message ?? this.#lost.why;
+    this.#reachability.down(why);
+    this.log.warn({ why }, `the Kafka of '${this.name}' cannot be reached; it is tried again`);
+  }
+
+  #found(): void {
+    this.#lost.why = "no broker answers";
+    if (!this.#isDown) return;
+    this.#isDown = false;
+    this.#reachability.up();
+    this.log.info({}, `the Kafka of '${this.name}' is back`);
+  }
+}
