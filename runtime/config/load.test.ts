@@ -10,7 +10,11 @@ import { ConfigurationError } from "./mistake.ts";
 const memory = async () => ({ config: z.strictObject({ maxBytes: z.int().default(1024) }) });
 const options: LoadOptions = {
   known: {
-    state: { memory, sqlite: async () => ({ config: z.strictObject({ path: z.string().optional() }) }) },
+    state: {
+      memory,
+      sqlite: async () => ({ config: z.strictObject({ path: z.string().optional() }) }),
+      redis: async () => ({ config: z.strictObject({ password: z.unknown(), tls: z.unknown().optional() }) }),
+    },
     pubsub: { memory },
     config: { memory },
     lock: { memory },
@@ -71,6 +75,46 @@ describe("a configuration", () => {
       keyPrefix: "appid",
       settings: { path: "o.db" },
     });
+  });
+
+  it("keeps the secrets that applications may read apart from a secret store's settings", async () => {
+    const { components } = await parse(
+      "components: { secret: { vault: { type: memory, allow: [token, orders-*, '*'] }, shut: { type: memory } } }",
+    );
+    assert.deepEqual(components.secret.get("vault")?.allow, ["token", "orders-*", "*"]);
+    assert.deepEqual(components.secret.get("vault")?.settings, { maxBytes: 1024 });
+    assert.deepEqual(components.secret.get("shut")?.allow, [], "none unless they are named");
+    assert.deepEqual(
+      await mistakesOf(`
+components:
+  secret: { vault: { type: memory, allow: [a*b, ''] }, all: { type: memory, allow: all } }
+  state: { orders: { type: memory, allow: [token] } }
+`),
+      [
+        "components.state.orders.allow@4: unknown key; known here: maxBytes",
+        "components.secret.vault.allow[0]@3: expected the name of a secret, or the beginning of names and '*', found 'a*b'",
+        "components.secret.vault.allow[1]@3: expected the name of a secret, or the beginning of names and '*', found ''",
+        "components.secret.all.allow@3: expected a list, found 'all'",
+      ],
+    );
+  });
+
+  it("tells references to secret stores that there are not", async () => {
+    const mistakes = await mistakesOf(`
+components:
+  secret: { vault: { type: memory } }
+  state:
+    good: { type: redis, password: { secretKeyRef: { store: vault, name: redis } } }
+    bad:
+      type: redis
+      password: { secretKeyRef: { store: valt, name: redis } }
+      tls: { keys: [{ secretKeyRef: { store: other, name: key } }] }
+    loop: { type: redis, password: &loop { again: *loop } }
+`);
+    assert.deepEqual(mistakes, [
+      "components.state.bad.password.secretKeyRef.store@8: no secret store is named 'valt'; did you mean 'vault'?",
+      "components.state.bad.tls.keys[0].secretKeyRef.store@9: no secret store is named 'other'; known here: vault",
+    ]);
   });
 
   it("tells every mistake at once, with its place and the nearest known name", async () => {
