@@ -31,11 +31,11 @@ export async function openApplication(loaded: LoadedConfiguration, parts: Applic
       "events of bindings come in, and the application has no address; set app.http or app.grpc",
     );
   const http =
-    app.http === undefined || routes.length === 0
+    routes.length === 0
       ? undefined
       : open.use(
           new HttpBindings({
-            address: app.http,
+            address: () => upstreams.address(application),
             routes,
             bindings,
             waitsForGrpc: app.grpc !== undefined,

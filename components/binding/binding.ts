@@ -19,7 +19,7 @@ export interface BindingEvent {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** Settled with success the event is done; a rejection asks for it again where the source can. The signal aborts when the binding stops listening. */
+/** Settled with success the event is done; a rejection asks for it again where the source can. A source has a limited number of them under way, and waits for those before it takes more. The signal aborts when the binding stops listening. */
 export type DeliverBindingEvent = (event: BindingEvent, signal: AbortSignal) => Promise<void>;
 
 /** A way out to a system that is no building block, a way in from it, or both. */

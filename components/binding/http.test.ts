@@ -218,6 +218,18 @@ describe("an answer to the HTTP binding", () => {
     assert.equal(connections, 2);
   });
 
+  test("comes again when the server is back", async () => {
+    const port = await listening(http.createServer(echo));
+    const invoke = await opened({ url: `http://127.0.0.1:${port}` });
+    await invoke("get");
+    await open.splice(0, 1)[0]?.[Symbol.asyncDispose]();
+    await assert.rejects(invoke("post"), failsWith("UNAVAILABLE"));
+    const back = http.createServer(echo);
+    await new Promise<void>((resolve) => back.listen(port, "127.0.0.1", resolve));
+    open.push({ [Symbol.asyncDispose]: async () => void back.close() });
+    assert.equal((await invoke("post")).metadata.statusCode, "200");
+  });
+
   test("is UNAVAILABLE while nothing listens, or breaks off", async () => {
     const port = await listening(http.createServer((request) => request.socket.destroy()));
     const broken = await opened({ url: `http://127.0.0.1:${port}` });

@@ -50,7 +50,7 @@ export class AppChannel implements AsyncDisposable {
       ...(bindings === undefined ? [] : [daprCallbacks({ channel, eventTimeoutMs, log })]),
     ];
     const door: Door = {
-      address,
+      address: () => address,
       wishes: (signal) => this.#wishes(signal),
       untilGone: (signal) => channel.untilDisconnected(signal),
     };

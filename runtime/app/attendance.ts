@@ -19,7 +19,7 @@ export interface Wish {
 /** One of the application's ways in. */
 export interface Door {
   /** Where it is, for the log. */
-  readonly address: string;
+  address(): string;
   /** What the application wants; rejects while it is not there. */
   wishes(signal: AbortSignal): Promise<readonly Wish[]>;
   /** Resolves when the application may be gone, or may want something else, or when the signal aborts. */
@@ -83,7 +83,7 @@ export class Attendance implements AsyncDisposable {
         if (seenAtMs - cameAtMs > longestWaitMs) waitMs = firstWaitMs;
       } else if (performance.now() - seenAtMs > absenceMs && this.#begun.size > 0) {
         const { log, door } = this.#options;
-        log.warn({ application: door.address }, "the application is gone; its events wait for it");
+        log.warn({ application: door.address() }, "the application is gone; its events wait for it");
         await this.#end(() => true);
       }
       await this.#pause(waitMs);
@@ -98,7 +98,7 @@ export class Attendance implements AsyncDisposable {
       const wishes = await door.wishes(this.#stopping.signal);
       return new Map(wishes.map((wish) => [wish.key, wish]));
     } catch (error) {
-      log.debug({ err: error, application: door.address }, "the application does not say yet what it wants");
+      log.debug({ err: error, application: door.address() }, "the application does not say yet what it wants");
       return undefined;
     }
   }

@@ -17,8 +17,8 @@ export interface InputRoute {
 }
 
 export interface HttpBindingsOptions {
-  /** `host:port` where the application serves HTTP. */
-  readonly address: string;
+  /** `host:port` where the application serves HTTP now; undefined while it is not configured. */
+  readonly address: () => string | undefined;
   readonly routes: readonly InputRoute[];
   readonly bindings: BindingBlock;
   /** Whether the application is asked over gRPC too: then nothing begins before `leave` was called. */
@@ -53,7 +53,7 @@ export class HttpBindings implements AsyncDisposable {
     if (!options.waitsForGrpc) this.#takenKnown.resolve();
     const { address, absenceMs, log } = options;
     const door: Door = {
-      address,
+      address: () => address() ?? "nowhere",
       wishes: (signal) => this.#wishes(signal),
       untilGone: (signal) => unlessAborted(this.#gone.promise, signal).catch(() => undefined),
     };
@@ -77,7 +77,7 @@ export class HttpBindings implements AsyncDisposable {
     await unlessAborted(this.#takenKnown.promise, signal);
     const taken = this.#taken;
     const wanted = routes.filter(({ binding }) => !taken.has(binding));
-    if (wanted.length > 0) await connectOnce(address, signal);
+    if (wanted.length > 0) await connectOnce(requireAddress(address()), signal);
     return wanted.map(({ binding, path }) =>
       bindingWish("http", binding, bindings, (event, ends) => this.#deliver(path, event, ends)),
     );
@@ -88,7 +88,7 @@ export class HttpBindings implements AsyncDisposable {
     const ends = AbortSignal.any([signal, AbortSignal.timeout(eventTimeoutMs)]);
     let answer: HttpMessage;
     try {
-      answer = await request(messageOf(address, path, event), ends);
+      answer = await request(messageOf(requireAddress(address()), path, event), ends);
     } catch (error) {
       if (error instanceof RuntimeError && error.code === "UNAVAILABLE") this.#gone.resolve();
       throw error;
@@ -99,6 +99,15 @@ export class HttpBindings implements AsyncDisposable {
     const message = `the application answered POST ${path} with ${status}: ${text}`;
     throw new RuntimeError(codeOfHttpStatus(status), "APPLICATION_CALL_FAILED", message);
   }
+}
+
+function requireAddress(address: string | undefined): string {
+  if (address !== undefined) return address;
+  throw new RuntimeError(
+    "UNAVAILABLE",
+    "APPLICATION_ADDRESS_MISSING",
+    "the application has no HTTP address; set app.http",
+  );
 }
 
 /** Resolves when something listens there. */

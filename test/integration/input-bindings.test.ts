@@ -108,7 +108,7 @@ describe("events of a binding over HTTP", () => {
     const { hand, bindings, log } = openHand();
     const channel = open.use(
       new HttpBindings({
-        address,
+        address: () => upstreams.address(application),
         routes: [{ binding: "hand", path: "/hand" }],
         bindings,
         waitsForGrpc,
