@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { componentsReference } from "./components-page.ts";
 import { generateAssemblyScript } from "./gen-assemblyscript.ts";
 import { generateDescriptors } from "./gen-descriptors.ts";
 import { configurationReference, configurationSchemaJson, manifestReference } from "./reference-pages.ts";
@@ -13,6 +14,7 @@ import { configurationReference, configurationSchemaJson, manifestReference } fr
 export const generated = [
   "proto/gen",
   "wasm-plugins/sdk/assembly/gen",
+  "docs/reference/components.md",
   "docs/reference/configuration.md",
   "docs/reference/plugin-manifest.md",
   "docs/reference/outrigger.schema.json",
@@ -27,6 +29,7 @@ export function generate(root: string): void {
   generateAssemblyScript(join(root, "wasm-plugins/sdk/assembly/gen"));
   const write = (file: string, text: string): void => writeFileSync(join(root, file), text);
   mkdirSync(join(root, "docs/reference"), { recursive: true });
+  write("docs/reference/components.md", componentsReference());
   write("docs/reference/configuration.md", configurationReference());
   write("docs/reference/plugin-manifest.md", manifestReference());
   write("docs/reference/outrigger.schema.json", configurationSchemaJson());

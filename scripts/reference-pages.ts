@@ -1,13 +1,6 @@
 import { z } from "zod";
-import { catalog } from "../components/catalog.ts";
 import { configurationSchema } from "../runtime/config/schema.ts";
 import { manifestSchema } from "../runtime/plugin/manifest.ts";
-
-const components = await Promise.all(
-  Object.entries(catalog).flatMap(([kind, types]) =>
-    Object.entries(types).map(async ([type, load]) => ({ kind, type, schema: (await load()).config })),
-  ),
-);
 
 interface JsonSchema {
   readonly type?: string | readonly string[];
@@ -31,22 +24,15 @@ export function configurationSchemaJson(): string {
   return `${JSON.stringify(schema, undefined, 2)}\n`;
 }
 
-/** The reference page of outrigger.yaml: every key with its meaning, and the settings of every component. */
+/** The reference page of outrigger.yaml: every key with its meaning. */
 export function configurationReference(): string {
-  const sections = components.map(({ kind, type, schema }) => {
-    const rows = [...rowsOf(toJsonSchema(schema), "")];
-    const settings = rows.length === 0 ? "No settings." : tableOf(rows);
-    return `### ${kind}: \`${type}\`\n\n${settings}`;
-  });
   return [
     "# outrigger.yaml",
-    "Generated from `runtime/config/schema.ts` and the components' own schemas by `npm run gen`.",
+    "Generated from `runtime/config/schema.ts` by `npm run gen`.",
     "An unknown key is an error. `${NAME}` and `${NAME:-default}` in a value are taken from the environment; `$${` stands for `${`.",
     "## Keys",
-    tableOf([...rowsOf(toJsonSchema(configurationSchema), "")]),
-    "## Components",
-    "Beside its own settings every component has a `type`, and state, lock and sequencer components a `keyPrefix`. A binding that brings events in may have a `route`, the path of the application where they are posted when it does not take them over gRPC; default `/` and its name.",
-    ...sections,
+    tableOf(settingsRows(configurationSchema)),
+    "The settings of components, and what each can, are in [components.md](components.md).",
     "",
   ]
     .join("\n\n")
@@ -55,17 +41,27 @@ export function configurationReference(): string {
 
 /** The reference page of a plugin's manifest. */
 export function manifestReference(): string {
-  const schema = toJsonSchema(manifestSchema);
   return [
     "# A plugin's manifest",
     "Generated from `runtime/plugin/manifest.ts` by `npm run gen`.",
     "`NAME.yaml` beside `NAME.wasm`. An unknown key is an error. A module without a manifest is a filter named after its file, with no capabilities.",
-    tableOf([...rowsOf(schema, "")]),
+    tableOf(settingsRows(manifestSchema)),
     "",
   ]
     .join("\n\n")
     .replace(/\n+$/, "\n");
 }
+
+/** One line of a table for every key of the schema. */
+export const settingsRows = (schema: z.ZodType): string[] =>
+  [...rowsOf(toJsonSchema(schema), "")].map(([key, ...rest]) => {
+    const cells = [`\`${key}\``, ...rest].map((cell) => cell.replaceAll("|", "\\|"));
+    return `| ${cells.join(" | ")} |`;
+  });
+
+/** The table of the lines. */
+export const tableOf = (rows: readonly string[]): string =>
+  ["| key | type | default | meaning |", "|---|---|---|---|", ...rows].join("\n");
 
 type Row = readonly [key: string, type: string, fallback: string, meaning: string];
 
@@ -94,10 +90,3 @@ function typeOf(schema: JsonSchema): string {
 
 const defaultOf = ({ default: value }: JsonSchema): string =>
   value === undefined ? "" : `\`${JSON.stringify(value)}\``;
-
-function tableOf(rows: readonly Row[]): string {
-  const cells = rows.map(([key, ...rest]) =>
-    [`\`${key}\``, ...rest].map((cell) => cell.replaceAll("|", "\\|")).join(" | "),
-  );
-  return ["| key | type | default | meaning |", "|---|---|---|---|", ...cells.map((row) => `| ${row} |`)].join("\n");
-}

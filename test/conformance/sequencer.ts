@@ -7,7 +7,7 @@ import { killsServer, outageChecks, served, whileAway } from "./outage.ts";
 
 /** Registers the tests of a sequencer. */
 export function testSequencer(backend: Backend<Sequencer>): void {
-  const { check } = backend.checks;
+  const { check, group } = backend.checks;
   const sequencer = openedFor(backend);
   const reserve = (key: string, count = 1): Promise<bigint> => sequencer().reserve({ key, count }, callWith());
 
@@ -105,18 +105,20 @@ export function testSequencer(backend: Backend<Sequencer>): void {
     assert.equal(new Set([...alone, ...beside]).size, 550);
   });
 
-  outageChecks(backend, (opened, call) => opened.reserve({ key: "probe", count: 1 }, call));
+  group("an outage:", () => {
+    outageChecks(backend, (opened, call) => opened.reserve({ key: "probe", count: 1 }, call));
 
-  check("gives no id twice when the server was killed meanwhile", { needs: "durable", ...killsServer }, async () => {
-    await using place = await placeFor(backend);
-    await using opened = await place.open();
-    const key = unique("ids");
-    const ids: bigint[] = [];
-    const next = () => served(() => opened.reserve({ key, count: 1 }, callWith(AbortSignal.timeout(20_000))));
-    for (let index = 0; index < 50; index++) ids.push(await next());
-    await whileAway(backend, async () => undefined);
-    for (let index = 0; index < 50; index++) ids.push(await next());
-    assert.ok(ids.every((id, index) => id > (ids[index - 1] ?? 0n)));
+    check("gives no id twice when the server was killed meanwhile", { needs: "durable", ...killsServer }, async () => {
+      await using place = await placeFor(backend);
+      await using opened = await place.open();
+      const key = unique("ids");
+      const ids: bigint[] = [];
+      const next = () => served(() => opened.reserve({ key, count: 1 }, callWith(AbortSignal.timeout(20_000))));
+      for (let index = 0; index < 50; index++) ids.push(await next());
+      await whileAway(backend, async () => undefined);
+      for (let index = 0; index < 50; index++) ids.push(await next());
+      assert.ok(ids.every((id, index) => id > (ids[index - 1] ?? 0n)));
+    });
   });
 
   const idsAroundOpening = async (): Promise<readonly [before: bigint, after: bigint]> => {
