@@ -10,8 +10,8 @@ import { type HealthReport, healthOf } from "./admin/health.ts";
 import { BindingBlock } from "./api/binding.ts";
 import { createConfig } from "./api/config.ts";
 import { createFiles } from "./api/file.ts";
-import { hostServices } from "./api/host-services.ts";
-import { createInvoke, type InvokeTargets } from "./api/invoke.ts";
+import { type GuestTargets, hostServices } from "./api/host-services.ts";
+import { createInvoke } from "./api/invoke.ts";
 import { createRuntimeService } from "./api/layotto/runtime-service.ts";
 import { createLock } from "./api/lock.ts";
 import { checkGrants } from "./api/method-grants.ts";
@@ -26,7 +26,7 @@ import { fileSource } from "./config/source.ts";
 import { load, loadOptions } from "./configuration-file.ts";
 import { ServiceProxy } from "./egress/service-proxy.ts";
 import { Upstreams } from "./egress/upstreams.ts";
-import { GrpcChannels } from "./grpc/client.ts";
+import { GrpcChannels, refusedStream } from "./grpc/client.ts";
 import { openHealth } from "./grpc/health.ts";
 import { http2Transport } from "./grpc/http2-transport.ts";
 import { inProcessCaller } from "./grpc/in-process.ts";
@@ -216,15 +216,22 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   };
 }
 
-function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): InvokeTargets {
+function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): GuestTargets {
+  const noUpstream = (upstream: string): string =>
+    `there is no upstream '${upstream}'; there are ${upstreams.names.join(", ")}`;
   return {
     names: () => upstreams.names,
     http: (upstream, request, signal) => upstreams.httpCall(upstream, request, signal),
     grpc: async (upstream, request, signal, timeoutMs) => {
       const address = upstreams.address(upstream);
       if (address !== undefined) return channels.call(address, request, { signal, timeoutMs });
-      const details = `there is no upstream '${upstream}'; there are ${upstreams.names.join(", ")}`;
-      return { code: 14, details, initialMetadata: [], trailingMetadata: [] };
+      return { code: 14, details: noUpstream(upstream), initialMetadata: [], trailingMetadata: [] };
+    },
+    grpcStream: (upstream, request, receiver) => {
+      const address = upstreams.address(upstream);
+      return address === undefined
+        ? refusedStream(14, noUpstream(upstream), receiver)
+        : channels.stream(address, request, receiver);
     },
   };
 }

@@ -4,7 +4,9 @@ import { RuntimeError } from "../../components/error.ts";
 import { GetStateRequest, GetStateResponse } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { openApiParts, silentLog } from "../../test/support/api.ts";
 import { capabilities } from "../config/scalars.ts";
+import { refusedStream } from "../grpc/client.ts";
 import { inProcessCaller } from "../grpc/in-process.ts";
+import type { HostServices } from "../plugin/contract.ts";
 import { PluginMetricsStore } from "../plugin/plugin-metrics.ts";
 import { SharedDataStore } from "../plugin/shared-data.ts";
 import { SharedQueueStore } from "../plugin/shared-queues.ts";
@@ -44,6 +46,10 @@ async function open() {
         reached.push(`${upstream} within ${timeoutMs} ms`);
         return { code: 0, details: "", initialMetadata: [], message: new Uint8Array(), trailingMetadata: [] };
       },
+      grpcStream: (upstream, _request, receiver) => {
+        reached.push(`${upstream} as a stream`);
+        return refusedStream(0, "", receiver);
+      },
     },
     metrics: new PluginMetricsStore(new Metrics()).of("shop"),
     sharedData: new SharedDataStore().of({ name: "shop", vmId: "" }),
@@ -51,6 +57,15 @@ async function open() {
     log: silentLog,
   });
   return { services, reached, [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose]() };
+}
+
+/** The code with which a stream to the upstream ends. */
+function streamCode(services: HostServices, upstream: string): Promise<number> {
+  const unexpected = (): never => assert.fail("nothing but the end is expected");
+  return new Promise((resolve) => {
+    const receiver = { initialMetadata: unexpected, message: unexpected, drained: unexpected, closed: resolve };
+    services.grpcStream(upstream, { service, method: "M", metadata: [] }, receiver);
+  });
 }
 
 describe("what a plugin may reach", () => {
@@ -127,6 +142,8 @@ describe("what a plugin may reach", () => {
     const call = { service, method: "M", metadata: [], message: new Uint8Array() };
     assert.equal((await opened.services.grpcCall("other", call, signal)).code, 7);
     await opened.services.grpcCall("backend", call, signal, 50);
-    assert.deepEqual(opened.reached, ["backend", "backend within 50 ms"]);
+    const codes = await Promise.all(["other", "outrigger", "backend"].map((one) => streamCode(opened.services, one)));
+    assert.deepEqual(codes, [7, 12, 0]);
+    assert.deepEqual(opened.reached, ["backend", "backend within 50 ms", "backend as a stream"]);
   });
 });

@@ -1,10 +1,14 @@
 import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
 import { httpStatusOf } from "../../components/http-status.ts";
+import { refusedStream } from "../grpc/client.ts";
 import { asRuntimeError, statusCodeOf } from "../grpc/status.ts";
 import type {
   GrpcReply,
   GrpcRequest,
+  GrpcStream,
+  GrpcStreamReceiver,
+  GrpcStreamRequest,
   GuestLogLevel,
   HostServices,
   HttpMessage,
@@ -27,6 +31,12 @@ export interface GuestMethods {
   call(method: string, message: Uint8Array, call: CallContext): Promise<Uint8Array>;
 }
 
+/** Where the calls of plugins go. */
+export interface GuestTargets extends InvokeTargets {
+  /** Never throws: the receiver hears of failures, though never within this. */
+  grpcStream(upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream;
+}
+
 /** One plugin, and all that its grants let it reach. */
 export interface GuestAccess {
   readonly plugin: string;
@@ -35,7 +45,7 @@ export interface GuestAccess {
   /** Names of upstreams that were granted. */
   readonly upstreams: readonly string[];
   readonly methods: GuestMethods;
-  readonly calls: InvokeTargets;
+  readonly calls: GuestTargets;
   readonly metrics: PluginMetrics;
   readonly sharedData: SharedData;
   readonly sharedQueues: SharedQueues;
@@ -79,6 +89,14 @@ export function hostServices(access: GuestAccess): HostServices {
       if (upstream === runtimeUpstream) return callOverGrpc(access.methods, request, context(signal, request.metadata));
       if (!isGranted(upstream)) return failed(notGranted(access, upstream));
       return access.calls.grpc(upstream, request, signal, timeoutMs);
+    },
+    grpcStream: (upstream, request, receiver) => {
+      if (upstream === runtimeUpstream) return refusedStream(12, "plugins cannot stream to the runtime", receiver);
+      if (!isGranted(upstream)) {
+        const { code, message } = notGranted(access, upstream);
+        return refusedStream(statusCodeOf(code), message, receiver);
+      }
+      return access.calls.grpcStream(upstream, request, receiver);
     },
   };
 }

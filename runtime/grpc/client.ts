@@ -1,4 +1,7 @@
-import type { GrpcReply, GrpcRequest } from "../plugin/contract.ts";
+import type { GrpcReply, GrpcRequest, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } from "../plugin/contract.ts";
+import type { AnswerSection } from "./answer-section.ts";
+import type { CallStatus } from "./call-status.ts";
+import type { CallReceiver } from "./client-call.ts";
 import { type CallOptions, GrpcChannel } from "./client-channel.ts";
 import { statusCode } from "./status-code.ts";
 
@@ -17,7 +20,7 @@ interface KeptChannel {
   usedAtMs: number;
 }
 
-/** Unary gRPC calls of encoded messages to any address, over one channel an address. Disposing ends what is in flight. */
+/** gRPC calls and streams of encoded messages to any address, over one channel an address. Disposing ends what is in flight. */
 export class GrpcChannels implements AsyncDisposable {
   readonly #maxMessageBytes: number;
   readonly #channels = new Map<string, KeptChannel>();
@@ -55,6 +58,18 @@ export class GrpcChannels implements AsyncDisposable {
     };
   }
 
+  /** Opens a stream. Never throws: the receiver hears of failures, though never within this. */
+  stream(address: string, { service, method, metadata }: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream {
+    try {
+      if (this.#isClosed) throw new RangeError("the sidecar closes");
+      const kept = this.#channel(address);
+      kept.usedAtMs = performance.now();
+      return kept.channel.call(`/${service}/${method}`, { metadata }, new StreamEvents(receiver));
+    } catch (error) {
+      return refusedStream(statusCode.UNAVAILABLE, error instanceof Error ? error.message : String(error), receiver);
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
     clearInterval(this.#sweeper);
@@ -81,6 +96,41 @@ export class GrpcChannels implements AsyncDisposable {
       void channel[Symbol.asyncDispose]();
     }
   }
+}
+
+/** A call's events in the words of a plugin. */
+class StreamEvents implements CallReceiver {
+  readonly #receiver: GrpcStreamReceiver;
+
+  constructor(receiver: GrpcStreamReceiver) {
+    this.#receiver = receiver;
+  }
+
+  head({ metadata }: AnswerSection): void {
+    this.#receiver.initialMetadata(metadata);
+  }
+
+  message(bytes: Buffer): void {
+    this.#receiver.message(bytes);
+  }
+
+  drained(): void {
+    this.#receiver.drained();
+  }
+
+  ended({ code, message, trailers }: CallStatus): void {
+    const details = code === statusCode.OK ? "" : message;
+    // A call may end before it has begun, and its caller does not have it yet.
+    queueMicrotask(() => this.#receiver.closed(code, details, trailers?.metadata ?? []));
+  }
+}
+
+const ignored = (): void => undefined;
+
+/** A stream that ends as soon as its caller has it. */
+export function refusedStream(code: number, details: string, receiver: GrpcStreamReceiver): GrpcStream {
+  queueMicrotask(() => receiver.closed(code, details, []));
+  return { send: () => true, end: ignored, cancel: ignored, pause: ignored, resume: ignored };
 }
 
 const failed = (code: number, details: string): GrpcReply => ({

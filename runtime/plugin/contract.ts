@@ -149,6 +149,31 @@ export interface GrpcReply {
   readonly trailingMetadata: readonly (readonly [name: string, value: string])[];
 }
 
+export type GrpcStreamRequest = Omit<GrpcRequest, "message">;
+
+/** What comes on a stream of gRPC, in order. Nothing comes within the call that opens it. */
+export interface GrpcStreamReceiver {
+  initialMetadata(metadata: GrpcReply["initialMetadata"]): void;
+  message(message: Uint8Array): void;
+  /** After a `send` that answered false: more is wanted. */
+  drained(): void;
+  /** The last call. */
+  closed(code: number, details: string, trailingMetadata: GrpcReply["trailingMetadata"]): void;
+}
+
+/** A stream of gRPC as its caller writes to it. */
+export interface GrpcStream {
+  /** False when the caller should wait for `drained`. */
+  send(message: Uint8Array, isLast: boolean): boolean;
+  /** No more messages come from the caller. */
+  end(): void;
+  /** Ends the stream both ways. */
+  cancel(): void;
+  /** Holds the peer back. */
+  pause(): void;
+  resume(): void;
+}
+
 export type MetricType = "counter" | "gauge" | "histogram";
 
 /** Series of one plugin, named by it and labelled with its name by the host. */
@@ -201,6 +226,8 @@ export interface HostServices {
   httpCall(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
   /** Never rejects for a gRPC reason: the reply's code tells. The service is told `timeoutMs`; without it it may take forever. */
   grpcCall(upstream: string, request: GrpcRequest, signal: AbortSignal, timeoutMs?: number): Promise<GrpcReply>;
+  /** Opens a stream; never throws: the receiver hears of failures. */
+  grpcStream(upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream;
   /** Whether a full method name (`/package.Service/Method`) belongs to the runtime. */
   hasMethod(method: string): boolean;
   /** Attributes that belong to the process, not to a stream (`node\0id`). */

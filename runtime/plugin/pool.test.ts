@@ -93,6 +93,7 @@ function services(gate: Promise<HttpMessage>): HostServices {
     hasUpstream: () => true,
     httpCall: () => gate,
     grpcCall: none,
+    grpcStream: none,
     hasMethod: () => false,
     property: () => undefined,
   };

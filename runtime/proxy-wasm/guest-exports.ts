@@ -23,7 +23,9 @@ const names = {
   responseBody: "proxy_on_response_body",
   responseTrailers: "proxy_on_response_trailers",
   httpCallResponse: "proxy_on_http_call_response",
+  grpcReceiveInitialMetadata: "proxy_on_grpc_receive_initial_metadata",
   grpcReceive: "proxy_on_grpc_receive",
+  grpcReceiveTrailingMetadata: "proxy_on_grpc_receive_trailing_metadata",
   grpcClose: "proxy_on_grpc_close",
   queueReady: "proxy_on_queue_ready",
 } as const;

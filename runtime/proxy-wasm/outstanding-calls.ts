@@ -55,7 +55,7 @@ export class OutstandingCalls {
   }
 
   /** Whether a gRPC call of that token was under way; it delivers nothing any more. */
-  cancelGrpc(token: number): boolean {
+  cancel(token: number): boolean {
     const call = this.#calls.get(token);
     if (call?.protocol !== "grpc") return false;
     this.#forget(token);

@@ -4,6 +4,7 @@ import { fuelPerMillisecond } from "../plugin/sandbox/fuel.ts";
 import type { StreamContext } from "./context.ts";
 import { ContextTable } from "./context-table.ts";
 import { faultOf, pluginError } from "./fault.ts";
+import { GrpcStreams } from "./grpc-streams.ts";
 import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./memory.ts";
 import { Meter } from "./meter.ts";
@@ -36,6 +37,7 @@ export class Vm {
   readonly memory = new GuestMemory(this.meter);
   readonly clock = new WallClock();
   readonly calls: OutstandingCalls;
+  readonly streams: GrpcStreams;
   readonly ticker: Ticker;
   readonly queues: QueueEvents;
   readonly counters = { calls: 0, fuel: 0 };
@@ -83,6 +85,7 @@ export class Vm {
     this.#fuelPerCall = Math.min(program.fuelPerCall * startFactor, maxStartFuel);
     this.contexts = new ContextTable(this.rootId);
     this.calls = new OutstandingCalls(this);
+    this.streams = new GrpcStreams(this);
     this.ticker = new Ticker(this);
     this.queues = new QueueEvents(this);
     if (program.suspends) this.#turns = new Turns(program.deadlineMs, () => this.#overran());
@@ -242,6 +245,7 @@ export class Vm {
     this.ticker.stop();
     this.queues.stop();
     this.calls.cancelAll();
+    this.streams.cancelAll();
     this.#turns?.close();
     this.#deferred.length = 0;
     this.#release?.(error);

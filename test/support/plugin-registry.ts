@@ -1,3 +1,4 @@
+import { refusedStream } from "../../runtime/grpc/client.ts";
 import type { PluginEngine } from "../../runtime/plugin/contract.ts";
 import { PluginMetricsStore } from "../../runtime/plugin/plugin-metrics.ts";
 import { PluginRegistry, type PluginRegistryOptions } from "../../runtime/plugin/registry.ts";
@@ -62,6 +63,7 @@ export function openRegistry({
       hasUpstream: () => true,
       httpCall: unreachable,
       grpcCall: unreachable,
+      grpcStream: (_upstream, _request, receiver) => refusedStream(14, "nothing is reachable here", receiver),
       hasMethod: () => false,
       property: () => undefined,
     }),

@@ -61,7 +61,9 @@ const callbacks: Readonly<Record<string, readonly [parameters: string, answers: 
   proxy_on_response_body: ["$id $size $end", true],
   proxy_on_response_trailers: ["$id $count", true],
   proxy_on_http_call_response: ["$id $token $headers $size $trailers", false],
+  proxy_on_grpc_receive_initial_metadata: ["$id $token $count", false],
   proxy_on_grpc_receive: ["$id $token $size", false],
+  proxy_on_grpc_receive_trailing_metadata: ["$id $token $count", false],
   proxy_on_grpc_close: ["$id $token $code", false],
   proxy_on_queue_ready: ["$id $token", false],
 };

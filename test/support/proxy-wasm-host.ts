@@ -1,9 +1,13 @@
 import { EventEmitter, once } from "node:events";
+import { refusedStream } from "../../runtime/grpc/client.ts";
 import type {
   BodyBuffer,
   Direction,
   GrpcReply,
   GrpcRequest,
+  GrpcStream,
+  GrpcStreamReceiver,
+  GrpcStreamRequest,
   GuestLogLevel,
   HeaderMap,
   HostServices,
@@ -229,6 +233,14 @@ export class TestServices implements HostServices {
   async grpcCall(_upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply> {
     const answer = this.methods.get(`/${request.service}/${request.method}`);
     return answer === undefined ? grpcReply({ code: 12, details: "no such method" }) : answer(request, signal);
+  }
+
+  /** Where streams go; nowhere unless the test says so. */
+  openStream = (_request: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream =>
+    refusedStream(14, "nobody is there", receiver);
+
+  grpcStream(_upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream {
+    return this.openStream(request, receiver);
   }
 
   hasMethod(method: string): boolean {

@@ -5,14 +5,9 @@ import { grpcServiceTarget } from "../grpc-service.ts";
 import type { HostFunctions } from "../link.ts";
 import { maxCallDepth, type Vm } from "../vm.ts";
 
-/** Unary gRPC calls to an upstream, or to the runtime under the name `outrigger`, and the status of the last one. */
+/** gRPC calls and streams to an upstream, or to the runtime under the name `outrigger`, and the status of the last one. */
 export function grpcCallFunctions(vm: Vm): HostFunctions {
   const { memory, meter, services } = vm;
-
-  const cancel = (token: number): Status => {
-    meter.hostcall();
-    return vm.calls.cancelGrpc(token >>> 0) ? Status.OK : Status.NOT_FOUND;
-  };
 
   return {
     proxy_grpc_call(
@@ -53,8 +48,53 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
       return Status.OK;
     },
 
-    proxy_grpc_cancel: cancel,
-    proxy_grpc_close: cancel,
+    proxy_grpc_stream(
+      upstream: number,
+      upstreamSize: number,
+      service: number,
+      serviceSize: number,
+      method: number,
+      methodSize: number,
+      metadata: number,
+      metadataSize: number,
+      returnToken: number,
+    ): Status {
+      meter.hostcall();
+      const target = memory.copy(upstream, upstreamSize);
+      const serviceName = memory.utf8(service, serviceSize);
+      const methodName = memory.utf8(method, methodSize);
+      if (target === undefined || serviceName === undefined || methodName === undefined)
+        return Status.INVALID_MEMORY_ACCESS;
+      if (!memory.holds(metadata, metadataSize) || !memory.writeU32(returnToken, 0))
+        return Status.INVALID_MEMORY_ACCESS;
+      const fields = toFields(memory.pairs(metadata, metadataSize) ?? []);
+      if (fields === undefined) return Status.BAD_ARGUMENT;
+      const name = upstreamOf(target);
+      if (name === undefined) return Status.PARSE_FAILURE;
+      const token = vm.streams.open(name, { service: serviceName, method: methodName, metadata: fields });
+      if (token === undefined) return Status.INTERNAL_FAILURE;
+      memory.writeU32(returnToken, token);
+      return Status.OK;
+    },
+
+    proxy_grpc_send(token: number, message: number, messageSize: number, endStream: number): Status {
+      meter.hostcall();
+      const bytes = memory.copy(message, messageSize);
+      if (bytes === undefined) return Status.INVALID_MEMORY_ACCESS;
+      return isUnary(token) ? Status.BAD_ARGUMENT : vm.streams.send(token >>> 0, bytes, endStream !== 0);
+    },
+
+    proxy_grpc_cancel(token: number): Status {
+      meter.hostcall();
+      const calls = isUnary(token) ? vm.calls : vm.streams;
+      return calls.cancel(token >>> 0) ? Status.OK : Status.NOT_FOUND;
+    },
+
+    proxy_grpc_close(token: number): Status {
+      meter.hostcall();
+      const closed = isUnary(token) ? vm.calls.cancel(token >>> 0) : vm.streams.close(token >>> 0);
+      return closed ? Status.OK : Status.NOT_FOUND;
+    },
 
     proxy_get_status(returnCode: number, returnMessage: number, returnMessageSize: number): Status {
       meter.hostcall();
@@ -74,3 +114,6 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
     return named !== undefined && services.hasUpstream(named) ? named : undefined;
   }
 }
+
+/** Calls have odd tokens, streams even ones. */
+const isUnary = (token: number): boolean => token % 2 !== 0;

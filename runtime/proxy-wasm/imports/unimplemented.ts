@@ -8,9 +8,6 @@ const names = [
   "proxy_continue_request",
   "proxy_continue_response",
   "proxy_clear_route_cache",
-  // gRPC streams.
-  "proxy_grpc_stream",
-  "proxy_grpc_send",
 ];
 
 /** Hostcalls that exist, so that plugins which only may need them start, and that answer UNIMPLEMENTED. */

@@ -1,0 +1,171 @@
+import type { GrpcReply, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } from "../plugin/contract.ts";
+import { Status } from "./abi.ts";
+import type { Callback } from "./guest-exports.ts";
+import type { Vm } from "./vm.ts";
+
+/** Streams of one guest that may be open at once. */
+const maxStreams = 128;
+/** Bytes that the guest may have sent on one stream and the peer has not taken. */
+const maxUnsentBytes = 4 << 20;
+/** What came on a stream and waits for its turn in a guest that suspends; from so many on the peer is held back. */
+const maxUndelivered = 16;
+const maxToken = 0x7ffffffe;
+
+type Pairs = GrpcReply["initialMetadata"];
+const nothing: GrpcReply = { code: 0, details: "", initialMetadata: [], trailingMetadata: [] };
+
+/** The gRPC streams that a guest has open, by their tokens, which are even. What comes is delivered to the root context. */
+export class GrpcStreams {
+  readonly #vm: Vm;
+  readonly #streams = new Map<number, OpenStream>();
+  #lastToken = 0;
+
+  constructor(vm: Vm) {
+    this.#vm = vm;
+  }
+
+  /** The token of the stream; undefined when too many are open. */
+  open(upstream: string, request: GrpcStreamRequest): number | undefined {
+    if (this.#streams.size >= maxStreams) return undefined;
+    do this.#lastToken = this.#lastToken >= maxToken ? 2 : this.#lastToken + 2;
+    while (this.#streams.has(this.#lastToken));
+    const token = this.#lastToken;
+    this.#streams.set(token, new OpenStream(this.#vm, token, upstream, request, () => this.#streams.delete(token)));
+    return token;
+  }
+
+  send(token: number, message: Uint8Array, isLast: boolean): Status {
+    const stream = this.#streams.get(token);
+    if (stream === undefined) return Status.NOT_FOUND;
+    return stream.send(message, isLast);
+  }
+
+  /** No more messages come from the guest; false when there is no such stream. */
+  close(token: number): boolean {
+    const stream = this.#streams.get(token);
+    stream?.close();
+    return stream !== undefined;
+  }
+
+  /** Ends the stream, of which nothing is delivered any more; false when there is no such stream. */
+  cancel(token: number): boolean {
+    const stream = this.#streams.get(token);
+    stream?.cancel();
+    return stream !== undefined;
+  }
+
+  cancelAll(): void {
+    for (const stream of [...this.#streams.values()]) stream.cancel();
+  }
+}
+
+/** One stream. It is opened and written to on a stack of its own, never within the guest's hostcall. */
+class OpenStream implements GrpcStreamReceiver {
+  readonly #vm: Vm;
+  readonly #token: number;
+  readonly #forget: () => void;
+  readonly #depth: number;
+  #stream: GrpcStream | undefined;
+  #unsent: { readonly message: Uint8Array | undefined; readonly isLast: boolean }[] = [];
+  #unsentBytes = 0;
+  #isHeldBack = false;
+  #isClosed = false;
+  #isOver = false;
+  #undelivered = 0;
+
+  constructor(vm: Vm, token: number, upstream: string, request: GrpcStreamRequest, forget: () => void) {
+    this.#vm = vm;
+    this.#token = token;
+    this.#forget = forget;
+    this.#depth = vm.depth;
+    queueMicrotask(() => {
+      if (this.#isOver) return;
+      this.#stream = vm.services.grpcStream(upstream, request, this);
+      this.#flush();
+    });
+  }
+
+  send(message: Uint8Array, isLast: boolean): Status {
+    if (this.#isClosed) return Status.BAD_ARGUMENT;
+    if (this.#unsentBytes + message.byteLength > maxUnsentBytes) return Status.INTERNAL_FAILURE;
+    this.#isClosed = isLast;
+    this.#unsentBytes += message.byteLength;
+    this.#put({ message, isLast });
+    return Status.OK;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#put({ message: undefined, isLast: true });
+  }
+
+  cancel(): void {
+    if (this.#isOver) return;
+    this.#end();
+    queueMicrotask(() => this.#stream?.cancel());
+  }
+
+  initialMetadata(metadata: Pairs): void {
+    const { grpcReceiveInitialMetadata } = this.#vm.callbacks;
+    this.#deliver(grpcReceiveInitialMetadata, metadata.length, { ...nothing, initialMetadata: metadata });
+  }
+
+  message(message: Uint8Array): void {
+    this.#deliver(this.#vm.callbacks.grpcReceive, message.byteLength, { ...nothing, message });
+  }
+
+  drained(): void {
+    this.#isHeldBack = false;
+    this.#flush();
+  }
+
+  closed(code: number, details: string, trailingMetadata: Pairs): void {
+    if (this.#isOver) return;
+    const { grpcReceiveTrailingMetadata, grpcClose } = this.#vm.callbacks;
+    const reply = { ...nothing, code, details, trailingMetadata };
+    if (trailingMetadata.length > 0) this.#deliver(grpcReceiveTrailingMetadata, trailingMetadata.length, reply);
+    this.#deliver(grpcClose, code, reply, true);
+    if (grpcClose === undefined) this.#end();
+  }
+
+  #put(item: { readonly message: Uint8Array | undefined; readonly isLast: boolean }): void {
+    if (this.#unsent.push(item) === 1) queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    while (!this.#isHeldBack && !this.#isOver) {
+      const next = this.#unsent.shift();
+      if (next === undefined) return;
+      const { message, isLast } = next;
+      if (message === undefined) stream.end();
+      else {
+        this.#unsentBytes -= message.byteLength;
+        this.#isHeldBack = !stream.send(message, isLast);
+      }
+    }
+  }
+
+  /** Shows it to the guest in its turn; `isLast` forgets the stream before that. */
+  #deliver(callback: Callback | undefined, size: number, reply: GrpcReply, isLast = false): void {
+    const vm = this.#vm;
+    if (callback === undefined || this.#isOver) return;
+    if (++this.#undelivered === maxUndelivered) this.#stream?.pause();
+    vm.take(() => {
+      if (this.#undelivered-- === maxUndelivered) this.#stream?.resume();
+      if (this.#isOver) return undefined;
+      if (isLast) this.#end();
+      vm.reply = { protocol: "grpc", depth: this.#depth, message: reply };
+      vm.status = { code: reply.code, message: reply.details };
+      return vm.enter(undefined, callback, vm.rootId, this.#token, size);
+    });
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#unsent = [];
+    this.#forget();
+  }
+}
