@@ -73,8 +73,10 @@ export const catalog: Catalog = {
     kafka: async () => (await import("./binding/kafka.ts")).kafkaBinding,
     local: async () => (await import("./binding/local.ts")).localBinding,
     nats: async () => (await import("./binding/nats.ts")).natsBinding,
+    redis: async () => (await import("./binding/redis.ts")).redisBinding,
   },
   object: {
     local: async () => (await import("./object/local.ts")).localObjectStore,
+    s3: async () => (await import("./object/s3.ts")).s3ObjectStore,
   },
 };

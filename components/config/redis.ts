@@ -24,7 +24,7 @@ const storedItem = z.object({ content: z.string(), tags: texts, metadata: texts 
  */
 export const redisConfigStore = defineConfigStore({
   type: "redis",
-  capabilities: ["durable"],
+  capabilities: ["durable", "shared"],
   config: settings,
   open: async (config, context) => new RedisConfigStore(config.prefix, context, await openRedis(config, context)),
 });

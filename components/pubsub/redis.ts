@@ -96,9 +96,9 @@ type Settings = z.output<typeof settings>;
  */
 export const redisPubSub = definePubSub({
   type: "redis",
-  capabilities: ["ordered", "durable", "redelivery"],
+  capabilities: ["ordered", "durable", "redelivery", "shared"],
   capabilitiesWith: ({ concurrency }) =>
-    concurrency === 1 ? ["ordered", "durable", "redelivery"] : ["durable", "redelivery"],
+    concurrency === 1 ? ["ordered", "durable", "redelivery", "shared"] : ["durable", "redelivery", "shared"],
   config: settings,
   open: async (config, context) => new RedisPubSub(config, context, await openRedis(config, context)),
 });

@@ -1,5 +1,5 @@
 /** Every kind of component on Redis: one server, and a cluster. */
-import { startDurableRedis, startRedisCluster } from "../support/redis-server.ts";
+import { redisCli, startDurableRedis, startRedisCluster } from "../support/redis-server.ts";
 import { type Line, withServer } from "./matrix.ts";
 
 const linesWith = (place: () => Record<string, unknown>, variant?: string): Line[] => {
@@ -10,13 +10,27 @@ const linesWith = (place: () => Record<string, unknown>, variant?: string): Line
     { kind: "config", type: "redis", settings },
     { kind: "lock", type: "redis", settings },
     { kind: "sequencer", type: "redis", settings },
+    { kind: "binding", type: "redis", settings, capabilities: ["output"] },
   ];
   return lines.map((line) => (variant === undefined ? line : { ...line, variant }));
 };
 
-await withServer("redis-server", startDurableRedis, (server) =>
-  linesWith(() => ({ url: `redis://${server().address}` })),
-);
+await withServer("redis-server", startDurableRedis, (server) => {
+  const settings = () => ({ url: `redis://${server().address}` });
+  const bringEvent = async (): Promise<void> => {
+    await redisCli(server(), "XADD", "events", "*", "data", "an event");
+  };
+  return [
+    ...linesWith(settings),
+    {
+      kind: "binding",
+      type: "redis",
+      variant: "input",
+      settings: () => ({ ...settings(), stream: "events" }),
+      bringEvent,
+    },
+  ];
+});
 
 await withServer("redis-server", startRedisCluster, (server) =>
   linesWith(() => ({ cluster: server().addresses }), "cluster"),
