@@ -55,7 +55,7 @@ export function natsConnectFailure(component: string, error: unknown): RuntimeEr
   if (code === "BAD_CREDS" || /nkey|seed|checksum|base32/i.test(messageOf(error))) {
     return fail("INVALID_ARGUMENT", "NATS_BAD_CREDENTIALS", "cannot be asked: the credentials are not well formed");
   }
-  if (code === "SERVER_OPTION_NA") {
+  if (code === "SERVER_OPT_NA") {
     return fail("FAILED_PRECONDITION", "NATS_NO_TLS", "does not speak TLS; enable it there or leave tls out");
   }
   if (isCertificateFault(error)) {
@@ -75,6 +75,7 @@ export function whyOf(error: unknown): string {
 const words = new Map([
   ["CONNECTION_REFUSED", "connection refused"],
   ["TIMEOUT", "it does not answer"],
+  ["CONNECTION_TIMEOUT", "it does not answer"],
   ["MAX_PAYLOAD_EXCEEDED", "the message is longer than the server takes (max_payload)"],
   ["DISCONNECT", "the connection was closed"],
   ["CONNECTION_CLOSED", "the connection was closed"],

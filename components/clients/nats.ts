@@ -216,7 +216,7 @@ export class NatsConnection implements AsyncDisposable {
         attempted(0);
         this.#found();
       } else if (status.type === "error") {
-        this.#lastError = whyOf(Object.assign(new Error(String(status.data)), { code: status.data }));
+        this.#heardWhy(whyOf(Object.assign(new Error(String(status.data)), { code: status.data })));
         const { permissionContext } = status;
         if (permissionContext?.operation === "publish") this.#requests.refuse(permissionContext.subject);
       }
@@ -233,6 +233,15 @@ export class NatsConnection implements AsyncDisposable {
     this.log.warn({ why: this.#lastError }, `the NATS of '${this.name}' cannot be reached; it is tried again`);
     this.#options.reachability.down(this.#lastError);
     for (const watcher of [...this.#watchers]) watcher(false);
+  }
+
+  /** What the server says is told as well when it comes after the connection was lost. */
+  #heardWhy(why: string): void {
+    const isNews = this.#isLost && why !== this.#lastError;
+    this.#lastError = why;
+    if (!isNews || this.isClosing) return;
+    this.log.warn({ why }, `the NATS of '${this.name}' cannot be reached; it is tried again`);
+    this.#options.reachability.down(why);
   }
 
   /** The error of whoever waited for an answer: what was asked may have been done. */

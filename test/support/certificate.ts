@@ -6,11 +6,12 @@ export interface Certificate {
   readonly cert: string;
 }
 
-/** A fresh certificate for localhost and 127.0.0.1 that signs itself: who trusts it names it as `ca`. */
-export function selfSigned(): Certificate {
+/** A fresh certificate for localhost and 127.0.0.1, or for localhost alone, that signs itself: who trusts it names it as `ca`. */
+export function selfSigned({ forAddress = true }: { readonly forAddress?: boolean } = {}): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const name = sequence(der(0x31, sequence(objectId(2, 5, 4, 3), der(0x0c, Buffer.from("localhost")))));
-  const names = sequence(der(0x82, Buffer.from("localhost")), der(0x87, Buffer.from([127, 0, 0, 1])));
+  const address = forAddress ? [der(0x87, Buffer.from([127, 0, 0, 1]))] : [];
+  const names = sequence(der(0x82, Buffer.from("localhost")), ...address);
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1])),

@@ -16,6 +16,8 @@ export interface NatsServerOptions {
   readonly tls?: Certificate & { readonly clientCa?: string };
   /** Lines of the block `authorization`; default anyone may come. */
   readonly authorization?: readonly string[];
+  /** Further lines of the configuration. */
+  readonly lines?: readonly string[];
   /** Largest message, headers included; default 8 MiB, since a megabyte and its headers are more than the server's own default. */
   readonly maxPayloadBytes?: number;
   /** Default true. */
@@ -40,9 +42,9 @@ export async function startNats(options: NatsServerOptions = {}): Promise<NatsSe
 async function linesOf(
   directory: string,
   port: number,
-  { tls, authorization, maxPayloadBytes = 8 * 1024 ** 2, jetStream = true }: NatsServerOptions,
+  { tls, authorization, maxPayloadBytes = 8 * 1024 ** 2, jetStream = true, lines: further = [] }: NatsServerOptions,
 ): Promise<string[]> {
-  const lines = [`listen: "127.0.0.1:${port}"`, `max_payload: ${maxPayloadBytes}`];
+  const lines = [`listen: "127.0.0.1:${port}"`, `max_payload: ${maxPayloadBytes}`, ...further];
   if (jetStream) lines.push(`jetstream { store_dir: ${JSON.stringify(join(directory, "jetstream"))} }`);
   if (authorization !== undefined) lines.push("authorization {", ...authorization, "}");
   if (tls === undefined) return lines;
