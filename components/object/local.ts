@@ -25,7 +25,7 @@ const maxMetadataBytes = 16 * 1024;
 /** Files in a folder, each under its own name: whoever can see the folder sees them, and what others put there is served. */
 export const localObjectStore = defineObjectStore({
   type: "local",
-  capabilities: ["metadata"],
+  capabilities: ["metadata", "ordered"],
   config: z.strictObject({
     path: z
       .string()

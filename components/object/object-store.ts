@@ -27,7 +27,7 @@ export interface ListObjects {
 }
 
 export interface ObjectPage {
-  /** In the order of their names' UTF-8 bytes. */
+  /** In the order of their names' UTF-8 bytes, as far as it goes for a store that is not `ordered`. */
   readonly objects: readonly ObjectMeta[];
   /** What to ask the next page with; empty on the last. */
   readonly marker: string;
@@ -46,8 +46,11 @@ export interface ObjectStore extends AsyncDisposable {
   stat(request: { readonly name: string }, call: CallContext): Promise<ObjectMeta | undefined>;
 }
 
-/** `metadata`: what is given when an object is put is given back. */
-export type ObjectCapability = "metadata";
+/**
+ * `metadata`: what is given when an object is put is given back. `ordered`: lists are in the order of the names' bytes
+ * whatever their characters; others may put those from U+E000 to U+FFFF behind those beyond.
+ */
+export type ObjectCapability = "metadata" | "ordered";
 
 export const defineObjectStore = <Schema extends z.ZodObject>(
   definition: ComponentDefinition<ObjectStore, Schema, ObjectCapability>,

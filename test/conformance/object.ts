@@ -234,15 +234,20 @@ export function testObjectStore(backend: Backend<ObjectStore>): void {
       assert.ok(Math.abs((object?.modifiedAtMs ?? 0) - Date.now()) < 60_000);
     });
 
-    check("comes page by page, each file once, in the order of the names' bytes", async () => {
+    const pagesAreSorted = async (...names: readonly string[]): Promise<void> => {
       const run = unique("pages");
-      const names = ["aa", "B", "b", "a-b", "a/b", "a.b", "z", "é", "\u{ffff}", "🔑", "1", "10"].map(
-        (name) => `${run}/${name}`,
-      );
-      await Promise.all(names.map((name) => put(name, name)));
-      const sorted = names.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
+      const full = names.map((name) => `${run}/${name}`);
+      await Promise.all(full.map((name) => put(name, name)));
+      const sorted = full.toSorted((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
       for (const pageSize of [1, 5, 12, 1000]) assert.deepEqual(await namesOf(`${run}/`, pageSize), sorted);
-    });
+    };
+    check("comes page by page, each file once, in the order of the names' bytes", () =>
+      pagesAreSorted("aa", "B", "b", "a-b", "a/b", "a.b", "z", "é", "鍵", "1", "10"),
+    );
+
+    check("has this order beyond the first 65,536 characters, too", { needs: "ordered" }, () =>
+      pagesAreSorted("z", "\u{ffff}", "🔑", "\u{e000}"),
+    );
 
     check("goes on behind its marker when files before and behind it come and go", async () => {
       const run = unique("moving");

@@ -1,13 +1,8 @@
-/** What a Kafka broker needs at run time of what its project publishes, with the SHA-256 of each file. */
-export interface Jar {
-  /** `GROUP:ARTIFACT:VERSION`. */
-  readonly coordinates: string;
-  readonly sha256: string;
-}
+import type { Jar } from "./maven-jars.ts";
 
 const jar = (coordinates: string, sha256: string): Jar => ({ coordinates, sha256 });
 
-/** By version of the broker: the last that could do without KRaft, and the newest. */
+/** What a Kafka broker needs at run time of what its project publishes, by version: the last that could do without KRaft, and the newest. */
 export const kafkaJars = {
   "3.9.2": [
     jar(
