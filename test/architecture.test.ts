@@ -38,7 +38,8 @@ const rules: readonly Rule[] = [
   },
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
-    files: /^runtime\/(runtime|application|configuration-file|open-components|component-statuses|secret-settings|plugin-host)\.ts$/,
+    files:
+      /^runtime\/(runtime|application|configuration-file|open-components|component-statuses|secret-settings|plugin-host)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },
