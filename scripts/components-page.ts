@@ -56,7 +56,8 @@ const kinds: { readonly [Kind in keyof Catalog]: KindPage } = {
   },
   secret: {
     title: "Secret stores",
-    intro: "Secrets that applications read, and that settings of other components refer to.",
+    intro:
+      "Secrets that applications read, and that settings of other components refer to. Beside its settings a secret store takes `allow`, what applications may read of it: names of secrets, or the beginning of names followed by `*`; default none.",
     capabilities: {},
   },
   binding: {

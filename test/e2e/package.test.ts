@@ -56,12 +56,18 @@ describe("the built package", () => {
   it("serves the API on every embedded component, with health, reflection and metrics", async () => {
     await using directory = await temporaryDirectory();
     await writeFile(join(directory.path, "settings.yaml"), 'app: [{ key: limit, content: "5" }]\n');
+    await writeFile(join(directory.path, "secrets.yaml"), "token: abc\n");
     await using sidecar = await start(directory.path, {
       components: {
         state: { orders: { type: "sqlite" }, cache: { type: "memory" } },
         config: { settings: { type: "file", path: "../settings.yaml" } },
         lock: { jobs: { type: "sqlite" } },
         sequencer: { ids: { type: "sqlite" } },
+        secret: {
+          variables: { type: "env", allow: ["PATH"] },
+          vault: { type: "file", path: "../secrets.yaml", allow: ["to*"] },
+        },
+        object: { files: { type: "local", path: "files" } },
       },
     });
     assert.equal((await ask(sidecar.admin, "/actuator/health/readiness")).status, 200);
@@ -72,6 +78,10 @@ describe("the built package", () => {
     }
     const [limit] = await client.config.get({ store: "settings", keys: ["limit"] });
     assert.equal(limit?.content, "5");
+    assert.deepEqual(await client.secret.get({ store: "vault", name: "token" }), { token: "abc" });
+    assert.deepEqual(Object.keys(await client.secret.getAll({ store: "variables" })), ["PATH"]);
+    await client.file.put({ store: "files", name: "a/b", content: "text" });
+    assert.equal((await client.file.read({ store: "files", name: "a/b" }))?.text(), "text");
     assert.match((await ask(sidecar.admin, "/metrics")).text, /^# TYPE outrigger_/m);
 
     const reflection = serviceClient(ServerReflectionService, sidecar.grpc);
