@@ -63,7 +63,7 @@ export const GrpcCode = {
 const marker = /^proxy_abi_version_(\d+)_(\d+)_(\d+)$/;
 
 /** The versions that this engine speaks. */
-export const supportedVersions: readonly string[] = ["0.2.0", "0.2.1"];
+export const supportedVersions: readonly string[] = ["0.1.0", "0.2.0", "0.2.1"];
 
 /** The ABI versions a module says it speaks, in the order of its exports. */
 export function abiVersions(module: WebAssembly.Module): string[] {
@@ -72,3 +72,7 @@ export function abiVersions(module: WebAssembly.Module): string[] {
     .map(({ name }) => marker.exec(name)?.slice(1).join("."))
     .filter((version) => version !== undefined);
 }
+
+/** The version by which a module is run: the first it says that this engine speaks. */
+export const spokenVersion = (module: WebAssembly.Module): string | undefined =>
+  abiVersions(module).find((version) => supportedVersions.includes(version));

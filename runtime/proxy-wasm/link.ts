@@ -4,6 +4,7 @@ import { foreignFunctions } from "./imports/foreign-function.ts";
 import { grpcCallFunctions } from "./imports/grpc-call.ts";
 import { headerFunctions } from "./imports/headers.ts";
 import { httpCallFunctions } from "./imports/http-call.ts";
+import { legacyFunctions } from "./imports/legacy.ts";
 import { loggingFunctions } from "./imports/logging.ts";
 import { metricFunctions } from "./imports/metrics.ts";
 import { propertyFunctions } from "./imports/properties.ts";
@@ -35,6 +36,7 @@ export function hostImports(vm: Vm): Readonly<Record<string, HostFunctions>> {
       ...loggingFunctions(vm),
       ...clockFunctions(vm),
       ...foreignFunctions(vm),
+      ...legacyFunctions(vm),
       ...unimplementedFunctions(vm),
       ...toolchainFunctions(vm),
     },

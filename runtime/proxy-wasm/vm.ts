@@ -1,6 +1,7 @@
 import type { GrpcReply, HostServices, HttpMessage, PluginProgram } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { fuelPerMillisecond } from "../plugin/sandbox/fuel.ts";
+import { spokenVersion } from "./abi.ts";
 import type { StreamContext } from "./context.ts";
 import { ContextTable } from "./context-table.ts";
 import { faultOf, pluginError } from "./fault.ts";
@@ -33,6 +34,8 @@ const maxStartFuel = 1_000 * fuelPerMillisecond;
 export class Vm {
   readonly program: PluginProgram;
   readonly services: HostServices;
+  /** Whether the guest speaks ABI 0.1.0. */
+  readonly isLegacy: boolean;
   readonly meter = new Meter();
   readonly memory = new GuestMemory(this.meter);
   readonly clock = new WallClock();
@@ -81,6 +84,7 @@ export class Vm {
   constructor(program: PluginProgram, services: HostServices, died: (error: PluginError) => void) {
     this.program = program;
     this.services = services;
+    this.isLegacy = spokenVersion(program.module.module) === "0.1.0";
     this.#died = died;
     this.#fuelPerCall = Math.min(program.fuelPerCall * startFactor, maxStartFuel);
     this.contexts = new ContextTable(this.rootId);
@@ -107,6 +111,11 @@ export class Vm {
   get callbacks(): Callbacks {
     if (this.#callbacks === undefined) throw new Error("the guest has no instance yet");
     return this.#callbacks;
+  }
+
+  /** The callback that runs, or ran last. */
+  get running(): Callback | undefined {
+    return this.#running;
   }
 
   /** From here on callbacks get the budgets of a running plugin, and ticks come. */

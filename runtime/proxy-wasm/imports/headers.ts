@@ -67,7 +67,8 @@ export function headerFunctions(vm: Vm): HostFunctions {
       const fields = writable(map) ?? answer(vm, map);
       if (fields === undefined) return Status.BAD_ARGUMENT;
       const value = fields.get(name.toLowerCase());
-      return value === undefined ? Status.NOT_FOUND : memory.giveLatin1(value, returnData, returnSize);
+      if (value === undefined && !vm.isLegacy) return Status.NOT_FOUND;
+      return memory.giveLatin1(value ?? "", returnData, returnSize);
     },
 
     proxy_add_header_map_value(map: number, key: number, keySize: number, data: number, size: number): Status {

@@ -4,9 +4,6 @@ import type { Vm } from "../vm.ts";
 
 const names = [
   // Of ABI 0.1.0 only.
-  "proxy_get_configuration",
-  "proxy_continue_request",
-  "proxy_continue_response",
   "proxy_clear_route_cache",
 ];
 

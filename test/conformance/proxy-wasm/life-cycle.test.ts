@@ -28,16 +28,23 @@ describe("the version of the ABI", () => {
     assert.equal(await detect(`(func (export "proxy_abi_version_0_1_0"))`), "proxy-wasm 0.1.0");
     assert.equal(
       await detect(`(func (export "proxy_abi_version_0_1_0")) (func (export "proxy_abi_version_0_2_0"))`),
-      "proxy-wasm 0.2.0",
+      "proxy-wasm 0.1.0",
+    );
+    assert.equal(
+      await detect(`(func (export "proxy_abi_version_0_9_0")) (func (export "proxy_abi_version_0_2_1"))`),
+      "proxy-wasm 0.2.1",
     );
     assert.equal(await detect(`(memory (export "proxy_abi_version_0_2_1") 1)`), undefined);
     assert.equal(await detect(`(func (export "proxy_on_request_headers"))`), undefined);
   });
 
-  it("0.1.0 alone is refused by name", async () => {
-    const error = await refusal(startText(() => ({ marker: "proxy_abi_version_0_1_0", on: {} })));
+  it("of another world is refused by name", async () => {
+    const error = await refusal(startText(() => ({ marker: "proxy_abi_version_0_9_0", on: {} })));
     assert.equal(error.fault, "refused");
-    assert.equal(error.message, "plugin 'guest' 1.0.0 speaks Proxy-Wasm 0.1.0 only; this host speaks 0.2.0 and 0.2.1");
+    assert.equal(
+      error.message,
+      "plugin 'guest' 1.0.0 speaks Proxy-Wasm 0.9.0 only; this host speaks 0.1.0, 0.2.0, 0.2.1",
+    );
   });
 
   it("0.2.0 runs", async () => {
