@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { OutriggerClient, serveCallbacks } from "../../sdk/index.ts";
 import { eventually } from "../conformance/backend.ts";
+import { redisCli, startRedis } from "../support/redis-server.ts";
 import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
 interface Posted {
@@ -121,6 +122,43 @@ describe("events of input bindings", () => {
     await once(response, "finish");
     assert.deepEqual(await stopped, { code: 0, signal: null });
     assert.equal(app.posted.length, 1);
+  });
+});
+
+describe("events of a source that brings them again", () => {
+  it("are all taken, though the application refuses some and the sidecar is killed with others in its hands", async () => {
+    await using server = await startRedis();
+    await using directory = await temporaryDirectory();
+    const taken = new Set<string>();
+    let tries = 0;
+    const half = Promise.withResolvers<void>();
+    await using callbacks = await serveCallbacks({
+      port: 0,
+      bindings: {
+        orders: async ({ data }) => {
+          if (++tries % 7 === 0) throw new Error("not this time");
+          taken.add(data.text());
+          if (taken.size === 150) half.resolve();
+        },
+      },
+      onError: () => undefined,
+    });
+    const orders = {
+      type: "redis",
+      url: `redis://${server.address}`,
+      stream: "orders",
+      concurrency: 8,
+      claimIdleMs: 300,
+    };
+    const configuration = { app: { grpc: callbacks.address }, components: { binding: { orders } } };
+    await using first = await startSidecar(directory.path, configuration);
+    await first.logged(({ msg }) => msg === "the application is subscribed");
+    const fill = "for order = 1, 300 do redis.call('XADD', 'orders', '*', 'data', order) end";
+    await redisCli(server, "EVAL", fill, "0");
+    await half.promise;
+    await first.stop("SIGKILL");
+    await using _second = await startSidecar(directory.path, configuration);
+    await eventually("all are taken", () => taken.size === 300);
   });
 });
 
