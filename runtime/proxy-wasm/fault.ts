@@ -1,5 +1,6 @@
 import type { PluginProgram } from "../plugin/contract.ts";
 import { PluginError, type PluginFault } from "../plugin/plugin-error.ts";
+import { guestFunctions } from "./backtrace.ts";
 import type { Meter } from "./meter.ts";
 
 /** A PluginError about the program: `plugin 'orders' 1.2.0 ` and the rest of the sentence. */
@@ -20,9 +21,19 @@ export function faultOf(
     const fault = meter.phase === "allocating" ? "memory" : "trap";
     return pluginError(program, fault, `was stopped in ${where}: ${meter.stopped}`, cause);
   }
-  if (meter.left < 0) return pluginError(program, "fuel", `used up its ${fuel} units of fuel in ${where}`, cause);
-  if (cause instanceof RangeError) return pluginError(program, "trap", `overflowed its stack in ${where}`, cause);
-  return pluginError(program, "trap", `trapped in ${where}: ${reasonOf(cause)}`, cause);
+  const place = placeOf(cause);
+  if (meter.left < 0)
+    return pluginError(program, "fuel", `used up its ${fuel} units of fuel in ${where}${place}`, cause);
+  if (cause instanceof RangeError)
+    return pluginError(program, "trap", `overflowed its stack in ${where}${place}`, cause);
+  return pluginError(program, "trap", `trapped in ${where}: ${reasonOf(cause)}${place}`, cause);
+}
+
+/** Which functions of the guest it was in. */
+function placeOf(cause: unknown): string {
+  const [innermost, ...callers] = guestFunctions(cause);
+  if (innermost === undefined) return "";
+  return callers.length === 0 ? `, in ${innermost}` : `, in ${innermost}, called by ${callers.join(", ")}`;
 }
 
 function reasonOf(cause: unknown): string {
