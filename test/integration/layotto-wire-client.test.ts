@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { Readable } from "node:stream";
 import { json as readJson } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { Client, type Types } from "layotto";
 import { OutriggerClient } from "../../sdk/index.ts";
+import { eventually } from "../conformance/backend.ts";
 import { type ServedApi, serveApi } from "../support/api.ts";
 
 interface Rig extends AsyncDisposable {
@@ -197,6 +199,25 @@ describe("the client of the npm package layotto", () => {
     const got = await rig.client.binding.invoke({ ...request, operation: "get", data: "" });
     assert.equal(Buffer.from(got.data).toString(), "all is well");
     assert.deepEqual(got.metadata, request.metadata);
+  });
+
+  it("streams files in and out, lists and deletes them, although it names them with every piece", async () => {
+    await using rig = await connect();
+    const { file } = rig.client;
+    const named = { storeName: "files", name: "reports/may.bin" };
+    const content = Buffer.alloc(1024 ** 2, "all is well");
+    await file.put({ ...named, stream: Readable.from([content.subarray(0, 5), content.subarray(5)]) });
+    // Its put resolves when all has been sent.
+    const names = async () => (await file.list({ storeName: "files", name: "reports/" })).names;
+    await eventually("the file is there", async () => (await names()).length > 0);
+    assert.deepEqual(await names(), [named.name]);
+    assert.ok(Buffer.concat(await Array.fromAsync(await file.get(named))).equals(content));
+    await file.delete(named);
+    assert.deepEqual(await names(), []);
+    await assert.rejects(async () => Array.fromAsync(await file.get(named)), {
+      code: 5,
+      details: "file store 'files' has no file 'reports/may.bin'",
+    });
   });
 
   it("is told what is wrong and what exists", async () => {
