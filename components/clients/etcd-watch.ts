@@ -69,29 +69,29 @@ export class EtcdPrefixWatch implements AsyncDisposable {
     const { signal } = this.#closing;
     for (let attempt = 1; !signal.aborted; attempt++) {
       const before = this.#told;
-      const end = await this.#listen();
+      const { stream, failed } = this.#options.connection.watch();
+      const end = await this.#listen(stream);
       if (signal.aborted) return;
       if (end.gap) await this.#readAgain();
-      else await this.#failed(end.error);
+      else {
+        this.#warn(end.error);
+        await failed(end.error);
+      }
       if (this.#told > before) attempt = 0;
       else await delay(backOffMs(attempt), undefined, { signal }).catch(() => undefined);
     }
   }
 
-  async #failed(error: GrpcError): Promise<void> {
+  #warn(error: GrpcError): void {
     // That no server answers is told by the connection.
-    if (!isAway(error) && !this.#isRefused) {
-      this.#isRefused = true;
-      this.#options.log.warn({ why: error.details }, "etcd refuses to tell of changes; it is asked again");
-    }
-    await this.#options.connection.failed(error);
+    if (isAway(error) || this.#isRefused) return;
+    this.#isRefused = true;
+    this.#options.log.warn({ why: error.details }, "etcd refuses to tell of changes; it is asked again");
   }
 
-  /** Opens a stream and tells what comes; resolves when it has ended. */
-  #listen(): Promise<End> {
-    const { connection, prefix } = this.#options;
+  /** Tells what comes on the stream; resolves when it has ended. */
+  #listen(stream: ReturnType<EtcdConnection["watch"]>["stream"]): Promise<End> {
     const { signal } = this.#closing;
-    const stream = connection.watch();
     return new Promise((resolve) => {
       const finish = (end: End): void => {
         signal.removeEventListener("abort", cancel);
@@ -106,7 +106,7 @@ export class EtcdPrefixWatch implements AsyncDisposable {
         const end = signal.aborted ? undefined : this.#take(response);
         if (end !== undefined) finish(end);
       });
-      stream.write(watchFrom(prefix, this.#told + 1n));
+      stream.write(watchFrom(this.#options.prefix, this.#told + 1n));
     });
   }
 

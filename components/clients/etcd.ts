@@ -15,7 +15,7 @@ import {
 import type { CallContext, OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
-import { EtcdEndpoints } from "./etcd-endpoints.ts";
+import { type EtcdEndpoint, EtcdEndpoints } from "./etcd-endpoints.ts";
 import { etcdFailure, type GrpcError, grpcErrorOf, hasNoUsers, isAway, isUnsent, wantsToken } from "./etcd-failure.ts";
 import { rangeOf } from "./etcd-requests.ts";
 import type { EtcdSettings } from "./etcd-settings.ts";
@@ -25,6 +25,12 @@ import { withinCall } from "./within-call.ts";
 interface Credentials {
   readonly name: string;
   readonly password: string;
+}
+
+/** A stream and where to tell how it ended, so that the next one is opened elsewhere or with a new token. */
+interface EtcdStream {
+  readonly stream: ClientDuplexStream<WatchRequest, WatchResponse>;
+  failed(error: GrpcError): Promise<void>;
 }
 
 type Surroundings = Pick<OpenContext, "name" | "log" | "reachability" | "secret">;
@@ -121,25 +127,21 @@ export class EtcdConnection implements AsyncDisposable {
     return ID;
   }
 
-  /** Opens a stream for a watch. Whoever reads it tells `failed` how it ended, to have the next one elsewhere or with a new token. */
-  watch(): ClientDuplexStream<WatchRequest, WatchResponse> {
-    return this.#endpoints.current.stream(WatchService.watch, this.#metadata);
+  /** Opens a stream for a watch. A member that has lost the others ends it, instead of being silent. */
+  watch(): EtcdStream {
+    const endpoint = this.#endpoints.current;
+    const metadata = this.#metadata.clone();
+    metadata.set("hasleader", "true");
+    return {
+      stream: endpoint.stream(WatchService.watch, metadata),
+      failed: (error) => this.#failed(endpoint, error),
+    };
   }
 
   /** Settles with the work, or earlier when the call ends or the server takes too long. */
   within<T>(call: CallContext, work: Promise<T>): Promise<T> {
     const { requestTimeoutMs: longestMs } = this.#settings;
     return withinCall(work, call, { longestMs, server: `the etcd of '${this.#name}'` });
-  }
-
-  /** To be told what a stream of a watch ended with. Resolves when there is more that can be done about it than to wait. */
-  async failed(error: GrpcError): Promise<void> {
-    if (isAway(error)) {
-      this.#endpoints.rotate(this.#endpoints.current);
-      this.#look();
-    } else if (wantsToken(error.details) || error.details.includes("permission denied")) {
-      await this.#renew().catch(() => undefined);
-    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -176,6 +178,15 @@ export class EtcdConnection implements AsyncDisposable {
         this.#endpoints.rotate(endpoint);
         if (attempt >= this.#endpoints.count || !(effect === "read" || isUnsent(said))) throw error;
       }
+    }
+  }
+
+  async #failed(endpoint: EtcdEndpoint, error: GrpcError): Promise<void> {
+    if (isAway(error)) {
+      this.#endpoints.rotate(endpoint);
+      this.#look();
+    } else if (wantsToken(error.details) || error.details.includes("permission denied")) {
+      await this.#renew().catch(() => undefined);
     }
   }
 

@@ -121,4 +121,20 @@ describe("configuration on etcd", () => {
     await save(app, "kept", "2");
     await eventually("it goes on", () => follower.seen.at(-1) === "kept=2");
   });
+
+  it("is followed on with a new token when the server has forgotten the old one", async () => {
+    await using guarded = await startEtcd({ rootPassword: "sesame" });
+    const settings = { endpoints: [guarded.address], username: "root", password: "sesame" };
+    await using own = await etcdConfigStore.open(etcdConfigStore.config.parse(settings), openContext("settings"));
+    const seen: string[] = [];
+    await using _ = await own.subscribe(selectionOf("app"), {
+      changed: (changes) => seen.push(...changes.map(({ content }) => content)),
+      lost: (error) => seen.push(error.message),
+    });
+    await guarded.kill();
+    await guarded.start();
+    await guarded.ctl("put", "outrigger/config/app///a", "1");
+    await eventually("the change was told", () => seen.length > 0);
+    assert.deepEqual(seen, ["1"]);
+  });
 });

@@ -21,7 +21,7 @@ const together = { operations: 100, bytes: 1024 ** 2 };
 /** Configuration in etcd, as PREFIX/APPLICATION/GROUP/LABEL/KEY. */
 export const etcdConfigStore = defineConfigStore({
   type: "etcd",
-  capabilities: ["durable"],
+  capabilities: ["durable", "shared"],
   config: etcdSettings("outrigger/config/"),
   open: async (settings, context) => new EtcdConfigStore(context.name, await openEtcd(settings, context), context.log),
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { callWith, eventually, silentLog, unique } from "../../test/conformance/backend.ts";
 import { selfSigned } from "../../test/support/certificate.ts";
-import { type EtcdServer, startEtcd } from "../../test/support/etcd-server.ts";
+import { type EtcdServer, startEtcd, startEtcdCluster } from "../../test/support/etcd-server.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { freePort } from "../../test/support/server-process.ts";
 import type { OpenContext } from "../component.ts";
@@ -161,6 +161,30 @@ describe("state on an etcd", () => {
       told.map((word) => word.slice(0, 4)),
       ["down", "up"],
     );
+  });
+
+  it("of several members serves while most of them are there, whichever was spoken to, and loses nothing", async () => {
+    const servers = await startEtcdCluster(3);
+    await using stack = new AsyncDisposableStack();
+    for (const server of servers) stack.use(server);
+    const endpoints = servers.map(({ address }) => address);
+    const store = stack.use(await open({ endpoints, requestTimeoutMs: 2_000 }));
+    const acknowledged: string[] = [];
+    const save = async (key: string): Promise<boolean> => {
+      const [outcome] = await Promise.allSettled([store.set(setOf(key, key), callWith())]);
+      if (outcome.status === "fulfilled") acknowledged.push(key);
+      return outcome.status === "fulfilled";
+    };
+    for (const [round, server] of servers.entries()) {
+      for (let index = 0; index < 20; index++) await save(`key-${round}-${index}`);
+      await server.kill();
+      await eventually("the others serve", () => save(`without-${round}`));
+      await server.start();
+    }
+    for (const key of acknowledged) {
+      await eventually(`'${key}' is read`, async () => (await textAt(store, key).catch(() => undefined)) === key);
+    }
+    assert.ok(acknowledged.length > 20, `${acknowledged.length} were acknowledged`);
   });
 
   it("that hangs fails calls in time, and serves when it goes on", async () => {

@@ -24,18 +24,42 @@ interface EtcdOptions {
 }
 
 /** Starts `etcd`. Rejects with ProgramMissing when there is none. */
-export async function startEtcd({ tls, rootPassword, parameters = [] }: EtcdOptions = {}): Promise<EtcdServer> {
+export async function startEtcd(options: EtcdOptions = {}): Promise<EtcdServer> {
+  const only = { name: "only", peer: `http://127.0.0.1:${await freePort()}` };
+  return launch(only, [only], options);
+}
+
+/** Starts so many members of one cluster. */
+export async function startEtcdCluster(count: number): Promise<readonly EtcdServer[]> {
+  const members: Member[] = [];
+  for (let index = 0; index < count; index++) {
+    members.push({ name: `member-${index}`, peer: `http://127.0.0.1:${await freePort()}` });
+  }
+  return Promise.all(members.map((member) => launch(member, members, {})));
+}
+
+interface Member {
+  readonly name: string;
+  /** Where it speaks to the others. */
+  readonly peer: string;
+}
+
+async function launch(
+  { name, peer }: Member,
+  cluster: readonly Member[],
+  { tls, rootPassword, parameters = [] }: EtcdOptions,
+): Promise<EtcdServer> {
   const program = await installedProgram("etcd", "etcd-server");
   const etcdctl = await installedProgram("etcdctl", "etcd-client");
-  const [port, peerPort] = [await freePort(), await freePort()];
-  const address = `127.0.0.1:${port}`;
-  const [client, peer] = [`${tls === undefined ? "http" : "https"}://${address}`, `http://127.0.0.1:${peerPort}`];
+  const address = `127.0.0.1:${await freePort()}`;
+  const client = `${tls === undefined ? "http" : "https"}://${address}`;
+  const members = cluster.map((member) => `${member.name}=${member.peer}`).join(",");
   const server = await startServer({
     program,
     parameters: async (directory) => [
-      ...["--name", "only", "--data-dir", join(directory, "data")],
+      ...["--name", name, "--data-dir", join(directory, "data")],
       ...["--listen-client-urls", client, "--advertise-client-urls", client],
-      ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `only=${peer}`],
+      ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", members],
       ...(await tlsParameters(directory, tls)),
       ...parameters,
     ],
