@@ -59,6 +59,10 @@ export class NatsBucket implements AsyncDisposable {
   readonly #maySkipLeader: boolean;
   readonly #mayRemove: boolean;
   readonly #removals = new Set<Promise<void>>();
+  readonly #watch: Disposable;
+  /** Whether the bucket may be gone, since its server was away. */
+  #isUnsure = false;
+  #ensuring: Promise<void> | undefined;
   #clock: NatsClock | undefined;
   #sweep: NatsSweep | undefined;
 
@@ -91,6 +95,9 @@ export class NatsBucket implements AsyncDisposable {
     this.#hasDirectReads = config.allow_direct;
     this.#maySkipLeader = config.num_replicas === 1;
     this.#mayRemove = !config.deny_delete;
+    this.#watch = this.connection.watch((isUp) => {
+      if (isUp) this.#isUnsure = true;
+    });
   }
 
   /** Name of the stream behind the bucket. */
@@ -137,7 +144,7 @@ export class NatsBucket implements AsyncDisposable {
       ...headers,
       ...expecting(revision),
       ...(ttlMs === undefined ? {} : { [ttlHeader]: String(ttlMs) }),
-      ...(name === undefined || !key.includes("=_") ? {} : { [nameHeader]: encodeURIComponent(name).slice(0, 1024) }),
+      ...(name === undefined || !key.includes("=_") ? {} : { [nameHeader]: encodeURIComponent(name).slice(0, 512) }),
     });
   }
 
@@ -163,6 +170,7 @@ export class NatsBucket implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#clock?.[Symbol.dispose]();
+    this.#watch[Symbol.dispose]();
     await this.#sweep?.[Symbol.asyncDispose]();
     await Promise.all(this.#removals);
     await this.connection[Symbol.asyncDispose]();
@@ -228,6 +236,8 @@ export class NatsBucket implements AsyncDisposable {
   }
 
   async #orMadeAnew<T>(work: () => Promise<T>): Promise<T> {
+    // The server answers no direct read of a bucket that is gone, so that it would be waited for.
+    if (this.#isUnsure) await this.#ensureOnce();
     try {
       return await work();
     } catch (error) {
@@ -235,6 +245,17 @@ export class NatsBucket implements AsyncDisposable {
       await this.ensure();
       return work();
     }
+  }
+
+  #ensureOnce(): Promise<void> {
+    this.#ensuring ??= this.ensure()
+      .then(() => {
+        this.#isUnsure = false;
+      })
+      .finally(() => {
+        this.#ensuring = undefined;
+      });
+    return this.#ensuring;
   }
 
   /** The time that the server writes on an entry; it may be that of another who asks, between our asking and hearing. */

@@ -64,7 +64,7 @@ export function natsConnectFailure(component: string, error: unknown): RuntimeEr
   return fail("UNAVAILABLE", "NATS_UNREACHABLE", `cannot be reached: ${whyOf(error)}`);
 }
 
-const refusals = new Set(["AUTHORIZATION_VIOLATION", "AUTHENTICATION_EXPIRED", "ACCOUNT_AUTHENTICATION_EXPIRED"]);
+const refusals = new Set(["AUTHORIZATION_VIOLATION", "AUTHENTICATION_EXPIRED", "ACCOUNT_EXPIRED"]);
 
 /** The client's short codes in plain words. */
 export function whyOf(error: unknown): string {

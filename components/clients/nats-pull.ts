@@ -11,8 +11,6 @@ export interface NatsPullOptions {
   readonly stream: string;
   /** Makes sure that the consumer exists; resolves to its name. Called at first, and whenever it may be gone. */
   prepare(): Promise<string>;
-  /** Whether the consumer is to be prepared anew after the connection was lost, since what was on its way is gone. */
-  readonly isEphemeral: boolean;
   /** How many messages may come now; when none may, `wake` says that some may again. */
   room(): number;
   receive(message: NatsMessage): void;
@@ -88,10 +86,11 @@ export class NatsPull implements AsyncDisposable {
     this.#woken = undefined;
   }
 
-  /** A pull that the server forgot with the connection would be waited for in vain. */
+  /** A pull that the server forgot with the connection would be waited for in vain, and so would one of a consumer that is gone. */
   #changed(isUp: boolean): void {
+    this.#consumer = undefined;
     if (isUp) this.#woken?.();
-    else this.#endPull?.(this.#options.isEphemeral ? "gone" : "trouble");
+    else this.#endPull?.("gone");
   }
 
   async #attempt(room: number): Promise<"done" | "trouble" | "gone"> {

@@ -29,7 +29,6 @@ export class NatsConfigWatch implements AsyncDisposable {
     const watch = new NatsConfigWatch(bucket, subscribers);
     watch.#pull = await NatsPull.start(bucket.jetStream, {
       stream: bucket.stream,
-      isEphemeral: true,
       prepare: () => watch.#openReader(),
       room: () => batchSize,
       receive: (message) => watch.#receive(message),

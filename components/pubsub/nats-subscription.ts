@@ -57,7 +57,6 @@ export class NatsGroupMember implements AsyncDisposable {
     try {
       member.#pull = await NatsPull.start(jetStream, {
         stream: options.stream,
-        isEphemeral: false,
         prepare: () => options.ensureConsumer(),
         room: () => member.#room(),
         receive: (message) => member.#receive(message),
