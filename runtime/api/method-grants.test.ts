@@ -20,6 +20,7 @@ test("a call needs the store that its request names", () => {
   assert.deepEqual(requiredGrants(method("InvokeService"), { id: "billing" }), [
     { kind: "invoke", names: ["billing"] },
   ]);
+  assert.deepEqual(requiredGrants(method("InvokeBinding"), { name: "mail" }), [{ kind: "binding", names: ["mail"] }]);
   assert.deepEqual(requiredGrants(method("ListFile"), { request: { storeName: "f" } }), [
     { kind: "object", names: ["f"] },
   ]);
