@@ -107,6 +107,21 @@ describe("state on etcd", () => {
     assert.equal(await textAt(store, key), key);
   });
 
+  it("lets later operations of a transaction meet what earlier ones leave", async () => {
+    const key = unique("folded");
+    const drop: StateOperation = { operation: "delete", delete: { key, concurrency: "last-write" } };
+    const first = put(key, { concurrency: "first-write" });
+    await store.transact?.([put(key), drop, first], callWith());
+    assert.equal(await textAt(store, key), key);
+    const etag = (await store.get({ key, consistency: "strong" }, callWith()))?.etag ?? "";
+    await assert.rejects(async () => store.transact?.([drop, first, first], callWith()), { reason: "ETAG_MISMATCH" });
+    await assert.rejects(async () => store.transact?.([put(key), put(key, { etag })], callWith()), {
+      reason: "ETAG_MISMATCH",
+    });
+    await store.transact?.([put(key, { etag }), drop], callWith());
+    assert.equal(await textAt(store, key), undefined);
+  });
+
   it("names the server's option when a transaction has more conditions than it takes", async () => {
     const operations = Array.from({ length: 200 }, (_, index) =>
       put(unique(`guarded-${index}`), { concurrency: "first-write" }),
