@@ -44,10 +44,10 @@ const reference = (name: string, key?: string) => ({
   secretKeyRef: { store: "vault", name, ...(key === undefined ? {} : { key }) },
 });
 
-test("components are opened with secrets that applications may not read", async () => {
+test("components are opened with secrets that applications may not read, without a line break at their end", async () => {
   await using directory = await temporaryDirectory();
   const { passwords, known } = withPasswords();
-  await writeFile(join(directory.path, "secrets.yaml"), "redis: one\nsql: { password: two }\n");
+  await writeFile(join(directory.path, "secrets.yaml"), "redis: |\n  one\nsql: { password: two }\n");
   const text = JSON.stringify({
     data: { directory: "." },
     components: {

@@ -7,8 +7,8 @@ import type { Log } from "./telemetry/log.ts";
 const longestMs = 10_000;
 
 /**
- * Resolves what the settings of one component say of secrets, whatever applications may read. Rejects with UNAVAILABLE while
- * the secret store is not open yet.
+ * Resolves what the settings of one component say of secrets, whatever applications may read, without the line break that
+ * editors put at the end of a file. Rejects with UNAVAILABLE while the secret store is not open yet.
  */
 export function secretResolver(
   stores: StoreSet<SecretStore>,
@@ -22,7 +22,7 @@ export function secretResolver(
     const address = `component:${kind}/${component}`;
     const secret = await opened.store.get({ name }, { signal, peer: { address }, appId: "", log });
     const value = secret !== undefined && Object.hasOwn(secret, key) ? secret[key] : undefined;
-    if (value !== undefined) return value;
+    if (value !== undefined) return value.replace(/\r?\n$/, "");
     const message = `secret store '${store}' has no secret '${name}' with the key '${key}'`;
     throw new RuntimeError("FAILED_PRECONDITION", "SECRET_NOT_FOUND", message);
   };
