@@ -4,6 +4,7 @@ import { KafkaProducer } from "../clients/kafka-producer.ts";
 import type { SessionOptions } from "../clients/kafka-session.ts";
 import { kafkaGroupSettings, kafkaSettings } from "../clients/kafka-settings.ts";
 import { KafkaSubscription } from "../clients/kafka-subscription.ts";
+import { throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { type Binding, type DeliverBindingEvent, defineBinding } from "./binding.ts";
 
@@ -46,6 +47,7 @@ export const kafkaBinding = defineBinding({
     const binding: Binding = {
       operations: ["create"],
       async invoke({ data, metadata }, call) {
+        throwIfAborted(call);
         const { topic, rest } = destinationOf(metadata, settings.publishTopic, context.name);
         await producer.send(topic, { data, metadata: rest }, call);
         return { data: new Uint8Array(0), metadata: { topic } };

@@ -81,6 +81,8 @@ export class KafkaSession implements AsyncDisposable {
     this.#consumer.on(CRASH, ({ payload: { error } }) => this.#ended.resolve(error));
     try {
       await this.#admin.connect();
+      // Without it, the first look for the coordinator finds no broker to ask.
+      await this.#admin.describeCluster();
       await this.#consumer.connect();
       // The beginning is where it goes on when its place is gone, since nothing is to be lost.
       await this.#consumer.subscribe({ topics: [topic], fromBeginning: true });

@@ -57,7 +57,7 @@ export class KafkaSubscription implements AsyncDisposable {
       if (signal.aborted) return;
       if (performance.now() - startedAtMs > longestBackOffMs) attempt = 1;
       const failure = connection.failed(cause);
-      this.#ready.reject(failure);
+      if (failure.code !== "UNAVAILABLE" || connection.isDown) this.#ready.reject(failure);
       connection.forgetTopic(topic);
       const fields = { topic, group: groupId, why: failure.message };
       connection.log.warn(fields, "a subscription lost its place in its group; it joins again");

@@ -4,21 +4,23 @@ import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
 import { type KafkaClients, kafkaClients } from "./kafka-client.ts";
-import { kafkaFailure, kafkaRefusal } from "./kafka-failure.ts";
+import { kafkaFailure, kafkaRefusal, typeOf } from "./kafka-failure.ts";
 import type { KafkaSettings } from "./kafka-settings.ts";
 import { withinCall } from "./within-call.ts";
 
 /** How often the brokers are asked whether they are there. */
 const pingMs = 3_000;
 const shortestPauseMs = 20;
-const longestBackOffMs = 2_000;
+const longestBackOffMs = 1_000;
 /** Longest wait for farewells. */
 const farewellMs = 3_000;
 const once: RetryOptions = { retries: 0 };
-/** About two seconds and a half: a broker that restarts at once is not missed. */
-const briefly: RetryOptions = { initialRetryTime: 100, multiplier: 2, maxRetryTime: 1_000, retries: 5 };
+/** About a second and a half: a leader that moves is not missed. */
+const briefly: RetryOptions = { initialRetryTime: 50, multiplier: 2, maxRetryTime: 1_000, retries: 5 };
 /** About 20 seconds, through which a member keeps its place in its group. */
-const patiently: RetryOptions = { initialRetryTime: 100, multiplier: 2, maxRetryTime: 2_000, retries: 14 };
+const patiently: RetryOptions = { initialRetryTime: 50, multiplier: 2, maxRetryTime: 1_000, retries: 23 };
+/** Between looks for a topic that has just been created. */
+const topicBackOffMs = 50;
 
 /**
  * Connects to the brokers. Rejects with a sentence that names the component and what is wrong: UNAVAILABLE when none answers
@@ -103,6 +105,11 @@ export class KafkaConnection implements AsyncDisposable {
     return this.#clients.create(patiently);
   }
 
+  /** Whether the brokers are known to be away. */
+  get isDown(): boolean {
+    return this.#isDown;
+  }
+
   /** Throws when the brokers are known to be away. */
   requireReachable(): void {
     if (this.#isDown) throw this.failed(undefined);
@@ -112,7 +119,9 @@ export class KafkaConnection implements AsyncDisposable {
   failed(error: unknown): RuntimeError {
     const failure = kafkaFailure(this.name, error ?? new TypeError("no broker"), this.#lost.why);
     if (failure.code === "UNAVAILABLE") this.#doubt.resolve();
-    return failure;
+    if (failure.code !== "NOT_FOUND" || !this.settings.createTopics) return failure;
+    const message = `the Kafka of '${this.name}' does not know the topic yet, or not any more`;
+    return new RuntimeError("UNAVAILABLE", failure.reason, message);
   }
 
   /** Resolves once the topic is there, if topics may be created. Throws INVALID_ARGUMENT when it cannot have that name. */
@@ -125,7 +134,7 @@ export class KafkaConnection implements AsyncDisposable {
     try {
       await admin.connect();
       const topics = [{ topic, numPartitions: partitions, replicationFactor, configEntries }];
-      await admin.createTopics({ topics, timeout: this.settings.requestTimeoutMs });
+      await this.#create(admin, { topics, timeout: this.settings.requestTimeoutMs });
     } catch (error) {
       throw this.failed(error);
     } finally {
@@ -133,6 +142,19 @@ export class KafkaConnection implements AsyncDisposable {
     }
     if (this.#topics.size >= 10_000) this.#topics.clear();
     this.#topics.add(topic);
+  }
+
+  async #create(admin: Admin, request: Parameters<Admin["createTopics"]>[0]): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await admin.createTopics(request);
+        return;
+      } catch (error) {
+        // The broker that is asked for its leaders may hear of it last.
+        if (typeOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION" || attempt >= 20) throw error;
+        await delay(topicBackOffMs);
+      }
+    }
   }
 
   /** Throws INVALID_ARGUMENT when no topic can have that name. */

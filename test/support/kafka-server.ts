@@ -91,8 +91,8 @@ async function propertiesOf(directory: string, ports: Ports, options: KafkaOptio
     "num.io.threads": 2,
     "log.cleaner.dedupe.buffer.size": 2 * 1024 ** 2,
     // A broker that was killed is let in again once its session is over.
-    "broker.session.timeout.ms": 1_500,
-    "broker.heartbeat.interval.ms": 200,
+    "broker.session.timeout.ms": 1_000,
+    "broker.heartbeat.interval.ms": 150,
     "controller.quorum.election.timeout.ms": 100,
     "controller.quorum.election.backoff.max.ms": 100,
     ...(options === undefined ? {} : await securityOf(directory, options)),
