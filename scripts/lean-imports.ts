@@ -7,10 +7,11 @@ import type { OnLoadResult, Plugin } from "esbuild";
 export const leanImports: Plugin = {
   name: "lean imports",
   setup(build) {
-    build.onResolve({ filter: /.*/ }, ({ path, kind }) => {
+    build.onResolve({ filter: /.*/ }, ({ path, kind, importer }) => {
       if (!isBuiltin(path)) return undefined;
       const name = path.startsWith("node:") ? path : `node:${path}`;
-      return { path: name, namespace: kind === "require-call" ? "required builtin" : "imported builtin" };
+      const isWhole = kind === "require-call" || readsAnyName.test(importer);
+      return { path: name, namespace: isWhole ? "required builtin" : "imported builtin" };
     });
     build.onLoad({ filter: /.*/, namespace: "required builtin" }, ({ path }) => ({
       contents: `module.exports = process.getBuiltinModule("${path}");`,
@@ -35,6 +36,9 @@ export const leanImports: Plugin = {
     build.onLoad({ filter: /\/pino\/lib\/(transport|multistream)\.js$/ }, () => ({ contents: noTransport }));
   },
 };
+
+/** Packages that import what is left out for us; as of a CommonJS module, they read each name where they use it. */
+const readsAnyName = /\/node_modules\/@(smithy|aws-sdk)\//;
 
 /** Modules of Node's that take megabytes, of which we use functions that an idle sidecar never calls. */
 const loadedByFirstCall = new Set(["node:crypto", "node:tls", "node:v8", "node:vm"]);

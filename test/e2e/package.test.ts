@@ -16,7 +16,9 @@ import { buildSidecar } from "../../scripts/build.ts";
 import { json, OutriggerClient } from "../../sdk/index.ts";
 import { demoConfiguration, deploy } from "../support/demo.ts";
 import { ask, askUntil } from "../support/http.ts";
+import { startPostgres } from "../support/postgres-server.ts";
 import { startRedis } from "../support/redis-server.ts";
+import { startS3 } from "../support/s3-server.ts";
 import { serviceClient } from "../support/service-client.ts";
 import { onFreePorts, type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -108,6 +110,26 @@ describe("the built package", () => {
     assert.deepEqual((await client.state.get({ store: "orders", key: "apple" }))?.value.json(), { stock: 3 });
   });
 
+  it("loads the clients of Postgres and S3", async () => {
+    await using directory = await temporaryDirectory();
+    await using postgres = await startPostgres();
+    await using s3 = await startS3();
+    const { endpoint, bucket, credentials } = s3;
+    await using sidecar = await start(directory.path, {
+      components: {
+        state: { orders: { type: "postgres", url: postgres.url } },
+        sequencer: { ids: { type: "postgres", url: postgres.url } },
+        object: { files: { type: "s3", endpoint, bucket, credentials } },
+      },
+    });
+    await using client = new OutriggerClient({ address: sidecar.grpc });
+    await client.state.save({ store: "orders", key: "apple", value: json({ stock: 3 }) });
+    assert.deepEqual((await client.state.get({ store: "orders", key: "apple" }))?.value.json(), { stock: 3 });
+    const content = "text".repeat(3_000_000);
+    await client.file.put({ store: "files", name: "a/b", content });
+    assert.equal((await client.file.read({ store: "files", name: "a/b" }))?.text(), content);
+  });
+
   it("runs plugins, and follows its configuration file", async () => {
     await using directory = await temporaryDirectory();
     for (const plugin of ["rate-limit", "inventory"]) await deploy(directory.path, plugin);
@@ -142,7 +164,7 @@ describe("the built package", () => {
       .map((source) => source.replace(/^.*?(?=(?:runtime|components|proto)\/|node_modules\/)(?:node_modules\/)?/, ""));
     assert.ok(sources.includes("runtime/runtime.ts"));
     const mustNot =
-      /^(@grpc|@bufbuild\/protobuf\/dist\/esm\/(?!wire\/|proto-int64)|protobufjs|ioredis|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis)|^runtime\/(proxy-wasm|plugin\/(sandbox\/(?!fuel)|prepare|manifest|watch))|descriptor/;
+      /^(@grpc|@bufbuild\/protobuf\/dist\/esm\/(?!wire\/|proto-int64)|protobufjs|ioredis|pg|@aws-sdk|@smithy|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis|postgres|s3)|^runtime\/(proxy-wasm|plugin\/(sandbox\/(?!fuel)|prepare|manifest|watch))|descriptor/;
     assert.deepEqual(
       sources.filter((source) => mustNot.test(source)),
       [],
