@@ -116,10 +116,8 @@ export class NatsBucket implements AsyncDisposable {
     this.#sweep = new NatsSweep(this.jetStream, {
       stream: this.stream,
       filter: this.subjectOf(">"),
-      isOver: (message, writtenAtMs) =>
-        message.headers !== undefined &&
-        (message.headers.has(operationHeader) || this.#hasExpired(expiryOf(message, writtenAtMs))),
-      remove: (revision) => this.#remove(revision),
+      isOver: (message, writtenAtMs) => this.isOver(message, writtenAtMs),
+      remove: (revision) => this.remove(revision),
     });
   }
 
@@ -156,6 +154,11 @@ export class NatsBucket implements AsyncDisposable {
     const mark = await this.#write(key, "", { ...expecting(revision), ...headers, [operationHeader]: "DEL" });
     if (mark !== undefined && !keepMark) this.#removeLater(mark);
     return mark;
+  }
+
+  /** Whether a message of the stream is an entry that has expired, or the mark of one that was deleted. */
+  isOver(message: NatsMessage, writtenAtMs: number): boolean {
+    return message.headers?.has(operationHeader) === true || this.#hasExpired(expiryOf(message, writtenAtMs));
   }
 
   /** Whether a moment of the server's clock has passed. */
@@ -266,7 +269,7 @@ export class NatsBucket implements AsyncDisposable {
   }
 
   /** Takes a message out of the stream: exactly this one, whatever lies under its key now. */
-  async #remove(revision: number): Promise<void> {
+  async remove(revision: number): Promise<void> {
     if (!this.#mayRemove) return;
     const request = { seq: revision, no_erase: true };
     await this.jetStream.api(`STREAM.MSG.DELETE.${this.stream}`, request, z.unknown()).catch(() => undefined);
@@ -275,7 +278,7 @@ export class NatsBucket implements AsyncDisposable {
   /** What is not removed now, the sweep finds. */
   #removeLater(revision: number): void {
     if (this.#removals.size >= mostRemovals) return;
-    const removal = this.#remove(revision).finally(() => this.#removals.delete(removal));
+    const removal = this.remove(revision).finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
   }
 }

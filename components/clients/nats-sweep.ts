@@ -3,12 +3,12 @@ import type { JetStream } from "./nats-jetstream.ts";
 import { positionOf, scan } from "./nats-scan.ts";
 
 const everyMs = 60_000;
-/** Most entries that one sweep looks at; the next goes on where it ended. */
-const mostAtATime = 2_000;
 
 export interface NatsSweepOptions {
   readonly stream: string;
   readonly filter: string;
+  /** Entries that one sweep looks at; the next goes on where it ended. Default 2000. */
+  readonly mostAtATime?: number;
   /** Whether a message is worth nothing any more. */
   isOver(message: NatsMessage, writtenAtMs: number): boolean;
   /** Takes the message of this number out of the stream. */
@@ -30,25 +30,9 @@ export class NatsSweep implements AsyncDisposable {
     this.#timer = setInterval(() => this.#start(), everyMs * (0.75 + Math.random() / 2)).unref();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#running;
-  }
-
-  #start(): void {
-    if (this.#running !== undefined || !this.#jetStream.connection.isUp) return;
-    this.#running = this.#sweep()
-      .catch((error: unknown) => {
-        const { log, name } = this.#jetStream.connection;
-        log.debug({ err: error }, `what is over in the NATS of '${name}' could not be removed; it is tried again`);
-      })
-      .finally(() => {
-        this.#running = undefined;
-      });
-  }
-
-  async #sweep(): Promise<void> {
-    const { stream, filter, isOver, remove } = this.#options;
+  /** Looks at the next piece. */
+  async sweep(): Promise<void> {
+    const { stream, filter, mostAtATime = 2_000, isOver, remove } = this.#options;
     let seen = 0;
     for await (const batch of scan(this.#jetStream, {
       stream,
@@ -65,5 +49,22 @@ export class NatsSweep implements AsyncDisposable {
       }
     }
     if (seen < mostAtATime) this.#next = 1;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  #start(): void {
+    if (this.#running !== undefined || !this.#jetStream.connection.isUp) return;
+    this.#running = this.sweep()
+      .catch((error: unknown) => {
+        const { log, name } = this.#jetStream.connection;
+        log.debug({ err: error }, `what is over in the NATS of '${name}' could not be removed; it is tried again`);
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
   }
 }
