@@ -247,6 +247,10 @@ export interface PluginProgram {
   readonly rootId: string;
   /** The guest may wait for the host (JSPI). */
   readonly suspends: boolean;
+  /** Functions that the guest imports from `env` and the host does not have answer UNIMPLEMENTED, in place of a refusal. */
+  readonly stubsUnknownImports: boolean;
+  /** Hostcalls that do not answer OK are logged. */
+  readonly logsHostcalls: boolean;
   /** Instructions that one callback may use. */
   readonly fuelPerCall: number;
   /** Longest time a callback of a suspending guest may take, its wait for its turn included, in milliseconds. */

@@ -41,6 +41,8 @@ describe("a manifest", () => {
       fail: "closed",
       vmId: "",
       rootId: "",
+      unknownImports: "refuse",
+      log: { hostcalls: false },
     });
   });
 

@@ -67,6 +67,20 @@ export const manifestSchema = z
     fail: failPolicy
       .default("closed")
       .describe("What its failure does to a request: open, closed or reload; default closed"),
+    unknownImports: z
+      .enum(["refuse", "stub"])
+      .default("refuse")
+      .describe(
+        "What is done with functions of module `env` that this host does not have: `refuse` the plugin, or `stub` them so that they answer UNIMPLEMENTED; default refuse",
+      ),
+    log: z
+      .strictObject({
+        hostcalls: z
+          .boolean()
+          .default(false)
+          .describe("Log each hostcall that does not answer OK, and what for; for authors. Default false"),
+      })
+      .prefault({}),
     vmId: z.string().max(128).default("").describe("Plugins of one VM id share data; default its own"),
     rootId: z
       .string()

@@ -37,6 +37,8 @@ async function open(options: OpenOptions = {}) {
     configuration: new TextEncoder().encode(options.configuration ?? ""),
     vmId: "",
     rootId: "",
+    stubsUnknownImports: false,
+    logsHostcalls: false,
     suspends: true,
     fuelPerCall: 10_000,
     deadlineMs: 1_000,

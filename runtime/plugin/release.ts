@@ -114,7 +114,7 @@ function sizeOf({ isolation, suspends, limits }: Manifest): PoolSize {
 }
 
 function programOf({ manifest, module }: PreparedPlugin, configuration: string): PluginProgram {
-  const { name, version, kind, vmId, rootId, suspends, limits } = manifest;
+  const { name, version, kind, vmId, rootId, suspends, limits, unknownImports, log } = manifest;
   return {
     name,
     version,
@@ -124,6 +124,8 @@ function programOf({ manifest, module }: PreparedPlugin, configuration: string):
     vmId,
     rootId,
     suspends,
+    stubsUnknownImports: unknownImports === "stub",
+    logsHostcalls: log.hostcalls,
     fuelPerCall: limits.budgetMs * fuelPerMillisecond,
     deadlineMs: limits.deadlineMs,
   };

@@ -1,3 +1,5 @@
+import { Status } from "./abi.ts";
+import { withHostcallLog } from "./hostcall-log.ts";
 import { bufferFunctions } from "./imports/buffers.ts";
 import { clockFunctions } from "./imports/clock.ts";
 import { foreignFunctions } from "./imports/foreign-function.ts";
@@ -5,7 +7,7 @@ import { grpcCallFunctions } from "./imports/grpc-call.ts";
 import { headerFunctions } from "./imports/headers.ts";
 import { httpCallFunctions } from "./imports/http-call.ts";
 import { legacyFunctions } from "./imports/legacy.ts";
-import { loggingFunctions } from "./imports/logging.ts";
+import { loggingFunctions, writeLog } from "./imports/logging.ts";
 import { metricFunctions } from "./imports/metrics.ts";
 import { propertyFunctions } from "./imports/properties.ts";
 import { sharedDataFunctions } from "./imports/shared-data.ts";
@@ -19,30 +21,58 @@ import { wasiFunctions } from "./wasi.ts";
 /** Functions that a guest may import, by name; parameters are i32 as numbers and i64 as bigints. */
 export type HostFunctions = Readonly<Record<string, ((...parameters: never[]) => unknown) | WebAssembly.Suspending>>;
 
-/** Everything that a guest may import, by module and name. */
+/** Everything that a guest may import, by module and name; with stubs for what the module imports besides, if it may. */
 export function hostImports(vm: Vm): Readonly<Record<string, HostFunctions>> {
+  const { logsHostcalls, stubsUnknownImports, module } = vm.program;
   const wasi = wasiFunctions(vm);
+  const known = envFunctions(vm);
+  const env = logsHostcalls ? withHostcallLog(vm, known) : known;
   return {
-    env: {
-      ...headerFunctions(vm),
-      ...bufferFunctions(vm),
-      ...streamFunctions(vm),
-      ...propertyFunctions(vm),
-      ...httpCallFunctions(vm),
-      ...grpcCallFunctions(vm),
-      ...sharedDataFunctions(vm),
-      ...sharedQueueFunctions(vm),
-      ...metricFunctions(vm),
-      ...loggingFunctions(vm),
-      ...clockFunctions(vm),
-      ...foreignFunctions(vm),
-      ...legacyFunctions(vm),
-      ...unimplementedFunctions(vm),
-      ...toolchainFunctions(vm),
-    },
+    env: stubsUnknownImports ? { ...stubs(vm, module.module, known), ...env } : env,
     wasi_snapshot_preview1: wasi,
     wasi_unstable: wasi,
   };
+}
+
+function envFunctions(vm: Vm): HostFunctions {
+  return {
+    ...headerFunctions(vm),
+    ...bufferFunctions(vm),
+    ...streamFunctions(vm),
+    ...propertyFunctions(vm),
+    ...httpCallFunctions(vm),
+    ...grpcCallFunctions(vm),
+    ...sharedDataFunctions(vm),
+    ...sharedQueueFunctions(vm),
+    ...metricFunctions(vm),
+    ...loggingFunctions(vm),
+    ...clockFunctions(vm),
+    ...foreignFunctions(vm),
+    ...legacyFunctions(vm),
+    ...unimplementedFunctions(vm),
+    ...toolchainFunctions(vm),
+  };
+}
+
+/** Functions that answer UNIMPLEMENTED for those that the module imports from `env` and that are not known; each says so once. */
+function stubs(vm: Vm, module: WebAssembly.Module, known: HostFunctions): HostFunctions {
+  const wanted = WebAssembly.Module.imports(module).filter(
+    ({ module, kind }) => module === "env" && kind === "function",
+  );
+  return Object.fromEntries(
+    wanted
+      .filter(({ name }) => !Object.hasOwn(known, name))
+      .map(({ name }) => {
+        let isTold = false;
+        const stub = (): Status => {
+          vm.meter.hostcall();
+          if (!isTold) writeLog(vm, "warn", () => `this host has no function env.${name}; it answers UNIMPLEMENTED`);
+          isTold = true;
+          return Status.UNIMPLEMENTED;
+        };
+        return [name, stub] as const;
+      }),
+  );
 }
 
 /** What a module imports and the host does not have, as `module.name`. */

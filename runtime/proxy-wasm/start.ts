@@ -1,3 +1,4 @@
+import type { PluginProgram } from "../plugin/contract.ts";
 import { fuelGauge } from "../plugin/sandbox/sandboxed-module.ts";
 import { faultOf, pluginError } from "./fault.ts";
 import { type Callback, guestExports } from "./guest-exports.ts";
@@ -32,7 +33,11 @@ async function instantiate(vm: Vm): Promise<WebAssembly.Instance> {
   const imports = hostImports(vm);
   const missing = missingImports(module, imports);
   if (missing.length > 0)
-    throw pluginError(program, "refused", `imports what this host does not have: ${missing.join(", ")}`);
+    throw pluginError(
+      program,
+      "refused",
+      `imports what this host does not have: ${missing.join(", ")}${hintFor(program, missing)}`,
+    );
   try {
     return await WebAssembly.instantiate(module, imports);
   } catch (cause) {
@@ -71,4 +76,10 @@ async function enter(vm: Vm, callback: Callback, a?: number, b?: number): Promis
 function refusal(vm: Vm, { name }: Callback): Error {
   const why = vm.complaint === "" ? "" : `; it logged: ${vm.complaint}`;
   return pluginError(vm.program, "configuration", `refused its configuration (${name} answered false)${why}`);
+}
+
+/** What would let it start all the same, if anything would. */
+function hintFor({ stubsUnknownImports }: PluginProgram, missing: readonly string[]): string {
+  const couldBeStubs = !stubsUnknownImports && missing.every((name) => name.startsWith("env."));
+  return couldBeStubs ? "; 'unknownImports: stub' in its manifest lets them answer UNIMPLEMENTED" : "";
 }

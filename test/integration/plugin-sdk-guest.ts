@@ -53,6 +53,8 @@ export async function startPlugin(wasm: Uint8Array<ArrayBuffer>, options: Plugin
     vmId: "",
     rootId,
     suspends: service,
+    stubsUnknownImports: false,
+    logsHostcalls: false,
     fuelPerCall: (service ? 50 : 5) * fuelPerMillisecond,
     deadlineMs: 10_000,
   };

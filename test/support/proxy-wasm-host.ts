@@ -278,7 +278,9 @@ export function never(): {
 }
 
 export interface StartOptions
-  extends Partial<Pick<PluginProgram, "suspends" | "fuelPerCall" | "deadlineMs" | "rootId">> {
+  extends Partial<
+    Pick<PluginProgram, "suspends" | "fuelPerCall" | "deadlineMs" | "rootId" | "stubsUnknownImports" | "logsHostcalls">
+  > {
   readonly configuration?: string;
   readonly services?: TestServices;
 }
@@ -302,6 +304,8 @@ export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOp
     configuration: Buffer.from(options.configuration ?? ""),
     vmId: "vm-1",
     rootId: options.rootId ?? "",
+    stubsUnknownImports: options.stubsUnknownImports ?? false,
+    logsHostcalls: options.logsHostcalls ?? false,
     suspends: options.suspends ?? false,
     fuelPerCall: options.fuelPerCall ?? 1_000_000,
     deadlineMs: options.deadlineMs ?? 10_000,

@@ -72,6 +72,29 @@ describe("a module that cannot run", () => {
     );
   });
 
+  it("is told how functions that only may be called can be stubs", async () => {
+    const imports = `(import "env" "proxy_redis_call" (func $redis (param i32) (result i32)))`;
+    const error = await refusal(startText(() => ({ imports, on: {} })));
+    assert.match(error.message, /env\.proxy_redis_call; 'unknownImports: stub' in its manifest lets them answer/);
+    await using guest = await startText(
+      () => ({
+        imports,
+        on: {
+          proxy_on_vm_start: `${say("(call $redis (i32.const 1))")} ${say("(call $redis (i32.const 2))")} (i32.const 1)`,
+        },
+      }),
+      { stubsUnknownImports: true },
+    );
+    const told = "warn: this host has no function env.proxy_redis_call; it answers UNIMPLEMENTED";
+    assert.deepEqual(guest.services.lines, [told, "12", "12"]);
+  });
+
+  it("is not helped by stubs when it imports what is no function of env", async () => {
+    const imports = `(import "other" "thing" (func)) (import "env" "answer" (global i32))`;
+    const error = await refusal(startText(() => ({ imports, on: {} }), { stubsUnknownImports: true }));
+    assert.match(error.message, /does not have: other\.thing, env\.answer$/);
+  });
+
   it("is refused without a memory or an allocator", async () => {
     const marker = `(func (export "proxy_abi_version_0_2_1"))`;
     const noMemory = await refusal(startGuest(await assemble("guest", `(module ${marker})`)));
