@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { bytesOf, callWith } from "../../test/conformance/backend.ts";
+import { bytesOf, callWith, eventually } from "../../test/conformance/backend.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { temporaryDirectory } from "../../test/support/sidecar.ts";
+import type { OpenContext } from "../component.ts";
 import { localObjectStore } from "./local.ts";
 import type { ObjectStore } from "./object-store.ts";
 
@@ -17,14 +18,14 @@ interface Rig extends AsyncDisposable {
   names(prefix?: string): Promise<string[]>;
 }
 
-const openAt = (path: string, settings: object = {}) =>
-  localObjectStore.open(localObjectStore.config.parse({ path, ...settings }), openContext("files"));
+const openAt = (path: string, settings: object = {}, changes: Partial<OpenContext> = {}) =>
+  localObjectStore.open(localObjectStore.config.parse({ path, ...settings }), openContext("files", changes));
 
-async function open(settings: object = {}): Promise<Rig> {
+async function open(settings: object = {}, changes: Partial<OpenContext> = {}): Promise<Rig> {
   const parts = new AsyncDisposableStack();
   const directory = parts.use(await temporaryDirectory());
   const folder = join(directory.path, "files");
-  const store = parts.use(await openAt(folder, settings));
+  const store = parts.use(await openAt(folder, settings, changes));
   return {
     store,
     at: (...names) => join(folder, ...names),
@@ -128,6 +129,17 @@ describe("a local file store", () => {
     await rig.store.delete({ name: "b" }, callWith());
   });
 
+  it("lists in shorter pages what would not fit into a message", async () => {
+    await using rig = await open();
+    const metadata = { large: "x".repeat(16_000) };
+    for (let index = 0; index < 100; index++) await rig.put(`${index}`.padStart(3, "0"), "", metadata);
+    const first = await rig.store.list({ prefix: "", pageSize: 1000, marker: "" }, callWith());
+    const second = await rig.store.list({ prefix: "", pageSize: 1000, marker: first.marker }, callWith());
+    assert.ok(first.objects.length < 80);
+    assert.equal(first.objects.length + second.objects.length, 100);
+    assert.equal(second.marker, "");
+  });
+
   it("refuses what is larger than maxFileBytes, or would fill the disk, and leaves nothing of it", async () => {
     await using rig = await open({ maxFileBytes: 10 });
     await rig.put("a", "ten bytes.");
@@ -168,7 +180,9 @@ describe("a local file store", () => {
   });
 
   it("fails with UNAVAILABLE while its folder is away, rather than to have no files", async () => {
-    await using rig = await open();
+    const told: string[] = [];
+    const reachability = { down: () => void told.push("down"), up: () => void told.push("up") };
+    await using rig = await open({}, { reachability });
     await rig.put("a", "text");
     await rename(rig.at(), rig.at("..", "unmounted"));
     const away = { code: "UNAVAILABLE", message: /'files'/ };
@@ -176,9 +190,12 @@ describe("a local file store", () => {
     await assert.rejects(rig.put("a", "x"), away);
     await assert.rejects(rig.names(), away);
     await assert.rejects(rig.store.stat({ name: "a" }, callWith()), away);
+    await eventually("it is told to be away", () => told.length === 1);
     await rm(rig.at(), { recursive: true, force: true });
     await rename(rig.at("..", "unmounted"), rig.at());
     assert.equal(await rig.read("a"), "text");
+    await eventually("it is told to be back", () => told.length === 2);
+    assert.deepEqual(told, ["down", "up"]);
   });
 
   it("is refused at the start when its folder cannot be made", async () => {

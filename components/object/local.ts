@@ -2,6 +2,7 @@ import { mkdir, rm, rmdir, stat, unlink, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { isAbsence, type RootedPath, rootedPath } from "../clients/rooted-path.ts";
+import { ServerWatch } from "../clients/server-watch.ts";
 import type { CallContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { FileChunks } from "./file-chunks.ts";
@@ -21,6 +22,8 @@ import { isSameVersion, SideMetadata } from "./side-metadata.ts";
 /** What the store keeps beside the files, at the top of its folder. */
 const own = ".outrigger";
 const maxMetadataBytes = 16 * 1024;
+/** A page that would not fit into a message of the API is shorter than it was asked for. */
+const maxPageBytes = 1024 ** 2;
 
 /** Files in a folder, each under its own name: whoever can see the folder sees them, and what others put there is served. */
 export const localObjectStore = defineObjectStore({
@@ -44,7 +47,7 @@ export const localObjectStore = defineObjectStore({
       .default(64 * 1024 ** 2)
       .describe("Room on the disk that has to stay free: a put that would take it is refused; default 64 MiB"),
   }),
-  async open({ path, ...sizes }, { name, dataDirectory }) {
+  async open({ path, ...sizes }, { name, dataDirectory, log, reachability }) {
     const owner = `file store '${name}'`;
     const directory = resolve(dataDirectory, path);
     try {
@@ -52,7 +55,9 @@ export const localObjectStore = defineObjectStore({
       const drafts = join(folder.root, own, "put");
       await mkdir(drafts, { recursive: true });
       await removeLeftBehind(drafts);
-      return new LocalObjectStore(folder, drafts, { owner, ...sizes });
+      const server = `the folder of ${owner}`;
+      const watch = new ServerWatch({ server, log, reachability, probe: () => stat(drafts) });
+      return new LocalObjectStore(folder, drafts, { limits: { owner, ...sizes }, watch });
     } catch (cause) {
       const message = `the folder '${directory}' of ${owner} cannot be used: ${codeOf(cause)}`;
       throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_UNUSABLE", message, { cause });
@@ -65,14 +70,20 @@ class LocalObjectStore implements ObjectStore {
   readonly #drafts: string;
   readonly #side: SideMetadata;
   readonly #limits: DraftLimits;
+  readonly #watch: ServerWatch;
   /** Changes of the folder take turns. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(folder: RootedPath, drafts: string, limits: DraftLimits) {
+  constructor(
+    folder: RootedPath,
+    drafts: string,
+    { limits, watch }: { readonly limits: DraftLimits; readonly watch: ServerWatch },
+  ) {
     this.#folder = folder;
     this.#drafts = drafts;
     this.#side = new SideMetadata(join(folder.root, own, "metadata"));
     this.#limits = limits;
+    this.#watch = watch;
   }
 
   async get({ name }: { readonly name: string }, call: CallContext): Promise<AsyncIterable<Uint8Array> | undefined> {
@@ -134,10 +145,13 @@ class LocalObjectStore implements ObjectStore {
     try {
       await this.#checkFolder();
       const objects: ObjectMeta[] = [];
+      let bytes = 0;
       for await (const name of filesBelow({ root, except: own, prefix, after: marker }, call)) {
-        if (objects.length === pageSize) return { objects, marker: objects.at(-1)?.name ?? "" };
+        if (objects.length === pageSize || bytes > maxPageBytes) return { objects, marker: objects.at(-1)?.name ?? "" };
         const object = await this.#describe(join(root, name), name);
-        if (object !== undefined) objects.push(object);
+        if (object === undefined) continue;
+        objects.push(object);
+        bytes += Buffer.byteLength(name) + Buffer.byteLength(JSON.stringify(object.metadata));
       }
       return { objects, marker: "" };
     } catch (error) {
@@ -159,6 +173,7 @@ class LocalObjectStore implements ObjectStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turn;
+    await this.#watch[Symbol.asyncDispose]();
   }
 
   async #pathOf(name: string): Promise<string> {
@@ -222,6 +237,7 @@ class LocalObjectStore implements ObjectStore {
     try {
       await stat(this.#drafts);
     } catch (cause) {
+      this.#watch.suspect();
       const message = `the folder '${this.#folder.root}' of ${this.#limits.owner} is away (${codeOf(cause)}); mount it again`;
       throw new RuntimeError("UNAVAILABLE", "FOLDER_AWAY", message, { cause });
     }
@@ -233,6 +249,7 @@ class LocalObjectStore implements ObjectStore {
     const message = `${this.#limits.owner}: '${name}' cannot be ${done}: ${meanings[code] ?? code}`;
     if (code === "ENOSPC" || code === "EDQUOT") return new RuntimeError("RESOURCE_EXHAUSTED", "DISK_FULL", message);
     if (code === "ENAMETOOLONG") return new RuntimeError("INVALID_ARGUMENT", "NAME_INVALID", message);
+    this.#watch.suspect();
     return new RuntimeError("UNAVAILABLE", "FILE_OPERATION_FAILED", message, { cause: error });
   }
 

@@ -1,7 +1,8 @@
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { z } from "zod";
-import type { CallContext, ComponentLog } from "../component.ts";
+import { ServerWatch } from "../clients/server-watch.ts";
+import type { CallContext, ComponentLog, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { isMissing, readSecretText } from "./read-text.ts";
 import { defineSecretStore, type Secret, type SecretStore } from "./secret-store.ts";
@@ -23,10 +24,10 @@ export const directorySecretStore = defineSecretStore({
       .default(1024 ** 2)
       .describe("Largest size of the values of one secret together; default 1 MiB. A larger one is refused"),
   }),
-  async open({ path, maxBytes }, { name, dataDirectory, log }) {
+  async open({ path, maxBytes }, { name, dataDirectory, log, reachability }) {
     const folder = resolve(dataDirectory, path);
     const found = await stat(folder).catch(() => undefined);
-    if (found?.isDirectory()) return new DirectorySecretStore({ name, folder, maxBytes, log });
+    if (found?.isDirectory()) return new DirectorySecretStore({ name, folder, maxBytes, log, reachability });
     const message = `'${folder}', the folder of secret store '${name}', does not exist or is no folder; mount the secrets there`;
     throw new RuntimeError("FAILED_PRECONDITION", "SECRET_FOLDER_MISSING", message);
   },
@@ -37,6 +38,7 @@ interface DirectoryOptions {
   readonly folder: string;
   readonly maxBytes: number;
   readonly log: ComponentLog;
+  readonly reachability: Reachability;
 }
 
 /** What Kubernetes keeps beside the keys: `..data`, a link to the folder of the version in force, and that folder. */
@@ -46,9 +48,13 @@ const tries = 5;
 
 class DirectorySecretStore implements SecretStore {
   readonly #options: DirectoryOptions;
+  readonly #watch: ServerWatch;
 
   constructor(options: DirectoryOptions) {
+    const { name, folder, log, reachability } = options;
     this.#options = options;
+    const server = `the folder of secret store '${name}'`;
+    this.#watch = new ServerWatch({ server, log, reachability, probe: () => realpath(folder) });
   }
 
   async get({ name }: { readonly name: string }, { signal }: CallContext): Promise<Secret | undefined> {
@@ -83,7 +89,7 @@ class DirectorySecretStore implements SecretStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Nothing is kept open.
+    await this.#watch[Symbol.asyncDispose]();
   }
 
   async #root(): Promise<string> {
@@ -91,6 +97,7 @@ class DirectorySecretStore implements SecretStore {
     try {
       return await realpath(folder);
     } catch (cause) {
+      this.#watch.suspect();
       const message = `'${folder}', the folder of secret store '${name}', cannot be read (${codeOf(cause)})`;
       throw new RuntimeError("UNAVAILABLE", "SECRET_FOLDER_MISSING", message);
     }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { callWith } from "../../test/conformance/backend.ts";
+import { callWith, eventually } from "../../test/conformance/backend.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { temporaryDirectory } from "../../test/support/sidecar.ts";
 import { fileSecretStore } from "./file.ts";
@@ -52,15 +52,17 @@ describe("a file of secrets", () => {
     const file = join(directory.path, "secrets.yaml");
     await writeFile(file, "token: one");
     const told: string[] = [];
-    const reachability = { down: (why: string) => void told.push(why), up: () => void told.push("up") };
+    const reachability = { down: () => void told.push("down"), up: () => void told.push("up") };
     await using store = await open(directory.path, { reachability });
     await rm(file);
     for (let time = 0; time < 2; time++) {
       await assert.rejects(store.get({ name: "token" }, callWith()), { code: "UNAVAILABLE", message: /'vault'/ });
     }
+    await eventually("it is told to be away", () => told.length === 1);
     await writeFile(file, "token: two");
     assert.deepEqual(await store.get({ name: "token" }, callWith()), { token: "two" });
-    assert.deepEqual(told, [`its file '${file}' cannot be read (it does not exist)`, "up"]);
+    await eventually("it is told to be back", () => told.length === 2);
+    assert.deepEqual(told, ["down", "up"]);
   });
 
   it("is refused at the start when it is missing, too large or wrong", async () => {

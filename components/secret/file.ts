@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { z } from "zod";
+import { ServerWatch } from "../clients/server-watch.ts";
 import type { CallContext, ComponentLog, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { fingerprintOf, readSecretText } from "./read-text.ts";
@@ -58,11 +59,14 @@ class FileSecretStore implements SecretStore {
   #secrets: Secrets = new Map();
   /** Of the file that was read last, understood or not. */
   #fingerprint = "";
-  #isGone = false;
+  readonly #watch: ServerWatch;
   #reading: Promise<Secrets> | undefined;
 
   constructor(options: FileStoreOptions) {
+    const { name, file, log, reachability } = options;
     this.#options = options;
+    const server = `the file of secret store '${name}'`;
+    this.#watch = new ServerWatch({ server, log, reachability, probe: () => stat(file) });
   }
 
   /** Rejects when the file is not there or is not understood. */
@@ -89,6 +93,7 @@ class FileSecretStore implements SecretStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#reading?.catch(() => undefined);
+    await this.#watch[Symbol.asyncDispose]();
   }
 
   /** What the file says now; what it said before while it is not understood. */
@@ -100,20 +105,17 @@ class FileSecretStore implements SecretStore {
   }
 
   async #look(): Promise<Secrets> {
-    const { name, file, log, reachability } = this.#options;
-    const found = await stat(file, { bigint: true }).catch((error: unknown) => {
-      const why = `its file '${file}' cannot be read (${whyOf(error)})`;
-      if (!this.#isGone) reachability.down(why);
-      this.#isGone = true;
-      throw new RuntimeError("UNAVAILABLE", "SECRET_FILE_MISSING", `secret store '${name}' cannot be used now: ${why}`);
-    });
-    if (this.#isGone) reachability.up();
-    this.#isGone = false;
-    const fingerprint = fingerprintOf(found);
-    if (fingerprint === this.#fingerprint) return this.#secrets;
+    const { name, file, log } = this.#options;
+    let fingerprint = "";
     try {
-      await this.#read();
+      fingerprint = fingerprintOf(await stat(file, { bigint: true }));
+      if (fingerprint !== this.#fingerprint) await this.#read();
     } catch (error) {
+      if (error instanceof Error && "code" in error) {
+        this.#watch.suspect();
+        const message = `the file '${file}' of secret store '${name}' cannot be read now: ${whyOf(error)}`;
+        throw new RuntimeError("UNAVAILABLE", "SECRET_FILE_UNREADABLE", message);
+      }
       this.#fingerprint = fingerprint;
       log.error({ file, fault: whyOf(error) }, "a file of secrets is not understood; what it said before stays");
     }
