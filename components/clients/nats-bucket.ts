@@ -1,9 +1,10 @@
 import { z } from "zod";
 import { RuntimeError } from "../error.ts";
 import type { NatsConnection, NatsMessage } from "./nats.ts";
+import { type BucketSettings, bucketStream } from "./nats-bucket-stream.ts";
 import { NatsClock } from "./nats-clock.ts";
 import { jetStreamCodes } from "./nats-failure.ts";
-import { isRefusal, JetStream, type StreamConfig } from "./nats-jetstream.ts";
+import { isRefusal, JetStream } from "./nats-jetstream.ts";
 import { NatsSweep } from "./nats-sweep.ts";
 
 /** Header: how long an entry lives from when the server took it, in milliseconds. */
@@ -31,14 +32,6 @@ export interface BucketEntry {
 export interface BucketSlot {
   readonly entry?: BucketEntry;
   readonly revision: number;
-}
-
-export interface BucketSettings {
-  readonly bucket: string;
-  readonly storage: "file" | "memory";
-  readonly replicas: number;
-  readonly maxBytes: number;
-  readonly domain?: string | undefined;
 }
 
 interface PutOptions {
@@ -74,7 +67,7 @@ export class NatsBucket implements AsyncDisposable {
   ): Promise<NatsBucket> {
     const jetStream = new JetStream(connection, settings);
     try {
-      const { config } = await jetStream.ensureStream(streamOf(settings));
+      const { config } = await jetStream.ensureStream(bucketStream(settings));
       const bucket = new NatsBucket(jetStream, settings, config);
       if (expires) await bucket.#startExpiry();
       return bucket;
@@ -235,7 +228,7 @@ export class NatsBucket implements AsyncDisposable {
 
   /** Makes the bucket again when it is gone, as one in memory is when its server was away. */
   async ensure(): Promise<void> {
-    await this.jetStream.ensureStream(streamOf(this.#settings));
+    await this.jetStream.ensureStream(bucketStream(this.#settings));
   }
 
   async #orMadeAnew<T>(work: () => Promise<T>): Promise<T> {
@@ -305,27 +298,6 @@ const storedMessage = z.object({
     data: z.string().default(""),
     hdrs: z.string().default(""),
   }),
-});
-
-/** As `nats kv add` makes it, but with a right to remove single messages: the marks of what was deleted and has expired. */
-const streamOf = ({ bucket, storage, replicas, maxBytes }: BucketSettings): StreamConfig => ({
-  name: `KV_${bucket}`,
-  description: "kept by Outrigger",
-  subjects: [`$KV.${bucket}.>`],
-  retention: "limits",
-  discard: "new",
-  max_consumers: -1,
-  max_msgs_per_subject: 1,
-  max_msgs: -1,
-  max_bytes: maxBytes,
-  max_age: 0,
-  max_msg_size: -1,
-  storage,
-  num_replicas: replicas,
-  allow_rollup_hdrs: true,
-  deny_delete: false,
-  deny_purge: false,
-  allow_direct: true,
 });
 
 const expecting = (revision: number | undefined): Readonly<Record<string, string>> =>

@@ -1,13 +1,11 @@
-import { checkServerIdentity } from "node:tls";
-import type { NatsConnection as Client, ConnectionOptions, Msg, MsgHdrs } from "nats";
+import type { NatsConnection as Client, Msg, MsgHdrs } from "nats";
 import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
-import { natsAuthenticator } from "./nats-authenticator.ts";
 import { natsConnectFailure, whyOf } from "./nats-failure.ts";
+import { natsOptions } from "./nats-options.ts";
 import { NatsRequests } from "./nats-requests.ts";
 import type { NatsSettings } from "./nats-settings.ts";
-import { readTlsFiles } from "./tls-settings.ts";
 
 /** Longest wait for the farewell of a server when the connection is closed. */
 const drainMs = 1_000;
@@ -24,7 +22,7 @@ export async function openNats(settings: NatsSettings, context: OpenContext): Pr
   const nats = await import("nats");
   const closing = new AbortController();
   let attempts = 0;
-  const options = await optionsOf(nats, settings, context, closing.signal);
+  const options = await natsOptions(nats, settings, context, closing.signal);
   const connecting = nats.connect({ ...options, reconnectDelayHandler: () => backOffMs(Math.max(1, attempts)) });
   const timeout = Promise.withResolvers<never>();
   const timer = setTimeout(() => timeout.reject(new Error("it does not answer")), settings.connectTimeoutMs);
@@ -267,46 +265,4 @@ export class NatsConnection implements AsyncDisposable {
   unreachable(why = this.#lastError): RuntimeError {
     return new RuntimeError("UNAVAILABLE", "NATS_UNREACHABLE", `the NATS of '${this.name}' cannot be reached: ${why}`);
   }
-}
-
-async function optionsOf(
-  nats: typeof import("nats"),
-  settings: NatsSettings,
-  { name, secret }: OpenContext,
-  closing: AbortSignal,
-): Promise<ConnectionOptions> {
-  const { servers, connectTimeoutMs, pingIntervalMs } = settings;
-  return {
-    servers: servers.map((server) => server.replace(/^\w+:\/\/|\/$/g, "")),
-    name: `outrigger:${name}`,
-    timeout: connectTimeoutMs,
-    pingInterval: pingIntervalMs,
-    maxPingOut: 2,
-    maxReconnectAttempts: -1,
-    // Credentials that are refused today are tried again, too: they may have been corrected on the server.
-    ignoreAuthErrorAbort: true,
-    noAsyncTraces: true,
-    authenticator: await natsAuthenticator(nats, settings, { name, secret, closing }),
-    ...(settings.tls === undefined ? {} : { tls: await tlsOf(settings, name) }),
-  };
-}
-
-async function tlsOf({ tls = {}, servers }: NatsSettings, name: string) {
-  const files = await readTlsFiles(tls).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new RuntimeError("FAILED_PRECONDITION", "NATS_TLS_FILE", `a file of tls of '${name}' cannot be read: ${why}`);
-  });
-  const hosts = servers.map((server) => server.replace(/^\w+:\/\/|(:\d+)?\/?$/g, "").replace(/^\[|\]$/g, ""));
-  const texts = Object.entries(files).map(([field, value]) => [field, String(value)]);
-  return {
-    ...Object.fromEntries(texts),
-    // For a server that is an address, the client hands on no name, and Node would have the certificate be for localhost.
-    checkServerIdentity: (host: string, certificate: Parameters<typeof checkServerIdentity>[1]) => {
-      if (host !== "localhost" || tls.serverName === host || hosts.includes(host)) {
-        return checkServerIdentity(host, certificate);
-      }
-      const faults = hosts.map((one) => checkServerIdentity(one, certificate));
-      return faults.includes(undefined) ? undefined : faults[0];
-    },
-  };
 }
