@@ -17,7 +17,7 @@ const leaseSlackMs = 1_000;
  */
 export const etcdLockStore = defineLockStore({
   type: "etcd",
-  capabilities: ["durable"],
+  capabilities: ["durable", "shared"],
   config: etcdSettings("outrigger/lock/"),
   open: async (settings, context) => new EtcdLockStore(await openEtcd(settings, context)),
 });

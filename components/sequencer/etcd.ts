@@ -15,7 +15,7 @@ const mostAttempts = 100;
 /** Sequences in etcd, each a number that is counted up by whoever finds it as it was last seen. */
 export const etcdSequencer = defineSequencer({
   type: "etcd",
-  capabilities: ["durable", "consecutive"],
+  capabilities: ["durable", "consecutive", "shared"],
   config: etcdSettings("outrigger/sequencer/"),
   open: async (settings, context) => new EtcdSequencer(context.name, await openEtcd(settings, context)),
 });
