@@ -12,8 +12,10 @@ export interface Figure {
   readonly value: number;
   /** The least and the greatest value of the rounds. */
   readonly spread?: readonly [number, number];
-  /** The value at most; without one the row is only told. */
+  /** The value at most; without a goal the row is only told. */
   readonly goal?: number;
+  /** The value at least, in place of `goal`. */
+  readonly least?: number;
   /** How the value and the goal are written; by default as a ratio with two digits. */
   readonly format?: (value: number) => string;
 }
@@ -54,18 +56,22 @@ export class Figures {
   }
 
   /** Adds a row and tells it at once. */
-  add({ what, measured, against = "", value, spread, goal, format = asRatio }: Figure): void {
-    const isMet = goal === undefined || value <= goal;
-    if (!isMet) this.#missed++;
-    else if (goal !== undefined) this.#met++;
+  add({ what, measured, against = "", value, spread, goal, least, format = asRatio }: Figure): void {
+    const hasGoal = goal !== undefined || least !== undefined;
+    const isMet = value <= (goal ?? Number.POSITIVE_INFINITY) && value >= (least ?? Number.NEGATIVE_INFINITY);
+    if (hasGoal && isMet) this.#met++;
+    else if (hasGoal) this.#missed++;
     const range = spread === undefined ? "" : ` (${spread.map(format).join(" – ")})`;
     const row = {
       what,
       measured,
       against,
       value: `${format(value)}${range}`,
-      goal: goal === undefined ? "" : `≤ ${format(goal)}`,
-      verdict: goal === undefined ? "told" : isMet ? "met" : "MISSED",
+      goal: [
+        ...(goal === undefined ? [] : [`≤ ${format(goal)}`]),
+        ...(least === undefined ? [] : [`≥ ${format(least)}`]),
+      ].join(" "),
+      verdict: !hasGoal ? "told" : isMet ? "met" : "MISSED",
     };
     this.#rows.push(row);
     console.log(`${what}: ${measured}${against === "" ? "" : `, ${against}`}: ${row.value}, ${row.verdict}`);
