@@ -28,17 +28,17 @@ export function postgresFailure(component: string, error: unknown, phase: "openi
   }
   const { code } = error;
   if (/^(28|3D)/.test(code)) return denied("UNAUTHENTICATED", "refuses the user of the component");
+  if (code === "53300" || code === "25006") return fail("UNAVAILABLE", "POSTGRES_NOT_READY", "cannot serve now");
   if (isOfLostServer(error)) return fail("UNAVAILABLE", "POSTGRES_UNREACHABLE", "cannot be reached");
   if (code === "57014") return fail("UNAVAILABLE", "POSTGRES_SLOW", "did not finish in time");
-  if (code === "53300" || code === "25006") return fail("UNAVAILABLE", "POSTGRES_NOT_READY", "cannot serve now");
   if (isConflict(error)) return fail("ABORTED", "POSTGRES_CONFLICT", "met too many conflicting writes");
   if (/^53/.test(code)) return fail("RESOURCE_EXHAUSTED", "POSTGRES_FULL", "has no room left");
   if (/^(42|3F)/.test(code)) return fail("FAILED_PRECONDITION", "POSTGRES_SETUP", "lacks a table or a right");
   return fail("INTERNAL", "POSTGRES_FAILED", "answered with an error");
 }
 
-/** Whether the connection is gone, and maybe the server. */
-export const isOfLostServer = (error: unknown): boolean => !isRefusal(error) || /^(08|57P0)/.test(error.code);
+/** Whether the connection is of no more use, and maybe the server gone: 25006 comes from one that is no longer the primary. */
+export const isOfLostServer = (error: unknown): boolean => !isRefusal(error) || /^(08|57P0|25006)/.test(error.code);
 
 /** Whether the server undid a transaction for the sake of another, so that it may be tried again. */
 export const isConflict = (error: unknown): boolean => isRefusal(error) && /^(40001|40P01)$/.test(error.code);

@@ -33,7 +33,9 @@ export async function writeTogether(
 }
 
 /** Whether the server refused a batch as a whole and nothing of it was done. */
-export const isOfOne = (error: unknown): boolean =>
-  error instanceof RuntimeError && error.reason !== "POSTGRES_UNREACHABLE" && error.reason !== "POSTGRES_BUSY";
+export const isOfOne = (error: unknown): boolean => error instanceof RuntimeError && !ofAll.has(error.reason);
+
+/** What every request would meet, or that may have come when everything was done. */
+const ofAll = new Set(["POSTGRES_UNREACHABLE", "POSTGRES_NOT_READY", "POSTGRES_BUSY"]);
 
 const nothingDone: PostgresResult = { rows: [], changes: 0 };

@@ -14,6 +14,8 @@ const graceMs = 1_000;
 /** Most callers that wait for a connection. */
 const maxWaiting = 256;
 const maxTries = 5;
+/** How long a connection that is of no use is kept, unless it is the only one. */
+const idleMs = 60_000;
 
 export type PostgresValue = string | number | Buffer | null | readonly Buffer[];
 
@@ -183,6 +185,9 @@ async function optionsOf(settings: PostgresSettings, { name, secret }: PostgresC
     application_name: `outrigger:${name}`,
     client_encoding: "UTF8",
     max: maxConnections,
+    // To connect takes several ways to the server and back.
+    min: 1,
+    idleTimeoutMillis: idleMs,
     connectionTimeoutMillis: connectTimeoutMs,
     statement_timeout: replyTimeoutMs,
     idle_in_transaction_session_timeout: 2 * replyTimeoutMs,

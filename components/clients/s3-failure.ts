@@ -41,7 +41,7 @@ export function s3Failure(component: string, error: unknown, phase: "opening" | 
       : fail("UNAVAILABLE", "S3_NOT_READY", "cannot serve now");
   }
   if (word === "RequestTimeTooSkewed") return fail("UNAVAILABLE", "S3_CLOCK", "has another time than this machine");
-  if (status === 401 || status === 403) return refused("PERMISSION_DENIED", "S3_ACCESS_DENIED", "does not allow it");
+  if (status === 401 || status === 403) return fail("PERMISSION_DENIED", "S3_ACCESS_DENIED", "does not allow it");
   if (word === "NoSuchBucket") return fail("FAILED_PRECONDITION", "S3_BUCKET_MISSING", "has no such bucket");
   if (status === 301 || status === 307)
     return fail("FAILED_PRECONDITION", "S3_REGION", "has the bucket in another region");

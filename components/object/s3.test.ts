@@ -176,6 +176,13 @@ describe("files in S3", () => {
     });
   });
 
+  it("are had with what the AWS client finds when the settings say so", async () => {
+    process.env.AWS_ACCESS_KEY_ID = server.credentials.accessKeyId;
+    process.env.AWS_SECRET_ACCESS_KEY = server.credentials.secretAccessKey;
+    await using store = await open({ ...settingsOf(server), credentials: "default" });
+    assert.equal(await textAt(store, "nothing of this name"), undefined);
+  });
+
   it("need a bucket that is there", async () => {
     await assert.rejects(open({ ...settingsOf(server), bucket: "nowhere" }), {
       code: "FAILED_PRECONDITION",

@@ -213,9 +213,9 @@ describe("a Postgres in trouble", () => {
   });
 
   it("that is killed in the middle has everything that it acknowledged, and is told once", async () => {
-    await using server = await startPostgres();
+    await using server = await startPostgres({ password: "open sesame" });
     const { lines, told, changes } = recording();
-    await using store = await open({ url: server.url }, changes);
+    await using store = await open({ url: server.url, password: "open sesame" }, changes);
     const acknowledged = new Set<string>();
     let failed = 0;
     let isRunning = true;
