@@ -35,24 +35,35 @@ export async function openFile(path: string): Promise<FileHandle | undefined> {
 /** For a folder that was made for a file, and removed as empty by another sidecar before the file came. */
 const tries = 3;
 
-/** Moves a file to the path, or beside the folder that is there; resolves to where it is once the disk knows it. */
+/** Moves a file to the path, or beside the folder that is there; resolves to where it is, and what folders have changed for it. */
 export async function moveFile(
   from: string,
   { path, root }: { readonly path: string; readonly root: string },
-): Promise<string> {
+): Promise<{ readonly place: string; readonly changed: readonly string[] }> {
   const folder = dirname(path);
   for (let left = tries; ; left--) {
     try {
       const made = await makeFolder(folder, root);
       const place = (await isFolder(path)) ? path + besideFolder : path;
       await rename(from, place);
-      for (let changed = folder; ; changed = dirname(changed)) {
-        await using handle = await open(changed);
-        await handle.sync();
-        if (made === undefined || changed === dirname(made)) return place;
-      }
+      const changed = [folder];
+      for (let one = folder; made !== undefined && one !== dirname(made); one = dirname(one))
+        changed.push(dirname(one));
+      return { place, changed };
     } catch (error) {
       if (left === 1 || !isAbsence(error)) throw error;
+    }
+  }
+}
+
+/** Resolves once the disk knows what the folders hold; one that is no longer there holds nothing. */
+export async function syncFolders(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    try {
+      await using handle = await open(folder);
+      await handle.sync();
+    } catch (error) {
+      if (!isAbsence(error)) throw error;
     }
   }
 }

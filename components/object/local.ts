@@ -7,7 +7,7 @@ import type { CallContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { FileChunks } from "./file-chunks.ts";
 import { type DraftLimits, removeLeftBehind, writeDraft } from "./file-draft.ts";
-import { besideFolder, findFile, moveFile, openFile } from "./file-places.ts";
+import { besideFolder, findFile, moveFile, openFile, syncFolders } from "./file-places.ts";
 import { filesBelow } from "./folder-walk.ts";
 import {
   defineObjectStore,
@@ -17,7 +17,7 @@ import {
   type ObjectStore,
   type PutObject,
 } from "./object-store.ts";
-import { isSameVersion, SideMetadata } from "./side-metadata.ts";
+import { isSameVersion, SideMetadata, type Version } from "./side-metadata.ts";
 
 /** What the store keeps beside the files, at the top of its folder. */
 const own = ".outrigger";
@@ -112,10 +112,12 @@ class LocalObjectStore implements ObjectStore {
     try {
       const written = await writeDraft(this.#drafts, data, this.#limits, call);
       draft = written;
-      await this.#inTurn(async () => {
+      const { changed, replaced } = await this.#inTurn(async () => {
         call.signal.throwIfAborted();
-        await this.#putInForce(written, path, { name, metadata });
+        return this.#putInForce(written, path, { name, metadata });
       });
+      await syncFolders(changed);
+      if (replaced !== undefined) await this.#side.remove(name, replaced);
     } catch (error) {
       if (draft !== undefined) await rm(draft, { force: true }).catch(() => undefined);
       throw this.#failed(error, name, "written");
@@ -125,18 +127,19 @@ class LocalObjectStore implements ObjectStore {
   async delete({ name }: { readonly name: string }, call: CallContext): Promise<void> {
     call.signal.throwIfAborted();
     const path = await this.#pathOf(name);
-    await this.#inTurn(async () => {
-      call.signal.throwIfAborted();
-      try {
+    try {
+      const changed = await this.#inTurn(async () => {
+        call.signal.throwIfAborted();
         for (let found = await findFile(path); found !== undefined; found = await findFile(path)) {
           await unlink(found.path);
           await this.#side.remove(name, found.stats);
         }
-        await this.#removeEmpty(dirname(path));
-      } catch (error) {
-        if (!isAbsence(error)) throw this.#failed(error, name, "deleted");
-      }
-    });
+        return this.#removeEmpty(dirname(path));
+      });
+      await syncFolders([changed]);
+    } catch (error) {
+      if (!isAbsence(error)) throw this.#failed(error, name, "deleted");
+    }
   }
 
   async list({ prefix, pageSize, marker }: ListObjects, call: CallContext): Promise<ObjectPage> {
@@ -185,8 +188,12 @@ class LocalObjectStore implements ObjectStore {
     return this.#folder.resolve(name);
   }
 
-  /** Puts a draft in the place of what is there; its metadata comes into force with it. */
-  async #putInForce(draft: string, path: string, { name, metadata }: Omit<PutObject, "data">): Promise<void> {
+  /** Puts a draft in the place of what is there; its metadata comes into force with it. Resolves to what that changed. */
+  async #putInForce(
+    draft: string,
+    path: string,
+    { name, metadata }: Omit<PutObject, "data">,
+  ): Promise<{ readonly changed: readonly string[]; readonly replaced: Version | undefined }> {
     const before = await findFile(path);
     let version = await stat(draft, { bigint: true });
     if (before !== undefined && isSameVersion(before.stats, version)) {
@@ -194,27 +201,26 @@ class LocalObjectStore implements ObjectStore {
       version = await stat(draft, { bigint: true });
     }
     await this.#side.write(name, version, metadata);
-    let place: string;
     try {
-      place = await moveFile(draft, { path, root: this.#folder.root });
+      const { place, changed } = await moveFile(draft, { path, root: this.#folder.root });
+      if (before !== undefined && before.path !== place) await rm(before.path, { force: true });
+      return { changed, replaced: before?.stats };
     } catch (error) {
       await this.#side.remove(name, version);
       throw error;
     }
-    if (before === undefined) return;
-    if (before.path !== place) await rm(before.path, { force: true });
-    await this.#side.remove(name, before.stats);
   }
 
-  /** Removes a folder and those above it as far as nothing is in them. */
-  async #removeEmpty(folder: string): Promise<void> {
+  /** Removes a folder and those above it as far as nothing is in them; resolves to the first that stays. */
+  async #removeEmpty(folder: string): Promise<string> {
     for (let empty = folder; empty !== this.#folder.root; empty = dirname(empty)) {
       try {
         await rmdir(empty);
-      } catch {
-        return;
+      } catch (error) {
+        if (!isAbsence(error)) return empty;
       }
     }
+    return this.#folder.root;
   }
 
   /** What is known of the file at the path, of one version of it; undefined when there is none. */
@@ -253,7 +259,7 @@ class LocalObjectStore implements ObjectStore {
     return new RuntimeError("UNAVAILABLE", "FILE_OPERATION_FAILED", message, { cause: error });
   }
 
-  #inTurn(work: () => Promise<void>): Promise<void> {
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(work);
     this.#turn = result.catch(() => undefined);
     return result;
