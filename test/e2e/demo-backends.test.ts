@@ -6,6 +6,7 @@ import { json, OutriggerClient } from "../../sdk/index.ts";
 import { demoConfiguration, deploy } from "../support/demo.ts";
 import { startEtcd } from "../support/etcd-server.ts";
 import { ask } from "../support/http.ts";
+import { startKafka } from "../support/kafka-server.ts";
 import { startNats } from "../support/nats-server.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 import { startedFor } from "../support/programs.ts";
@@ -23,22 +24,26 @@ const backends: Readonly<Record<string, Backend>> = {
   sqlite: {},
   redis: { start: startRedis, settings: (address) => ({ url: `redis://${address}` }) },
   nats: { start: startNats, settings: (address) => ({ servers: [address] }) },
+  kafka: { start: () => startKafka("4.4.0"), settings: (address) => ({ brokers: [address] }) },
   etcd: { start: startEtcd, settings: (address) => ({ endpoints: [address] }) },
   postgres: { start: startPostgres, settings: (address) => ({ url: `postgres://${address}` }) },
 };
 
 type Components = Readonly<Record<string, Readonly<Record<string, { readonly type: string }>>>>;
 
-/** The components of the demo with the type wherever its kind has it, and the settings that go with it; memory elsewhere. */
+/** The components of the demo: of the type wherever its kind has it, else in memory, else as they are. */
 function componentsOf(components: Components, type: string, settings: object): Components {
   const types = catalog as Readonly<Record<string, object>>;
   return Object.fromEntries(
     Object.entries(components).map(([kind, named]) => {
-      const component = type in (types[kind] ?? {}) ? { type, ...settings } : { type: "memory" };
-      return [kind, Object.fromEntries(Object.keys(named).map((name) => [name, component]))];
+      if (type in (types[kind] ?? {})) return [kind, all(named, { type, ...settings })];
+      return [kind, "memory" in (types[kind] ?? {}) ? all(named, { type: "memory" }) : named];
     }),
   );
 }
+
+const all = (named: Components[string], component: { readonly type: string }): Components[string] =>
+  Object.fromEntries(Object.keys(named).map((name) => [name, component]));
 
 async function useTheDemo(sidecar: Sidecar): Promise<void> {
   const send = (path: string, method: string, body: object) =>

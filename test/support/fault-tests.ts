@@ -1,6 +1,7 @@
 import { describe, it } from "node:test";
 import { startEtcd } from "./etcd-server.ts";
 import { type FaultCase, publishThroughCrash, publishThroughKills, writeThroughKills } from "./faults.ts";
+import { startKafka } from "./kafka-server.ts";
 import { startNats } from "./nats-server.ts";
 import { startedFor } from "./programs.ts";
 import { startRedis } from "./redis-server.ts";
@@ -24,6 +25,10 @@ const servers: Readonly<Record<string, FaultServer>> = {
     start: startNats,
     state: (address) => ({ type: "nats", servers: [address] }),
     pubsub: (address) => ({ type: "nats", servers: [address], ackWaitMs: 2_000 }),
+  },
+  kafka: {
+    start: () => startKafka("4.4.0"),
+    pubsub: (address) => ({ type: "kafka", brokers: [address] }),
   },
   etcd: {
     start: startEtcd,
