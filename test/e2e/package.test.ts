@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { nkeys } from "nats";
 import { stringify } from "yaml";
 import {
   type ServerReflectionResponse,
@@ -16,6 +17,7 @@ import { buildSidecar } from "../../scripts/build.ts";
 import { json, OutriggerClient } from "../../sdk/index.ts";
 import { demoConfiguration, deploy } from "../support/demo.ts";
 import { ask, askUntil } from "../support/http.ts";
+import { startNats } from "../support/nats-server.ts";
 import { startPostgres } from "../support/postgres-server.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { startS3 } from "../support/s3-server.ts";
@@ -128,6 +130,21 @@ describe("the built package", () => {
     const content = "text".repeat(3_000_000);
     await client.file.put({ store: "files", name: "a/b", content });
     assert.equal((await client.file.read({ store: "files", name: "a/b" }))?.text(), content);
+  });
+
+  it("loads the client of NATS, and what it signs with", async () => {
+    await using directory = await temporaryDirectory();
+    const user = nkeys.createUser();
+    const nkeySeed = new TextDecoder().decode(user.getSeed());
+    await using nats = await startNats({ authorization: [`users: [{ nkey: ${user.getPublicKey()} }]`] });
+    const component = { type: "nats", servers: [nats.address], nkeySeed };
+    await using sidecar = await start(directory.path, {
+      components: { state: { orders: component }, pubsub: { events: component }, config: { settings: component } },
+    });
+    await using client = new OutriggerClient({ address: sidecar.grpc });
+    await client.state.save({ store: "orders", key: "apple", value: json({ stock: 3 }) });
+    assert.deepEqual((await client.state.get({ store: "orders", key: "apple" }))?.value.json(), { stock: 3 });
+    await client.pubsub.publish({ pubsub: "events", topic: "orders", data: "x" });
   });
 
   it("runs plugins, and follows its configuration file", async () => {
