@@ -33,8 +33,8 @@ export interface StreamLimits {
 /** Entries that were rejected and wait to be tried again; with so many nothing more is read. Only their ids are kept. */
 const mostRejected = 1_000;
 const retries = { firstMs: 50, longestMs: 10_000 };
-/** A consumer that owns nothing and has not been heard of for so long is forgotten, in milliseconds. */
-const forgottenAfterMs = 60_000;
+/** A consumer that owns nothing and has not been heard of for so many times `claimIdleMs` is forgotten. */
+const forgottenAfter = 6;
 
 /** Joins the group of a stream and works on its entries until disposed; rejects when the group cannot be joined now. */
 export async function joinStream(options: StreamMemberOptions): Promise<AsyncDisposable> {
@@ -190,7 +190,7 @@ class StreamMember implements AsyncDisposable {
         String(limits.claimIdleMs),
         String(room),
         cursor,
-        String(Math.max(forgottenAfterMs, 5 * limits.claimIdleMs)),
+        String(forgottenAfter * limits.claimIdleMs),
         limits.deletesAcknowledged ? "1" : "",
         ...held,
       ],
