@@ -3,7 +3,7 @@ import type { PostgresTable } from "../clients/postgres-table.ts";
 
 /** The statements of a state store, without their values. */
 export type StateStatements = Readonly<
-  Record<"get" | "put" | "putNew" | "replace" | "delete" | "deleteVersion" | "sweep", PostgresStatement>
+  Record<"get" | "getMany" | "put" | "putNew" | "replace" | "delete" | "deleteVersion" | "sweep", PostgresStatement>
 >;
 
 /** What makes the table. Its times are the server's, since those who share it may have clocks that differ. */
@@ -19,20 +19,22 @@ export const makeStateTable = ({ sql, name }: PostgresTable): readonly string[] 
 
 /**
  * Values of a write: key, value, etag, milliseconds to live or null, and the etag that it insists on; of a delete: key and
- * etag. `get` takes keys and has, for each that is there, its place among them.
+ * etag. `getMany` takes keys and has, for each that is there, its place among them; `get` takes one.
  */
 export function stateStatements({ sql: table }: PostgresTable): StateStatements {
   const isLive = "(s.expires_at IS NULL OR s.expires_at > clock_timestamp())";
   const expiry = "clock_timestamp() + $4::float8 * interval '1 millisecond'";
+  const fields = "s.value, s.etag, floor(extract(epoch FROM s.expires_at) * 1000)::float8";
   const put = `
     INSERT INTO ${table} AS s (key, value, etag, expires_at) VALUES ($1, $2, $3, ${expiry})
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, etag = excluded.etag, expires_at = excluded.expires_at
   `;
   const named = (name: string, text: string): PostgresStatement => ({ name, text });
   return {
-    get: named(
-      "get",
-      `SELECT k.place::int4 - 1, s.value, s.etag, floor(extract(epoch FROM s.expires_at) * 1000)::float8
+    get: named("get", `SELECT ${fields} FROM ${table} AS s WHERE s.key = $1 AND ${isLive}`),
+    getMany: named(
+      "getMany",
+      `SELECT ${fields}, k.place::int4 - 1
        FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, place) JOIN ${table} AS s ON s.key = k.key WHERE ${isLive}`,
     ),
     put: named("put", put),

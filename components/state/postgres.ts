@@ -105,8 +105,14 @@ class PostgresStateStore implements StateStore {
 
   /** Value, etag and end of life for each key; nothing for one that is absent. */
   async #read(keys: readonly Buffer[]): Promise<readonly (readonly unknown[])[]> {
-    const { rows } = await this.#connection.run({ ...this.#statements.get, values: [keys] });
-    const found = new Map(rows.map(([place, ...fields]) => [place, fields]));
+    const { get, getMany } = this.#statements;
+    const [only] = keys;
+    if (only !== undefined && keys.length === 1) {
+      const { rows } = await this.#connection.run({ ...get, values: [only] });
+      return [rows[0] ?? []];
+    }
+    const { rows } = await this.#connection.run({ ...getMany, values: [keys] });
+    const found = new Map(rows.map((fields) => [fields[3], fields]));
     return keys.map((_, index) => found.get(index) ?? []);
   }
 
