@@ -206,6 +206,19 @@ describe("a NATS server that goes away", () => {
     await eventually("the news has come", () => heard.includes("again"));
   });
 
+  it("is given up when it says nothing any more, and found again when it does", async () => {
+    const { told, changes } = recording();
+    await using server = await startNats();
+    const settings = { servers: [server.address], pingIntervalMs: 100, requestTimeoutMs: 300, connectTimeoutMs: 500 };
+    await using connection = await open(settings, changes);
+    server.process.kill("SIGSTOP");
+    await assert.rejects(connection.flush(), refused("UNAVAILABLE"));
+    await eventually("it is given up", () => told.includes("down"));
+    server.process.kill("SIGCONT");
+    await eventually("it is back", () => told.at(-1) === "up");
+    await connection.flush();
+  });
+
   it("is tried on though it refuses the credentials for a while", async () => {
     const { told, lines, changes } = recording();
     await using server = await startNats({ authorization: ["user: orders", "password: open-sesame"] });
@@ -232,7 +245,7 @@ describe("a NATS server that goes away", () => {
   it("is UNAVAILABLE when it cannot be reached at first, and also when it says nothing", async () => {
     await assert.rejects(visit({ servers: ["127.0.0.1:1"] }), refused("UNAVAILABLE"));
     const sockets: Socket[] = [];
-    const silent = createServer((socket) => sockets.push(socket.on("error", () => undefined)));
+    const silent = createServer((socket) => sockets.push(socket.on("error", () => undefined).resume()));
     await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
     const address = silent.address();
     assert.ok(typeof address === "object" && address !== null);
@@ -240,7 +253,7 @@ describe("a NATS server that goes away", () => {
       visit({ servers: [`127.0.0.1:${address.port}`], connectTimeoutMs: 100 }),
       refused("UNAVAILABLE"),
     );
-    for (const socket of sockets) socket.destroy();
+    await eventually("nothing is left of the attempt", () => sockets.every((socket) => socket.closed));
     silent.close();
   });
 });

@@ -6,6 +6,7 @@ import { natsConnectFailure, whyOf } from "./nats-failure.ts";
 import { natsOptions } from "./nats-options.ts";
 import { NatsRequests } from "./nats-requests.ts";
 import type { NatsSettings } from "./nats-settings.ts";
+import { loadNats } from "./nats-transport.ts";
 
 /** Longest wait for the farewell of a server when the connection is closed. */
 const drainMs = 1_000;
@@ -19,7 +20,7 @@ export type NatsHeaders = MsgHdrs;
 export async function openNats(settings: NatsSettings, context: OpenContext): Promise<NatsConnection> {
   const { name } = context;
   // Loaded here, so that only a sidecar with a component on NATS loads it.
-  const nats = await import("nats");
+  const nats = await loadNats();
   const closing = new AbortController();
   let attempts = 0;
   const options = await natsOptions(nats, settings, context, closing.signal);
