@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chown, readdir, readFile, writeFile } from "node:fs/promises";
+import { chown, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Certificate } from "./certificate.ts";
@@ -30,9 +30,8 @@ const startTries = 20;
 
 /** Starts `postgres` with a database of its own. Rejects with ProgramMissing when there is none. */
 export async function startPostgres({ password, tls, settings = [] }: PostgresOptions = {}): Promise<PostgresServer> {
-  const places = await versionFolders();
-  const initdb = await installedProgram("initdb", "postgresql", places);
-  const program = await installedProgram("postgres", "postgresql", await versionFolders());
+  const initdb = await installedProgram("initdb", "postgresql", versionFolders);
+  const program = await installedProgram("postgres", "postgresql", versionFolders);
   const port = await freePort();
   const user = process.getuid?.() === 0 ? await userOf("postgres") : undefined;
   const server = await startServer({
@@ -105,11 +104,7 @@ export async function startPostgres({ password, tls, settings = [] }: PostgresOp
 }
 
 /** Debian keeps each version's programs in a folder of its own; the newest first. */
-async function versionFolders(): Promise<readonly string[]> {
-  const root = "/usr/lib/postgresql";
-  const versions = await readdir(root).catch(() => []);
-  return versions.sort((one, other) => Number(other) - Number(one)).map((version) => join(root, version, "bin"));
-}
+const versionFolders = Array.from({ length: 20 }, (_, index) => `/usr/lib/postgresql/${30 - index}/bin`);
 
 /** The user and its group; the server refuses root. */
 async function userOf(name: string): Promise<{ uid: number; gid: number }> {
