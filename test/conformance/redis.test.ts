@@ -1,6 +1,8 @@
-/** Every kind of component on Redis: one server, and a cluster. */
-import { redisCli, startDurableRedis, startRedisCluster } from "../support/redis-server.ts";
+/** Every kind of component on Redis: one server, a cluster, and some of them on a server that a sentinel tells of. */
+import { redisCli, startDurableRedis, startRedisCluster, startWatchedRedis } from "../support/redis-server.ts";
 import { type Line, withServer } from "./matrix.ts";
+
+const invocation = { operation: "create", metadata: { key: "probe" } };
 
 const linesWith = (place: () => Record<string, unknown>, variant?: string): Line[] => {
   const settings = () => ({ ...place(), connectTimeoutMs: 1_000 });
@@ -10,7 +12,7 @@ const linesWith = (place: () => Record<string, unknown>, variant?: string): Line
     { kind: "config", type: "redis", settings },
     { kind: "lock", type: "redis", settings },
     { kind: "sequencer", type: "redis", settings },
-    { kind: "binding", type: "redis", settings, capabilities: ["output"] },
+    { kind: "binding", type: "redis", settings, capabilities: ["output"], invocation },
   ];
   return lines.map((line) => (variant === undefined ? line : { ...line, variant }));
 };
@@ -27,6 +29,7 @@ await withServer("redis-server", startDurableRedis, (server) => {
       type: "redis",
       variant: "input",
       settings: () => ({ ...settings(), stream: "events" }),
+      invocation,
       bringEvent,
     },
   ];
@@ -34,4 +37,13 @@ await withServer("redis-server", startDurableRedis, (server) => {
 
 await withServer("redis-server", startRedisCluster, (server) =>
   linesWith(() => ({ cluster: server().addresses }), "cluster"),
+);
+
+await withServer(
+  "redis-server",
+  () => startWatchedRedis("main"),
+  (server) =>
+    linesWith(() => ({ sentinel: { master: "main", nodes: [server().sentinel.address] } }), "sentinel").filter(
+      ({ kind }) => kind === "state" || kind === "pubsub",
+    ),
 );

@@ -91,6 +91,20 @@ export async function startSentinel(name: string, watched: RedisServer): Promise
   });
 }
 
+/** Starts a server that has on the disk whatever it acknowledged, and a sentinel that tells where it is. */
+export async function startWatchedRedis(name: string): Promise<RedisServer & { readonly sentinel: RedisServer }> {
+  const server = await startDurableRedis();
+  const sentinel = await startSentinel(name, server);
+  const dispose = server[Symbol.asyncDispose];
+  return Object.assign(server, {
+    sentinel,
+    [Symbol.asyncDispose]: async () => {
+      await sentinel[Symbol.asyncDispose]();
+      await dispose();
+    },
+  });
+}
+
 async function launch(
   port: number,
   parameters: (directory: string) => readonly string[] | Promise<readonly string[]>,
