@@ -11,7 +11,7 @@ export async function loadNats(): Promise<typeof import("nats")> {
   prototype.connect = async function (server, options) {
     const timer = setTimeout(() => {
       if (!this.connected) this.socket?.destroy();
-    }, options.timeout);
+    }, options.timeout ?? patienceMs);
     try {
       await connect.call(this, server, options);
     } finally {
@@ -21,4 +21,6 @@ export async function loadNats(): Promise<typeof import("nats")> {
   return nats;
 }
 
+/** The client's own, where it is told none. */
+const patienceMs = 20_000;
 const mended = Symbol("closes the sockets of silent servers");
