@@ -1,5 +1,5 @@
 /**
- * What does the sidecar leave of a backend's speed? State on Redis through the whole sidecar, against ioredis in a process that
+ * How much of a backend's speed does the sidecar leave? State on Redis through the whole sidecar, against ioredis in a process that
  * does nothing else, both with one core and the same server. Calls per second; the goal is half of ioredis's for reads with 64 in
  * flight. And what would auto-pipelining cost, with which the state store does not read and write?
  */
@@ -12,7 +12,7 @@ import { lengthPrefixed } from "./support/grpc-probe.ts";
 import { drive, grpcHeaders } from "./support/h2load.ts";
 import { cores, pinDriver, startPinned } from "./support/pinned-process.ts";
 import { startRedis } from "./support/redis.ts";
-import { type Contender, compare } from "./support/rounds.ts";
+import { type Contender, type Costs, compare } from "./support/rounds.ts";
 import { checkState, getStateMessage, getStatePath, seedState, storeName, value } from "./support/state-call.ts";
 
 const operations = {
@@ -26,22 +26,20 @@ const operations = {
 } as const;
 type Operation = keyof typeof operations;
 
-/** Calls of one turn: about a second of them. */
+/** Calls of one turn: a good half of a second of them, so that many turns fit between the things that others do. */
 const sizes = [
-  { inFlight: 64, calls: 40_000, goals: { get: 0.5, set: undefined } },
-  { inFlight: 1, calls: 4_000, goals: { get: undefined, set: undefined } },
+  { inFlight: 64, calls: 15_000, leasts: { get: 0.5, set: undefined } },
+  { inFlight: 1, calls: 2_000, leasts: { get: undefined, set: undefined } },
 ] as const;
-const rounds = 7;
+const rounds = 9;
 const ours = "outrigger";
 
+/** A process that reads and writes the server. */
 interface Measured {
-  /** A process with its clock or its CPU time, whichever is compared. */
   readonly name: string;
   cpuSeconds(): number;
   load(operation: Operation, calls: number, inFlight: number): Promise<void>;
 }
-
-const wallSeconds = (): number => performance.now() / 1000;
 
 async function throughSidecar(redisAddress: string, open: AsyncDisposableStack): Promise<Measured> {
   const components = { state: { [storeName]: { type: "redis", url: `redis://${redisAddress}`, keyPrefix: "none" } } };
@@ -102,36 +100,36 @@ if (redis === undefined) figures.addNotMeasured("state on redis", "there is no r
 else {
   open.use(redis);
   const sidecar = await throughSidecar(redis.address, open);
-  const [bare, pipelining, hashes, store] = await Promise.all(
-    ["ioredis", "autopipelining", "autopipelining hashes", "state store"].map((way) =>
-      directly(redis.address, way, open),
-    ),
-  );
-  if (bare === undefined || pipelining === undefined || hashes === undefined || store === undefined) throw new Error();
+  const caller = (way: string): Promise<Measured> => directly(redis.address, way, open);
+  const bare = await caller("ioredis");
+  const pipelining = await caller("ioredis autopipelining");
+  const hashes = await caller("ioredis autopipelining hashes");
+  const store = await caller("state store");
   const as =
-    (operation: Operation, inFlight: number, clock?: () => number) =>
-    (measured: Measured): Contender => ({
-      name: measured.name,
-      cpuSeconds: clock ?? measured.cpuSeconds,
-      load: (calls) => measured.load(operation, calls, inFlight),
+    (operation: Operation, inFlight: number) =>
+    ({ name, cpuSeconds, load }: Measured): Contender => ({
+      name,
+      cpuSeconds,
+      load: (calls) => load(operation, calls, inFlight),
     });
 
-  for (const { inFlight, calls: requests, goals } of sizes) {
+  for (const { inFlight, calls: requests, leasts } of sizes) {
     for (const operation of ["get", "set"] as const) {
-      const contenders = [sidecar, bare, pipelining].map(as(operation, inFlight, wallSeconds));
-      const times = await compare(contenders, { requests, warmUp: requests, rounds });
-      for (const { name } of [bare, pipelining]) {
-        const least = name === bare.name ? goals[operation] : undefined;
+      const contenders = [sidecar, bare, pipelining].map(as(operation, inFlight));
+      const costs = await compare(contenders, { requests, warmUp: requests, rounds });
+      /** Seconds of the other by ours are calls of ours by the other's. */
+      const add = (what: string, { of, ratio, spread }: Costs, other: string, least?: number): void =>
         figures.add({
-          what: `${operation} state × ${inFlight}, calls a second against ${name === bare.name ? name : `ioredis with ${name}`}`,
-          measured: perSecond(times.of(ours)),
-          against: perSecond(times.of(name)),
-          // Seconds of the other by ours are calls of ours by the other's.
-          value: times.ratio(name, ours),
-          spread: times.spread(name, ours),
+          what: `${operation} state × ${inFlight}, ${what} against ${other}`,
+          measured: perSecond(of(ours)),
+          against: perSecond(of(other)),
+          value: ratio(other, ours),
+          spread: spread(other, ours),
           ...(least === undefined ? {} : { least }),
         });
-      }
+      add("calls a second", costs.wall, bare.name, leasts[operation]);
+      add("calls a second", costs.wall, pipelining.name);
+      add("calls a CPU second", costs, bare.name);
     }
   }
   for (const { inFlight, calls: requests } of sizes) {

@@ -31,9 +31,9 @@ await store.set(set, call);
 
 const ways: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
   ioredis: { get: () => plain.getBuffer(plainKey), set: () => plain.set(plainKey, bytes) },
-  autopipelining: { get: () => pipelining.getBuffer(plainKey), set: () => pipelining.set(plainKey, bytes) },
+  "ioredis autopipelining": { get: () => pipelining.getBuffer(plainKey), set: () => pipelining.set(plainKey, bytes) },
   // What the state store reads and writes, one command each.
-  "autopipelining hashes": {
+  "ioredis autopipelining hashes": {
     get: () => pipelining.hmgetBuffer(stateKey, "data", "version"),
     set: () => pipelining.hset(stateKey, "data", bytes, "version", "1"),
   },

@@ -16,7 +16,7 @@ export interface RoundOptions {
   readonly rounds?: number;
 }
 
-/** CPU seconds for 100,000 requests, of all contenders of one run. */
+/** Seconds for 100,000 requests, of all contenders of one run. */
 export interface Costs {
   /** The median of the rounds. */
   of(name: string): number;
@@ -26,23 +26,35 @@ export interface Costs {
   spread(name: string, against: string): readonly [number, number];
 }
 
+/** CPU seconds of the process, and beside them those that passed. */
+export interface CpuCosts extends Costs {
+  readonly wall: Costs;
+}
+
 /** The middle of some numbers, or what lies at another fraction of them in order. */
 export function quantile(values: readonly number[], fraction = 0.5): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))] ?? Number.NaN;
 }
 
-export async function compare(contenders: readonly Contender[], options: RoundOptions): Promise<Costs> {
+export async function compare(contenders: readonly Contender[], options: RoundOptions): Promise<CpuCosts> {
   const { requests, warmUp, rounds = 5 } = options;
   for (const contender of contenders) await contender.load(warmUp);
-  const costs = new Map(contenders.map(({ name }) => [name, [] as number[]]));
+  const noneYet = (): Map<string, number[]> => new Map(contenders.map(({ name }) => [name, []]));
+  const [cpu, wall] = [noneYet(), noneYet()];
+  const perRequests = (seconds: number): number => (seconds / requests) * 100_000;
   for (let round = 0; round < rounds; round++) {
-    for (const contender of contenders) {
-      const before = contender.cpuSeconds();
-      await contender.load(requests);
-      costs.get(contender.name)?.push(((contender.cpuSeconds() - before) / requests) * 100_000);
+    for (const { name, cpuSeconds, load } of contenders) {
+      const [usedBefore, beganMs] = [cpuSeconds(), performance.now()];
+      await load(requests);
+      wall.get(name)?.push(perRequests((performance.now() - beganMs) / 1000));
+      cpu.get(name)?.push(perRequests(cpuSeconds() - usedBefore));
     }
   }
+  return { ...costsOf(cpu), wall: costsOf(wall) };
+}
+
+function costsOf(costs: ReadonlyMap<string, readonly number[]>): Costs {
   const of = (name: string): readonly number[] => {
     const measured = costs.get(name);
     if (measured === undefined) throw new Error(`no contender is called ${name}`);
