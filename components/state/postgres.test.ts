@@ -249,6 +249,24 @@ describe("a Postgres in trouble", () => {
     assert.equal(lines.filter((line) => line.includes("is back")).length, 1);
   });
 
+  it("that hangs on a connection is given up a second after replyTimeoutMs, and the next call has another", async () => {
+    await using server = await startPostgres();
+    await using store = await open({ url: server.url, maxConnections: 1, replyTimeoutMs: 200 });
+    await using other = await openPostgres(postgresSettings.parse({ url: server.url }), openContext("other"));
+    await store.set(setOf("k", "v"), callWith());
+    const { rows } = await other.run({
+      text: "SELECT pid FROM pg_stat_activity WHERE application_name = 'outrigger:orders'",
+    });
+    const pid = Number(rows[0]?.[0]);
+    process.kill(pid, "SIGSTOP");
+    try {
+      await assert.rejects(textAt(store, "k"), isUnavailable);
+      assert.equal(await textAt(store, "k"), "v");
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+  });
+
   it("that ends a connection has not gone: nothing is told, and the next call has another", async () => {
     await using server = await startPostgres();
     const { told, changes } = recording();
