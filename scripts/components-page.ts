@@ -1,19 +1,35 @@
-import { type Catalog, catalog } from "../components/catalog.ts";
+import type { BindingCapability } from "../components/binding/binding.ts";
+import { catalog } from "../components/catalog.ts";
+import type { ConfigCapability } from "../components/config/config-store.ts";
+import type { LockCapability } from "../components/lock/lock-store.ts";
+import type { ObjectCapability } from "../components/object/object-store.ts";
+import type { PubSubCapability } from "../components/pubsub/pubsub.ts";
+import type { SequencerCapability } from "../components/sequencer/sequencer.ts";
+import type { StateCapability } from "../components/state/state-store.ts";
 import type { Outcome } from "../test/conformance/checks.ts";
 import { columnOf, type MatrixTable, recordedLines, tablesOf } from "../test/conformance/tables.ts";
 import { settingsRows, tableOf } from "./reference-pages.ts";
 
-interface KindPage {
+interface KindPage<Capability extends string = string> {
   readonly title: string;
   readonly intro: string;
   /** What each capability means, in the order of the columns. */
-  readonly capabilities: Readonly<Record<string, string>>;
+  readonly capabilities: Readonly<Record<Capability, string>>;
 }
 
 const durable = "what it has outlasts the sidecar";
 const shared = "all sidecars with the same settings have the same";
 
-const kinds: { readonly [Kind in keyof Catalog]: KindPage } = {
+const kinds: {
+  readonly state: KindPage<StateCapability>;
+  readonly pubsub: KindPage<PubSubCapability>;
+  readonly config: KindPage<ConfigCapability>;
+  readonly lock: KindPage<LockCapability>;
+  readonly sequencer: KindPage<SequencerCapability>;
+  readonly secret: KindPage<never>;
+  readonly binding: KindPage<BindingCapability>;
+  readonly object: KindPage<ObjectCapability>;
+} = {
   state: {
     title: "State stores",
     intro: "Values by key, with etags. Beside its settings a state store takes a `keyPrefix`.",
@@ -73,7 +89,11 @@ const kinds: { readonly [Kind in keyof Catalog]: KindPage } = {
   object: {
     title: "File stores",
     intro: "Files by name, streamed.",
-    capabilities: { metadata: "what is given when a file is put is given back" },
+    capabilities: {
+      metadata: "what is given when a file is put is given back",
+      ordered:
+        "lists are in the order of the names' bytes whatever their characters; others may put U+E000 to U+FFFF behind those beyond",
+    },
   },
 };
 

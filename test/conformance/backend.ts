@@ -32,6 +32,8 @@ export interface Backend<Component extends AsyncDisposable> {
   prepare?(secrets: Readonly<Record<string, Secret>>, directory: string): Settings | Promise<Settings>;
   /** Has an event come in to a binding that listens; absent where events come by themselves. */
   bringEvent?(): Promise<void>;
+  /** Something that a binding with a way out can be asked on its server at any time. */
+  readonly invocation?: { readonly operation: string; readonly metadata: Readonly<Record<string, string>> };
   /** The server it stands on, for checks that kill it and start it again; absent when it needs none. */
   server?(): ServerProcess;
 }

@@ -6,11 +6,11 @@ import { BindingBlock } from "../../runtime/api/binding.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { type Backend, callWith, eventually, openedFor, placeFor, storesOf } from "./backend.ts";
-import { killsServer, whileAway } from "./outage.ts";
+import { killsServer, outageChecks, whileAway } from "./outage.ts";
 
 /** Registers the checks of a binding. */
 export function testBinding(backend: Backend<Binding>): void {
-  const { check } = backend.checks;
+  const { check, group } = backend.checks;
   const binding = openedFor(backend);
   /** Has an event come in; where the line says nothing of it, events come by themselves. */
   const bringEvent = async (): Promise<void> => backend.bringEvent?.();
@@ -117,23 +117,35 @@ export function testBinding(backend: Backend<Binding>): void {
     assert.equal(events.length, atClose);
   });
 
-  check("brings events in again when the server was away", { ...input, ...killsServer }, async () => {
-    await using place = await placeFor(backend);
-    await using opened = await place.open();
-    const events: BindingEvent[] = [];
-    await using _ = await listen(opened, async (event) => {
-      events.push(event);
-    });
-    await bringEvent();
-    await eventually("an event has come", () => events.length > 0);
-    await whileAway(backend, async () => undefined);
-    const before = events.length;
-    await eventually("another event has come", async () => {
+  const { invocation } = backend;
+  group("an outage:", () => {
+    outageChecks(
+      backend,
+      (opened, call) => {
+        assert.ok(invocation !== undefined, "the line of a binding with a way out has an `invocation`");
+        return opened.invoke({ data: new Uint8Array(0), ...invocation }, call);
+      },
+      ["output"],
+    );
+
+    check("brings events in again when the server was away", { ...input, ...killsServer }, async () => {
+      await using place = await placeFor(backend);
+      await using opened = await place.open();
+      const events: BindingEvent[] = [];
+      await using _ = await listen(opened, async (event) => {
+        events.push(event);
+      });
       await bringEvent();
-      for (let patience = 0; patience < 20 && events.length === before; patience++) {
-        await new Promise((resolve) => setTimeout(resolve, 5));
-      }
-      return events.length > before;
+      await eventually("an event has come", () => events.length > 0);
+      await whileAway(backend, async () => undefined);
+      const before = events.length;
+      await eventually("another event has come", async () => {
+        await bringEvent();
+        for (let patience = 0; patience < 20 && events.length === before; patience++) {
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+        return events.length > before;
+      });
     });
   });
 

@@ -16,19 +16,20 @@ await withServer(
     return [
       { kind: "pubsub", type: "kafka", settings },
       {
-        kind: "pubsub",
+        kind: "binding",
         type: "kafka",
-        variant: "partitions",
-        settings: () => ({ ...settings(), partitions: 3 }),
-        capabilities: ["durable", "redelivery", "shared"],
+        settings: () => ({ ...settings(), topics: ["bindings.in"], publishTopic: "bindings.out" }),
+        invocation: { operation: "create", metadata: {} },
+        bringEvent: () => publish(server().address, "bindings.in"),
       },
       {
         kind: "binding",
         type: "kafka",
-        settings: () => ({ ...settings(), topics: ["bindings.in"], publishTopic: "bindings.out" }),
-        bringEvent: () => publish(server().address, "bindings.in"),
+        variant: "output",
+        settings,
+        capabilities: ["output"],
+        invocation: { operation: "create", metadata: { topic: "probe" } },
       },
-      { kind: "binding", type: "kafka", variant: "output", settings, capabilities: ["output"] },
     ];
   },
 );

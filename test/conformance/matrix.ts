@@ -32,6 +32,8 @@ export interface Line {
   readonly prepare?: Backend<AsyncDisposable>["prepare"];
   /** For bindings whose events do not come by themselves: has one come in. */
   readonly bringEvent?: () => Promise<void>;
+  /** For bindings that call out to a server: see `Backend`. */
+  readonly invocation?: Backend<AsyncDisposable>["invocation"];
   /** What it claims with these settings; default all that the definition claims. Held against `capabilitiesWith`. */
   readonly capabilities?: readonly string[];
 }
@@ -65,7 +67,9 @@ const suites: { readonly [Kind in ComponentKind]: (backend: Backend<ComponentOfK
 
 /** Holds the lines against their suites; they need no server. */
 export async function withoutServer(lines: readonly Line[]): Promise<void> {
-  await runLines(lines, undefined);
+  if (process.env[recordVariable] !== undefined) return recordLines(lines, undefined);
+  const register = await suitesOf(lines, undefined);
+  describe("without a server", register);
 }
 
 /**
@@ -83,16 +87,18 @@ export async function withServer<Server extends ServerProcess>(
     return running;
   };
   const lines = linesOn(server);
-  if (process.env[recordVariable] !== undefined) return runLines(lines, { name, server });
+  if (process.env[recordVariable] !== undefined) return recordLines(lines, { name, server });
   try {
-    const started = await start();
-    running = started;
-    after(() => started[Symbol.asyncDispose]());
+    running = await start();
   } catch (error) {
     if (!(error instanceof ProgramMissing) || process.env.CI === "true") throw error;
     return skipLines(lines, name, error);
   }
-  await runLines(lines, { name, server });
+  const register = await suitesOf(lines, { name, server });
+  describe(`on ${name}`, () => {
+    after(() => server()[Symbol.asyncDispose]());
+    register();
+  });
 }
 
 interface NamedServer {
@@ -100,18 +106,25 @@ interface NamedServer {
   readonly server: () => ServerProcess;
 }
 
-async function runLines(lines: readonly Line[], server: NamedServer | undefined): Promise<void> {
-  const recordFile = process.env[recordVariable];
+async function recordLines(lines: readonly Line[], server: NamedServer | undefined): Promise<void> {
+  for (const line of lines) {
+    const outcomes = new Map<string, Outcome>();
+    const claims = await claimsOf(line.kind, line, server);
+    (await suiteOf(line.kind, line, server, notedChecks(claims, outcomes, "ok")))();
+    const noted = notedLine(line, server?.name, claims.capabilities, outcomes);
+    appendFileSync(process.env[recordVariable] ?? "", `${JSON.stringify(noted)}\n`);
+  }
+}
+
+/** What registers the suites of the lines, all at once: the runner takes a pause between two for the end. */
+async function suitesOf(lines: readonly Line[], server: NamedServer | undefined): Promise<() => void> {
+  const suites: (() => void)[] = [];
   const noted: NotedLine[] = [];
   for (const line of lines) {
     const outcomes = new Map<string, Outcome>();
     const claims = await claimsOf(line.kind, line, server);
-    if (recordFile !== undefined) {
-      (await suiteOf(line.kind, line, server, notedChecks(claims, outcomes, "ok")))();
-      appendFileSync(recordFile, `${JSON.stringify(notedLine(line, server?.name, claims.capabilities, outcomes))}\n`);
-      continue;
-    }
-    describe(titleOf(line), await suiteOf(line.kind, line, server, testedChecks(claims, outcomes)));
+    const suite = await suiteOf(line.kind, line, server, testedChecks(claims, outcomes));
+    suites.push(() => describe(titleOf(line), suite));
     noted.push({
       ...notedLine(line, server?.name, claims.capabilities, outcomes),
       get outcomes() {
@@ -119,7 +132,10 @@ async function runLines(lines: readonly Line[], server: NamedServer | undefined)
       },
     });
   }
-  if (recordFile === undefined) leave(noted);
+  return () => {
+    for (const register of suites) register();
+    leave(noted);
+  };
 }
 
 async function skipLines(lines: readonly Line[], server: string, missing: ProgramMissing): Promise<void> {
@@ -163,6 +179,7 @@ async function suiteOf<Kind extends ComponentKind>(
     ...(line.settings === undefined ? {} : { settings: line.settings }),
     ...(line.prepare === undefined ? {} : { prepare: line.prepare }),
     ...(line.bringEvent === undefined ? {} : { bringEvent: line.bringEvent }),
+    ...(line.invocation === undefined ? {} : { invocation: line.invocation }),
     ...(server === undefined ? {} : { server: server.server }),
   };
   return () => {

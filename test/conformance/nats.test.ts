@@ -3,6 +3,8 @@ import { connect } from "nats";
 import { startNats } from "../support/nats-server.ts";
 import { withServer } from "./matrix.ts";
 
+const invocation = { operation: "create", metadata: {} };
+
 await withServer("nats-server", startNats, (server) => {
   const settings = () => ({ servers: [server().address] });
   const bringEvent = async (): Promise<void> => {
@@ -23,13 +25,14 @@ await withServer("nats-server", startNats, (server) => {
     },
     { kind: "config", type: "nats", settings },
     { kind: "lock", type: "nats", settings },
-    { kind: "binding", type: "nats", settings: () => ({ ...settings(), subject, listen }), bringEvent },
+    { kind: "binding", type: "nats", settings: () => ({ ...settings(), subject, listen }), invocation, bringEvent },
     {
       kind: "binding",
       type: "nats",
       variant: "output",
       settings: () => ({ ...settings(), subject }),
       capabilities: ["output"],
+      invocation,
     },
     {
       kind: "binding",

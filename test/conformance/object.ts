@@ -2,7 +2,19 @@
 import assert from "node:assert/strict";
 import { RuntimeError } from "../../components/error.ts";
 import type { ListObjects, ObjectStore, PutObject } from "../../components/object/object-store.ts";
-import { type Backend, bytesOf, callWith, oddNames, openedFor, placeFor, unique } from "./backend.ts";
+import { createFiles } from "../../runtime/api/file.ts";
+import {
+  type Backend,
+  bytesOf,
+  callWith,
+  isRefused,
+  oddNames,
+  openedFor,
+  placeFor,
+  storesOf,
+  unique,
+} from "./backend.ts";
+import { killsServer, outageChecks, served, whileAway } from "./outage.ts";
 
 const chunkBytes = 64 * 1024;
 
@@ -120,7 +132,12 @@ export function testObjectStore(backend: Backend<ObjectStore>): void {
 
   group("metadata", () => {
     const metadata = { owner: "shop", purpose: "test" };
-    check("is given back", { needs: "metadata" }, async () => {
+    const refused = (): Promise<void> => {
+      const files = createFiles(storesOf("object", backend, store()));
+      const request = { store: "conformance", name: unique("metadata"), data: chunksOf(bytesOf("x")), metadata };
+      return isRefused(backend, () => files.put(request, callWith()));
+    };
+    check("is given back", { needs: "metadata", otherwise: refused }, async () => {
       const name = unique("metadata");
       await put(name, "x", metadata);
       const found = await store().stat({ name }, callWith());
@@ -261,6 +278,19 @@ export function testObjectStore(backend: Backend<ObjectStore>): void {
         second.objects.map(({ name }) => name),
         [`${run}/e`],
       );
+    });
+  });
+
+  group("an outage:", () => {
+    outageChecks(backend, (opened, call) => opened.stat({ name: "probe" }, call));
+
+    check("what was put is there when the server is back", killsServer, async () => {
+      const name = unique("kept");
+      await put(name, "kept");
+      await whileAway(backend, async () => undefined);
+      const found = await served(() => store().stat({ name }, callWith(AbortSignal.timeout(20_000))));
+      assert.equal(found?.size, 4);
+      assert.equal(await textAt(name), "kept");
     });
   });
 

@@ -43,38 +43,36 @@ export async function served<T>(call: () => Promise<T>): Promise<T> {
   throw new Error("unreachable");
 }
 
-/** Registers the checks of an outage; `probe` is any call that asks the server. */
+/** Registers the checks of an outage; `probe` is any call that asks the server. `needs` is what a backend claims that has one. */
 export function outageChecks<Component extends AsyncDisposable>(
   backend: Backend<Component>,
   probe: (component: Component, call: CallContext) => Promise<unknown>,
+  needs: readonly string[] = [],
 ): void {
   const { check } = backend.checks;
-  check(
-    "fails with UNAVAILABLE in time while the server is away, and serves when it is back",
-    killsServer,
-    async () => {
-      const told: string[] = [];
-      const reachability = { down: () => told.push("down"), up: () => told.push("up") };
-      await using place = await placeFor(backend);
-      await using component = await place.open({ reachability });
-      await probe(component, callWith());
-      await whileAway(backend, async () => {
-        for (let round = 0; round < 2; round++) {
-          const calls = Array.from({ length: 5 }, () => probe(component, callWith(AbortSignal.timeout(deadlineMs))));
-          for (const outcome of await Promise.allSettled(calls)) {
-            assert.ok(outcome.status === "rejected" && isUnavailable(outcome.reason), describe(outcome));
-          }
+  const options = { needs, ...killsServer };
+  check("fails with UNAVAILABLE in time while the server is away, and serves when it is back", options, async () => {
+    const told: string[] = [];
+    const reachability = { down: () => told.push("down"), up: () => told.push("up") };
+    await using place = await placeFor(backend);
+    await using component = await place.open({ reachability });
+    await probe(component, callWith());
+    await whileAway(backend, async () => {
+      for (let round = 0; round < 2; round++) {
+        const calls = Array.from({ length: 5 }, () => probe(component, callWith(AbortSignal.timeout(deadlineMs))));
+        for (const outcome of await Promise.allSettled(calls)) {
+          assert.ok(outcome.status === "rejected" && isUnavailable(outcome.reason), describe(outcome));
         }
-        await eventually("it is told that the server is away", () => told.at(-1) === "down");
-      });
-      await served(() => probe(component, callWith(AbortSignal.timeout(deadlineMs))));
-      await eventually("it is told that the server is back", () => told.at(-1) === "up");
-      const downs = told.filter((one) => one === "down").length;
-      assert.ok(downs <= 3, `told ${told.join(", ")}`);
-    },
-  );
+      }
+      await eventually("it is told that the server is away", () => told.at(-1) === "down");
+    });
+    await served(() => probe(component, callWith(AbortSignal.timeout(deadlineMs))));
+    await eventually("it is told that the server is back", () => told.at(-1) === "up");
+    const downs = told.filter((one) => one === "down").length;
+    assert.ok(downs <= 3, `told ${told.join(", ")}`);
+  });
 
-  check("is not opened while the server is away, and says UNAVAILABLE", killsServer, async () => {
+  check("is not opened while the server is away, and says UNAVAILABLE", options, async () => {
     await using place = await placeFor(backend);
     await whileAway(backend, () =>
       assert.rejects(
@@ -86,7 +84,7 @@ export function outageChecks<Component extends AsyncDisposable>(
     await probe(component, callWith());
   });
 
-  check("is closed in time while the server is away", killsServer, async () => {
+  check("is closed in time while the server is away", options, async () => {
     await using place = await placeFor(backend);
     const component = await place.open();
     await probe(component, callWith());

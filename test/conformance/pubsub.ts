@@ -97,6 +97,23 @@ export function testPubSub(backend: Backend<PubSub>): void {
     assert.deepEqual((await firstDeliveries(thirty)).toSorted(), thirty.toSorted());
   });
 
+  check("delivers messages of one key in order", async () => {
+    const topic = unique("topic");
+    await using listener = await listen(topic, "group");
+    const keys = ["one", "two", "three"];
+    for (let index = 0; index < 10; index++) {
+      for (const partitionKey of keys) await publish(topic, `${partitionKey} ${index}`, { partitionKey });
+    }
+    await eventually("all messages have come", () => listener.texts.length >= 10 * keys.length);
+    for (const key of keys) {
+      const ofKey = listener.texts.filter((text) => text.startsWith(key));
+      assert.deepEqual(
+        ofKey,
+        ofKey.map((_, index) => `${key} ${index}`),
+      );
+    }
+  });
+
   check("delivers messages in order", { needs: "ordered" }, async () => {
     const topic = unique("topic");
     await using listener = await listen(topic, "group");
