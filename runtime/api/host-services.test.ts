@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { RuntimeError } from "../../components/error.ts";
 import { GetStateRequest, GetStateResponse } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
-import { openApiParts, silentLog } from "../../test/support/api.ts";
+import { callContext, openApiParts, silentLog } from "../../test/support/api.ts";
 import { capabilities } from "../config/scalars.ts";
 import { refusedStream } from "../grpc/client.ts";
 import { inProcessCaller } from "../grpc/in-process.ts";
@@ -14,6 +14,7 @@ import { Metrics } from "../telemetry/metrics.ts";
 import { hostServices } from "./host-services.ts";
 import { createRuntimeService } from "./layotto/runtime-service.ts";
 import { checkGrants } from "./method-grants.ts";
+import type { SaveItem } from "./state.ts";
 
 const { signal } = new AbortController();
 const service = "spec.proto.runtime.v1.Runtime";
@@ -56,7 +57,18 @@ async function open() {
     sharedQueues: new SharedQueueStore().of({ name: "shop", vmId: "" }),
     log: silentLog,
   });
-  return { services, reached, [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose]() };
+  const save = (store: string, key: string, text: string): Promise<void> => {
+    const item: SaveItem = {
+      key,
+      value: Buffer.from(text),
+      etag: "",
+      metadata: {},
+      concurrency: "last-write",
+      consistency: "strong",
+    };
+    return parts.blocks.state.save({ store, items: [item] }, callContext());
+  };
+  return { services, reached, save, [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose]() };
 }
 
 /** The code with which a stream to the upstream ends. */
@@ -145,5 +157,17 @@ describe("what a plugin may reach", () => {
     const codes = await Promise.all(["other", "outrigger", "backend"].map((one) => streamCode(opened.services, one)));
     assert.deepEqual(codes, [7, 12, 0]);
     assert.deepEqual(opened.reached, ["backend", "backend within 50 ms", "backend as a stream"]);
+  });
+
+  it("is a value of a state store that was granted, and no other, in one call", async () => {
+    await using opened = await open();
+    const { services } = opened;
+    assert.equal((await services.getState("inventory", "none", [], signal)).length, 0);
+    await opened.save("inventory", "apple", "7");
+    assert.equal(Buffer.from(await services.getState("inventory", "apple", [], signal)).toString(), "7");
+    await assert.rejects(services.getState("secrets", "apple", [], signal), { code: "PERMISSION_DENIED" });
+    await assert.rejects(services.invokeService("backend", "/", new Uint8Array(), [], signal), {
+      code: "PERMISSION_DENIED",
+    });
   });
 });

@@ -1,6 +1,12 @@
 import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
 import { httpStatusOf } from "../../components/http-status.ts";
+import {
+  GetStateRequest,
+  GetStateResponse,
+  InvokeResponse,
+  InvokeServiceRequest,
+} from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { refusedStream } from "../grpc/client.ts";
 import { asRuntimeError, statusCodeOf } from "../grpc/status.ts";
 import type {
@@ -79,6 +85,16 @@ export function hostServices(access: GuestAccess): HostServices {
     sharedQueues: access.sharedQueues,
     hasUpstream: (name) => name === runtimeUpstream || isGranted(name),
     hasMethod: (method) => access.methods.has(method),
+    getState: async (storeName, key, metadata, signal) => {
+      const request = GetStateRequest.encode(GetStateRequest.fromPartial({ storeName, key })).finish();
+      return GetStateResponse.decode(await callMethod(access, "GetState", request, context(signal, metadata))).data;
+    },
+    invokeService: async (id, method, parameter, metadata, signal) => {
+      const message = { method, data: { typeUrl: "", value: parameter } };
+      const request = InvokeServiceRequest.encode(InvokeServiceRequest.fromPartial({ id, message })).finish();
+      const answer = await callMethod(access, "InvokeService", request, context(signal, metadata));
+      return InvokeResponse.decode(answer).data?.value ?? noBytes;
+    },
     property: (path) => property(access, path),
     httpCall: async (upstream, request, signal) => {
       if (upstream === runtimeUpstream) return callOverHttp(access.methods, request, context(signal, request.headers));
@@ -99,6 +115,20 @@ export function hostServices(access: GuestAccess): HostServices {
       return access.calls.grpcStream(upstream, request, receiver);
     },
   };
+}
+
+/** Calls a method of the runtime for the plugin; rejects with RuntimeError that may be told to it. */
+async function callMethod(
+  { methods }: GuestAccess,
+  method: string,
+  request: Uint8Array,
+  call: CallContext,
+): Promise<Uint8Array> {
+  try {
+    return await methods.call(`/spec.proto.runtime.v1.Runtime/${method}`, request, call);
+  } catch (error) {
+    throw told(error, call);
+  }
 }
 
 type Pairs = readonly (readonly [name: string, value: string])[];

@@ -78,8 +78,10 @@ export interface StreamHost {
   failed(error: PluginError): void;
   /** An attribute of the stream, such as `request\0path` or `source\0address`; undefined when unknown. */
   property(path: readonly string[]): PropertyValue | undefined;
-  /** Keeps a value that later filters of the same stream read. */
-  setProperty(path: readonly string[], value: Uint8Array): void;
+  /** Keeps a value that every filter of the same stream reads from then on; false when there is no more room for it. */
+  setProperty(path: readonly string[], value: Uint8Array): boolean;
+  /** Lets the request be routed anew before it goes on to its destination; no effect once it did. */
+  clearRoute(): void;
 }
 
 /**
@@ -228,6 +230,16 @@ export interface HostServices {
   grpcCall(upstream: string, request: GrpcRequest, signal: AbortSignal, timeoutMs?: number): Promise<GrpcReply>;
   /** Opens a stream; never throws: the receiver hears of failures. */
   grpcStream(upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream;
+  /** The value of a key, empty when there is none. Rejects with what keeps it from being read. */
+  getState(store: string, key: string, metadata: GrpcRequest["metadata"], signal: AbortSignal): Promise<Uint8Array>;
+  /** What the target of that id answers to `method`, a path or `/package.Service/Method`. Rejects with what went wrong. */
+  invokeService(
+    id: string,
+    method: string,
+    parameter: Uint8Array,
+    metadata: GrpcRequest["metadata"],
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
   /** Whether a full method name (`/package.Service/Method`) belongs to the runtime. */
   hasMethod(method: string): boolean;
   /** Attributes that belong to the process, not to a stream (`node\0id`). */

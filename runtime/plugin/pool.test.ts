@@ -96,6 +96,8 @@ function services(gate: Promise<HttpMessage>): HostServices {
     httpCall: () => gate,
     grpcCall: none,
     grpcStream: none,
+    getState: none,
+    invokeService: none,
     hasMethod: () => false,
     property: () => undefined,
   };

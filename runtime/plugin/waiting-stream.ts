@@ -103,6 +103,7 @@ export class WaitingStream implements StreamFilter {
       },
       property: (path) => host.property(path),
       setProperty: (path, value) => host.setProperty(path, value),
+      clearRoute: () => host.clearRoute(),
     };
   }
 

@@ -6,6 +6,7 @@ import { foreignFunctions } from "./imports/foreign-function.ts";
 import { grpcCallFunctions } from "./imports/grpc-call.ts";
 import { headerFunctions } from "./imports/headers.ts";
 import { httpCallFunctions } from "./imports/http-call.ts";
+import { layottoFunctions } from "./imports/layotto.ts";
 import { legacyFunctions } from "./imports/legacy.ts";
 import { loggingFunctions, writeLog } from "./imports/logging.ts";
 import { metricFunctions } from "./imports/metrics.ts";
@@ -49,6 +50,7 @@ function envFunctions(vm: Vm): HostFunctions {
     ...clockFunctions(vm),
     ...foreignFunctions(vm),
     ...legacyFunctions(vm),
+    ...layottoFunctions(vm),
     ...unimplementedFunctions(vm),
     ...toolchainFunctions(vm),
   };

@@ -64,6 +64,8 @@ export function openRegistry({
       httpCall: unreachable,
       grpcCall: unreachable,
       grpcStream: (_upstream, _request, receiver) => refusedStream(14, "nothing is reachable here", receiver),
+      getState: unreachable,
+      invokeService: unreachable,
       hasMethod: () => false,
       property: () => undefined,
     }),

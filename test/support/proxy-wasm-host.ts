@@ -142,8 +142,14 @@ export class TestStream implements StreamHost {
     return this.properties.get(path.join("."));
   }
 
-  setProperty(path: readonly string[], value: Uint8Array): void {
+  setProperty(path: readonly string[], value: Uint8Array): boolean {
+    if (value.length > 1000) return false;
     this.properties.set(path.join("."), value);
+    return true;
+  }
+
+  clearRoute(): void {
+    this.#tell("clear route");
   }
 
   /** Resolves when an event that begins so has happened. */
@@ -233,6 +239,21 @@ export class TestServices implements HostServices {
   async grpcCall(_upstream: string, request: GrpcRequest, signal: AbortSignal): Promise<GrpcReply> {
     const answer = this.methods.get(`/${request.service}/${request.method}`);
     return answer === undefined ? grpcReply({ code: 12, details: "no such method" }) : answer(request, signal);
+  }
+
+  /** What state stores hold, as `store/key`, and what services answer, by id. */
+  readonly state = new Map<string, string>();
+  readonly invoked = new Map<string, (method: string, parameter: string, fields: Fields) => string>();
+
+  async getState(store: string, key: string): Promise<Uint8Array> {
+    if (store === "none") throw new Error("there is no state store 'none'");
+    return Buffer.from(this.state.get(`${store}/${key}`) ?? "");
+  }
+
+  async invokeService(id: string, method: string, parameter: Uint8Array, metadata: Fields): Promise<Uint8Array> {
+    const answer = this.invoked.get(id);
+    if (answer === undefined) throw new Error(`there is no target '${id}'`);
+    return Buffer.from(answer(method, Buffer.from(parameter).toString(), metadata));
   }
 
   /** Where streams go; nowhere unless the test says so. */
