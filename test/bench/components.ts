@@ -1,147 +1,160 @@
 /**
- * How much of a backend's speed does the sidecar leave? State on Redis through the whole sidecar, against ioredis in a process that
- * does nothing else, both with one core and the same server. Calls per second; the goal is half of ioredis's for reads with 64 in
- * flight. And what would auto-pipelining cost, with which the state store does not read and write?
+ * How much of a backend's speed does the sidecar leave? Calls through the whole sidecar, against a program that does nothing else
+ * but call the same server with the same client, each with one core. The goal: half of ioredis's reads with 64 in flight. And what
+ * would auto-pipelining cost, with which the state store does not read?
  */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { SaveStateRequest } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
-import { startBenchSidecar } from "./support/contenders.ts";
+import { spawnSync } from "node:child_process";
+import { startKafka } from "../support/kafka-server.ts";
+import { startNats } from "../support/nats-server.ts";
+import { startPostgres } from "../support/postgres-server.ts";
+import { ProgramMissing } from "../support/programs.ts";
+import type { ServerProcess } from "../support/server-process.ts";
+import { type BackendUser, programWith, sidecarBefore, sidecarName } from "./support/backend-users.ts";
+import type { Operation } from "./support/backend-ways.ts";
 import { Figures } from "./support/figures.ts";
-import { lengthPrefixed } from "./support/grpc-probe.ts";
-import { drive, grpcHeaders } from "./support/h2load.ts";
-import { cores, pinDriver, startPinned } from "./support/pinned-process.ts";
+import { cores, pinDriver } from "./support/pinned-process.ts";
 import { startRedis } from "./support/redis.ts";
 import { type Contender, type Costs, compare } from "./support/rounds.ts";
-import { checkState, getStateMessage, getStatePath, seedState, storeName, value } from "./support/state-call.ts";
-
-const operations = {
-  get: { path: getStatePath, message: getStateMessage },
-  set: {
-    path: "/spec.proto.runtime.v1.Runtime/SaveState",
-    message: SaveStateRequest.encode(
-      SaveStateRequest.fromPartial({ storeName, states: [{ key: "bench", value }] }),
-    ).finish(),
-  },
-} as const;
-type Operation = keyof typeof operations;
 
 /** Calls of one turn: a good half of a second of them, so that many turns fit between the things that others do. */
 const sizes = [
-  { inFlight: 64, calls: 15_000, leasts: { get: 0.5, set: undefined } },
-  { inFlight: 1, calls: 2_000, leasts: { get: undefined, set: undefined } },
+  { inFlight: 64, calls: 15_000, rounds: 9 },
+  { inFlight: 1, calls: 2_000, rounds: 5 },
 ] as const;
-const rounds = 9;
-const ours = "outrigger";
+const [together] = sizes;
+const leastOfRedisGet = 0.5;
+const what: Readonly<Record<Operation, string>> = { get: "get state", set: "set state", publish: "publish" };
 
-/** A process that reads and writes the server. */
-interface Measured {
-  readonly name: string;
-  cpuSeconds(): number;
-  load(operation: Operation, calls: number, inFlight: number): Promise<void>;
+/** Servers beside Redis: what is done with 64 in flight, and with which client. */
+interface Other {
+  readonly type: string;
+  readonly client: string;
+  readonly operations: readonly Operation[];
+  readonly calls: number;
+  start(): Promise<ServerProcess & { readonly address: string }>;
+  settings(address: string): Readonly<Record<string, unknown>>;
 }
 
-async function throughSidecar(redisAddress: string, open: AsyncDisposableStack): Promise<Measured> {
-  const components = { state: { [storeName]: { type: "redis", url: `redis://${redisAddress}`, keyPrefix: "none" } } };
-  const sidecar = open.use(await startBenchSidecar({ configuration: { components } }));
-  await seedState(sidecar.address);
-  await checkState(sidecar.address);
-  const bodyFile = (operation: Operation): string => join(sidecar.directory, `${operation}-body`);
-  for (const operation of ["get", "set"] as const) {
-    writeFileSync(bodyFile(operation), lengthPrefixed(operations[operation].message));
-  }
-  return {
-    name: ours,
-    cpuSeconds: sidecar.cpuSeconds,
-    load: async (operation, requests, streams) => {
-      const url = `http://${sidecar.address}${operations[operation].path}`;
-      const { bodyBytes } = await drive({
-        url,
-        headers: grpcHeaders,
-        bodyFile: bodyFile(operation),
-        connections: 1,
-        ...{ requests, streams },
-      });
-      const least = operation === "get" ? requests * value.length : requests * 5;
-      if (bodyBytes < least) throw new Error(`the sidecar answered ${bodyBytes} bytes where ${least} were due`);
-    },
-  };
-}
+const others: readonly Other[] = [
+  {
+    type: "nats",
+    client: "nats",
+    operations: ["get", "publish"],
+    calls: 6_000,
+    start: startNats,
+    settings: (address) => ({ servers: [address] }),
+  },
+  {
+    type: "postgres",
+    client: "pg",
+    operations: ["get"],
+    calls: 4_000,
+    start: startPostgres,
+    settings: (address) => ({ url: `postgres://postgres@${address}/postgres` }),
+  },
+  {
+    type: "kafka",
+    client: "kafkajs",
+    operations: ["publish"],
+    calls: 2_000,
+    start: () => startKafka("4.4.0"),
+    settings: (address) => ({ brokers: [address] }),
+  },
+];
 
-/** A process of its own for each way, so that none is warmed up or kept busy by another. */
-async function directly(redisAddress: string, way: string, open: AsyncDisposableStack): Promise<Measured> {
-  const caller = open.use(
-    await startPinned({
-      core: cores.measured,
-      command: process.execPath,
-      parameters: [join(import.meta.dirname, "support/backend-caller.ts"), redisAddress],
-      ready: /^takes orders at (\S+)$/,
-    }),
-  );
-  return {
-    name: way,
-    cpuSeconds: caller.cpuSeconds,
-    load: async (operation, calls, inFlight) => {
-      const query = new URLSearchParams({ way, operation, calls: String(calls), inFlight: String(inFlight) });
-      const response = await fetch(`http://${caller.announced[1]}/?${query}`);
-      if (!response.ok) throw new Error(await response.text());
-    },
-  };
-}
+const doing =
+  (operation: Operation, inFlight: number) =>
+  ({ name, cpuSeconds, load }: BackendUser): Contender => ({
+    name,
+    cpuSeconds,
+    load: (calls) => load(operation, calls, inFlight),
+  });
 
 const perSecond = (secondsOf100000: number): string =>
   `${Math.round(100_000 / secondsOf100000).toLocaleString("en")}/s`;
 
 pinDriver();
 const figures = new Figures("backends through the sidecar");
-await using open = new AsyncDisposableStack();
-const redis = await startRedis();
-if (redis === undefined) figures.addNotMeasured("state on redis", "there is no redis-server here");
-else {
-  open.use(redis);
-  const sidecar = await throughSidecar(redis.address, open);
-  const caller = (way: string): Promise<Measured> => directly(redis.address, way, open);
-  const bare = await caller("ioredis");
-  const pipelining = await caller("ioredis autopipelining");
-  const hashes = await caller("ioredis autopipelining hashes");
-  const store = await caller("state store");
-  const as =
-    (operation: Operation, inFlight: number) =>
-    ({ name, cpuSeconds, load }: Measured): Contender => ({
-      name,
-      cpuSeconds,
-      load: (calls) => load(operation, calls, inFlight),
-    });
 
-  for (const { inFlight, calls: requests, leasts } of sizes) {
+/** Seconds of the other by ours are calls of ours by the other's. */
+function add(title: string, { of, ratio, spread }: Costs, other: string, least?: number): void {
+  figures.add({
+    what: `${title} against ${other}`,
+    measured: perSecond(of(sidecarName)),
+    against: perSecond(of(other)),
+    value: ratio(other, sidecarName),
+    spread: spread(other, sidecarName),
+    ...(least === undefined ? {} : { least }),
+  });
+}
+
+async function onRedis(): Promise<void> {
+  await using open = new AsyncDisposableStack();
+  const redis = await startRedis();
+  if (redis === undefined) return figures.addNotMeasured("redis", "there is no redis-server here");
+  open.use(redis);
+  const { address } = redis;
+  const sidecar = await sidecarBefore({ type: "redis", url: `redis://${address}` }, ["state", "pubsub"], open);
+  const program = (way: string): Promise<BackendUser> => programWith(way, { type: "redis", address }, open);
+  const bare = await program("ioredis");
+  const pipelining = await program("ioredis autopipelining");
+  for (const { inFlight, calls: requests, rounds } of sizes) {
     for (const operation of ["get", "set"] as const) {
-      const contenders = [sidecar, bare, pipelining].map(as(operation, inFlight));
-      const costs = await compare(contenders, { requests, warmUp: requests, rounds });
-      /** Seconds of the other by ours are calls of ours by the other's. */
-      const add = (what: string, { of, ratio, spread }: Costs, other: string, least?: number): void =>
-        figures.add({
-          what: `${operation} state × ${inFlight}, ${what} against ${other}`,
-          measured: perSecond(of(ours)),
-          against: perSecond(of(other)),
-          value: ratio(other, ours),
-          spread: spread(other, ours),
-          ...(least === undefined ? {} : { least }),
-        });
-      add("calls a second", costs.wall, bare.name, leasts[operation]);
-      add("calls a second", costs.wall, pipelining.name);
-      add("calls a CPU second", costs, bare.name);
+      const users = [sidecar, bare, pipelining].map(doing(operation, inFlight));
+      const costs = await compare(users, { requests, warmUp: requests, rounds });
+      const title = `redis: ${what[operation]} × ${inFlight}`;
+      const least = operation === "get" && inFlight === together.inFlight ? leastOfRedisGet : undefined;
+      add(`${title}, calls a second`, costs.wall, bare.name, least);
+      add(`${title}, calls a second`, costs.wall, pipelining.name);
+      add(`${title}, calls a CPU second`, costs, bare.name);
     }
   }
-  for (const { inFlight, calls: requests } of sizes) {
-    const costs = await compare([store, hashes].map(as("get", inFlight)), { requests, warmUp: requests, rounds });
+  const { inFlight, calls: requests, rounds } = together;
+  const published = await compare([sidecar, bare].map(doing("publish", inFlight)), {
+    requests,
+    warmUp: requests,
+    rounds,
+  });
+  add(`redis: ${what.publish} × ${inFlight}, calls a second`, published.wall, bare.name);
+
+  const store = await program("state store");
+  const hashes = await program("ioredis autopipelining hashes");
+  for (const { inFlight, calls: requests, rounds } of sizes) {
+    const costs = await compare([store, hashes].map(doing("get", inFlight)), { requests, warmUp: requests, rounds });
     figures.add({
-      what: `get × ${inFlight} by the state store alone, CPU against one command a call with auto-pipelining`,
+      what: `redis: the state store alone, get × ${inFlight}, CPU against a command a call with autopipelining`,
       measured: `${costs.of(store.name).toFixed(3)} s`,
       against: `${costs.of(hashes.name).toFixed(3)} s`,
       value: costs.ratio(store.name, hashes.name),
       spread: costs.spread(store.name, hashes.name),
-      ...(inFlight > 1 ? { goal: 1 } : {}),
+      ...(inFlight === together.inFlight ? { goal: 1 } : {}),
     });
+  }
+}
+
+async function on({ type, client, operations, calls: requests, start, settings }: Other): Promise<void> {
+  await using open = new AsyncDisposableStack();
+  const server = open.use(await start());
+  // Where Redis is, too: the core that is not measured.
+  spawnSync("taskset", ["-a", "-c", "-p", String(cores.driver), String(server.process.pid)], { stdio: "ignore" });
+  const { address } = server;
+  const kinds = [...new Set(operations.map((operation) => (operation === "publish" ? "pubsub" : "state")))];
+  const sidecar = await sidecarBefore({ type, ...settings(address) }, kinds, open);
+  const bare = await programWith(client, { type, address }, open);
+  for (const operation of operations) {
+    const users = [sidecar, bare].map(doing(operation, together.inFlight));
+    const costs = await compare(users, { requests, warmUp: requests, rounds: 5 });
+    add(`${type}: ${what[operation]} × ${together.inFlight}, calls a second`, costs.wall, client);
+  }
+}
+
+await onRedis();
+for (const other of others) {
+  try {
+    await on(other);
+  } catch (error) {
+    if (error instanceof ProgramMissing) figures.addNotMeasured(other.type, error.message);
+    else figures.addFailed(other.type, error);
   }
 }
 figures.finish();

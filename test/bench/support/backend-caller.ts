@@ -1,47 +1,12 @@
-/**
- * Reads and writes one key of a Redis server when it is asked to over HTTP (`/?way=ioredis&operation=get&calls=1000&inFlight=64`):
- * with ioredis as it comes, with its auto-pipelining, or through our state store with nothing around it.
- */
+/** Uses a server as it is asked to over HTTP: `/?way=ioredis&operation=get&calls=1000&inFlight=64`. Parameters: type, address. */
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { Redis } from "ioredis";
-import { redisStateStore } from "../../../components/state/redis.ts";
-import { callWith } from "../../conformance/backend.ts";
-import { openContext } from "../../support/open-context.ts";
-import { value } from "./state-call.ts";
+import { type Call, type Operation, waysOf } from "./backend-ways.ts";
 
-const [address = ""] = process.argv.slice(2);
-const [host = "", port = ""] = address.split(":");
-const server = { host, port: Number(port) };
-const bytes = Buffer.from(value);
-const [plainKey, stateKey] = ["bench-plain", "bench-state"];
+const [type = "", address = ""] = process.argv.slice(2);
+const ways = (await waysOf[type]?.(address)) ?? {};
 
-type Call = () => Promise<unknown>;
-
-const plain = new Redis(server);
-const pipelining = new Redis({ ...server, enableAutoPipelining: true });
-const store = await redisStateStore.open(
-  redisStateStore.config.parse({ url: `redis://${address}` }),
-  openContext("bench"),
-);
-const call = callWith();
-const set = { key: stateKey, value, concurrency: "last-write", consistency: "strong" } as const;
-await plain.set(plainKey, bytes);
-await store.set(set, call);
-
-const ways: Readonly<Record<string, Readonly<Record<string, Call>>>> = {
-  ioredis: { get: () => plain.getBuffer(plainKey), set: () => plain.set(plainKey, bytes) },
-  "ioredis autopipelining": { get: () => pipelining.getBuffer(plainKey), set: () => pipelining.set(plainKey, bytes) },
-  // What the state store reads and writes, one command each.
-  "ioredis autopipelining hashes": {
-    get: () => pipelining.hmgetBuffer(stateKey, "data", "version"),
-    set: () => pipelining.hset(stateKey, "data", bytes, "version", "1"),
-  },
-  "state store": {
-    get: () => store.get({ key: stateKey, consistency: "strong" }, call),
-    set: () => store.set(set, call),
-  },
-};
+const isOperation = (text: string | null): text is Operation => text === "get" || text === "set" || text === "publish";
 
 async function load(one: Call, calls: number, inFlight: number): Promise<void> {
   let left = calls;
@@ -54,15 +19,16 @@ async function load(one: Call, calls: number, inFlight: number): Promise<void> {
   await Promise.all(Array.from({ length: inFlight }, work));
 }
 
-const orders = http.createServer((request, response) => {
+const server = http.createServer((request, response) => {
   const asked = new URL(request.url ?? "/", "http://caller").searchParams;
-  const one = ways[asked.get("way") ?? ""]?.[asked.get("operation") ?? ""];
+  const operation = asked.get("operation");
+  const one = isOperation(operation) ? ways[asked.get("way") ?? ""]?.[operation] : undefined;
   const answer = (status: number, text: string): void => void response.writeHead(status).end(text);
-  if (one === undefined) answer(404, `there are the ways ${Object.keys(ways).join(", ")}`);
+  if (one === undefined) answer(404, `of ${type} there are the ways ${Object.keys(ways).join(", ")}`);
   else
     load(one, Number(asked.get("calls")), Number(asked.get("inFlight"))).then(
       () => answer(200, ""),
       (error: unknown) => answer(500, String(error)),
     );
 });
-orders.listen(0, "127.0.0.1", () => console.log(`takes orders at 127.0.0.1:${(orders.address() as AddressInfo).port}`));
+server.listen(0, "127.0.0.1", () => console.log(`takes orders at 127.0.0.1:${(server.address() as AddressInfo).port}`));
