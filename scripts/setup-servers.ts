@@ -36,6 +36,8 @@ const servers: readonly Server[] = [
   },
   // The broker itself is fetched by Maven when a test starts it.
   { name: "kafka", programs: { java: "openjdk-17-jre-headless", mvn: "maven" }, support: "kafka-server.ts" },
+  // As is S3Proxy.
+  { name: "s3proxy", programs: { java: "openjdk-17-jre-headless", mvn: "maven" }, support: "s3-server.ts" },
 ];
 
 /** Resolves to the servers that are still missing; at once when none is. */

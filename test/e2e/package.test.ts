@@ -18,9 +18,7 @@ import { json, OutriggerClient } from "../../sdk/index.ts";
 import { demoConfiguration, deploy } from "../support/demo.ts";
 import { ask, askUntil } from "../support/http.ts";
 import { startNats } from "../support/nats-server.ts";
-import { startPostgres } from "../support/postgres-server.ts";
 import { startRedis } from "../support/redis-server.ts";
-import { startS3 } from "../support/s3-server.ts";
 import { serviceClient } from "../support/service-client.ts";
 import { onFreePorts, type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -110,26 +108,6 @@ describe("the built package", () => {
     await using client = new OutriggerClient({ address: sidecar.grpc });
     await client.state.save({ store: "orders", key: "apple", value: json({ stock: 3 }) });
     assert.deepEqual((await client.state.get({ store: "orders", key: "apple" }))?.value.json(), { stock: 3 });
-  });
-
-  it("loads the clients of Postgres and S3", async () => {
-    await using directory = await temporaryDirectory();
-    await using postgres = await startPostgres();
-    await using s3 = await startS3();
-    const { endpoint, bucket, credentials } = s3;
-    await using sidecar = await start(directory.path, {
-      components: {
-        state: { orders: { type: "postgres", url: postgres.url } },
-        sequencer: { ids: { type: "postgres", url: postgres.url } },
-        object: { files: { type: "s3", endpoint, bucket, credentials } },
-      },
-    });
-    await using client = new OutriggerClient({ address: sidecar.grpc });
-    await client.state.save({ store: "orders", key: "apple", value: json({ stock: 3 }) });
-    assert.deepEqual((await client.state.get({ store: "orders", key: "apple" }))?.value.json(), { stock: 3 });
-    const content = "text".repeat(3_000_000);
-    await client.file.put({ store: "files", name: "a/b", content });
-    assert.equal((await client.file.read({ store: "files", name: "a/b" }))?.text(), content);
   });
 
   it("loads the client of NATS, and what it signs with", async () => {
