@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
+import { withLock } from "./file-lock.ts";
 import { installedProgram, ProgramMissing } from "./programs.ts";
 
 /** A file that is published on Maven Central. */
@@ -91,33 +91,3 @@ function projectOf(jars: readonly Jar[]): string {
 }
 
 const fileOf = ({ coordinates }: Jar): string => `${coordinates.split(":").slice(1).join("-")}.jar`;
-
-/** Runs while no other process does, by a file that holds the id of the one that does. */
-async function withLock(file: string, work: () => Promise<void>): Promise<void> {
-  while (!(await tookLock(file))) await delay(200);
-  try {
-    await work();
-  } finally {
-    await rm(file, { force: true });
-  }
-}
-
-async function tookLock(file: string): Promise<boolean> {
-  try {
-    await writeFile(file, String(process.pid), { flag: "wx" });
-    return true;
-  } catch {
-    const holder = Number(await readFile(file, "utf8").catch(() => "0"));
-    if (holder > 0 && !isAlive(holder)) await rm(file, { force: true });
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
