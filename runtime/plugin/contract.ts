@@ -98,6 +98,42 @@ export interface StreamFilter {
   end(): void;
 }
 
+/** Where the bytes of a TCP connection come from: the client, or the upstream. */
+export type ConnectionSide = "downstream" | "upstream";
+/** Who ended a connection: this process, or the peer. */
+export type ClosingPeer = "local" | "remote";
+
+/** What a TCP connection of the data plane offers the filter that runs on it. Calls after its end have no effect. */
+export interface ConnectionHost {
+  /** The bytes that came from that side, or undefined unless they are shown or held. */
+  data(side: ConnectionSide): BodyBuffer | undefined;
+  /** Goes on with what the filter paused; `downstream` is also the side of a new connection. No effect when it is not paused. */
+  resume(side: ConnectionSide): void;
+  /** Tells how a callback ended that had answered `suspended`. */
+  settle(action: "continue" | "pause"): void;
+  /** Ends the connection on both sides, once what was passed on has been sent. */
+  close(side: ConnectionSide): void;
+  /** The filter cannot go on: its fail policy decides. Nothing of it is called afterwards. */
+  failed(error: PluginError): void;
+  /** An attribute of the connection, such as `source\0address`; undefined when unknown. */
+  property(path: readonly string[]): PropertyValue | undefined;
+  /** Keeps a value that later filters of the same connection read. */
+  setProperty(path: readonly string[], value: Uint8Array): void;
+}
+
+/**
+ * One TCP connection in one guest. `newConnection` comes first; a pause there holds back the upstream, not the data. Each side
+ * is closed at most once. `end` comes exactly once, last (unless the host was told `failed`), and lets the guest log and forget.
+ */
+export interface ConnectionFilter {
+  newConnection(): FilterAction;
+  downstreamData(endOfStream: boolean): FilterAction;
+  upstreamData(endOfStream: boolean): FilterAction;
+  downstreamClose(peer: ClosingPeer): void;
+  upstreamClose(peer: ClosingPeer): void;
+  end(): void;
+}
+
 /** `open`: go on without the plugin. `closed`: 503, or a reset once the response began. `reload`: closed, and the instance is replaced at once. */
 export type FailPolicy = "open" | "closed" | "reload";
 
@@ -109,6 +145,8 @@ export interface PluginUse extends AsyncDisposable {
   readonly ready: boolean;
   /** Begins a stream on the current version. Throws PluginError when nothing can take it. */
   open(host: StreamHost): StreamFilter;
+  /** As `open`, for a TCP connection; throws PluginError also when the plugin is of an engine that has none. */
+  openConnection(host: ConnectionHost): ConnectionFilter;
 }
 
 export interface UseOptions {
@@ -125,6 +163,8 @@ export interface PluginSource {
    * use that is not ready and becomes so by a deploy. Rejects with PluginError when the guest refuses the configuration.
    */
   use(plugin: string, options: UseOptions): Promise<PluginUse>;
+  /** The plugin whose guest gave itself that id, of several the one deployed last; undefined when there is none. */
+  nameOf(id: string): string | undefined;
 }
 
 /** A message of HTTP as a guest sends or gets it outside its streams. */
@@ -282,7 +322,11 @@ export interface PluginInstance extends AsyncDisposable {
   /** Callbacks that run or wait for their turn; above 0 only in guests that suspend. */
   readonly pending: number;
   readonly counters: InstanceCounters;
+  /** The id that the guest gave itself, by which routes may find it; empty when it has none. */
+  readonly reportedId: string;
   open(host: StreamHost): StreamFilter;
+  /** Absent where an engine knows no TCP. */
+  openConnection?(host: ConnectionHost): ConnectionFilter;
   /** Tells the guest to finish (`proxy_on_done`) after its last stream, then resolves; disposing before that fails the streams left. */
   drain(): Promise<void>;
 }

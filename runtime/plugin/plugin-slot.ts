@@ -1,5 +1,13 @@
 import type { PluginArtifact } from "./artifact.ts";
-import type { FailPolicy, PluginUse, StreamFilter, StreamHost, UseOptions } from "./contract.ts";
+import type {
+  ConnectionFilter,
+  ConnectionHost,
+  FailPolicy,
+  PluginUse,
+  StreamFilter,
+  StreamHost,
+  UseOptions,
+} from "./contract.ts";
 import { type Grants, requireGranted } from "./grants.ts";
 import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
@@ -65,6 +73,11 @@ export class PluginSlot {
   /** What runs now; another object after each deploy. */
   get running(): PreparedPlugin | undefined {
     return this.#release?.prepared;
+  }
+
+  /** The id that the guests gave themselves; empty when they have none, or nothing runs. */
+  get reportedId(): string {
+    return this.#release?.reportedId ?? "";
   }
 
   /** Whether anything ever ran here. */
@@ -286,6 +299,10 @@ export class PluginSlot {
       open(host: StreamHost): StreamFilter {
         if (binding.pool === undefined) throw slot.#missing();
         return binding.pool.open(host);
+      },
+      openConnection(host: ConnectionHost): ConnectionFilter {
+        if (binding.pool === undefined) throw slot.#missing();
+        return binding.pool.openConnection(host);
       },
       async [Symbol.asyncDispose]() {
         if (binding.users.delete(this)) left();

@@ -1,6 +1,15 @@
-import type { InstanceCounters, PluginInstance, StreamFilter, StreamHost } from "./contract.ts";
+import type {
+  ConnectionFilter,
+  ConnectionHost,
+  InstanceCounters,
+  PluginInstance,
+  StreamFilter,
+  StreamHost,
+} from "./contract.ts";
 import type { CrashBudget } from "./crash-budget.ts";
 import { PluginError, type PluginFault } from "./plugin-error.ts";
+import { WaitingConnection } from "./waiting-connection.ts";
+import type { Waiter, WaitingTerms } from "./waiting-place.ts";
 import { WaitingStream } from "./waiting-stream.ts";
 
 /** How many instances a pool has and what for. */
@@ -59,7 +68,7 @@ export class InstancePool implements AsyncDisposable {
   #spares: Member[] = [];
   /** On their way out: no stream begins on them any more. */
   readonly #ending = new Set<Member>();
-  readonly #waiting = new Set<WaitingStream>();
+  readonly #waiting = new Set<Waiter>();
   #starting = 0;
   /** A restart that waits: back-off, or the cool-down after too many crashes. */
   #restart: { readonly timer: NodeJS.Timeout; readonly isNear: boolean } | undefined;
@@ -92,6 +101,11 @@ export class InstancePool implements AsyncDisposable {
     return this.#phase === "crashed" ? this.#reason : undefined;
   }
 
+  /** The id that its guests gave themselves; empty when they have none, or none is there. */
+  get reportedId(): string {
+    return (this.#active[0] ?? this.#spares[0])?.instance.reportedId ?? "";
+  }
+
   /** What the instances that are there have done and do. */
   get counters(): PoolCounters {
     const sum = { instances: 0, streams: 0, calls: 0, fuel: 0 };
@@ -110,8 +124,22 @@ export class InstancePool implements AsyncDisposable {
   open(host: StreamHost): StreamFilter {
     if (this.#successor !== undefined) return this.#successor.open(host);
     const member = this.#take();
-    return member === undefined ? this.#wait(host) : member.instance.open(host);
+    return member === undefined ? this.#wait((terms) => new WaitingStream(host, terms)) : member.instance.open(host);
   }
+
+  /** As `open`, for a TCP connection. */
+  openConnection(host: ConnectionHost): ConnectionFilter {
+    if (this.#successor !== undefined) return this.#successor.openConnection(host);
+    const member = this.#take();
+    return member === undefined
+      ? this.#wait((terms) => new WaitingConnection(host, terms, this.#openConnection))
+      : this.#openConnection(member.instance, host);
+  }
+
+  readonly #openConnection = (instance: PluginInstance, host: ConnectionHost): ConnectionFilter => {
+    if (instance.openConnection !== undefined) return instance.openConnection(host);
+    throw this.#error("refused", "is of a kind that takes no TCP connections");
+  };
 
   /**
    * Takes no more streams; resolves when those that began have ended and the instances are gone, at the latest after
@@ -145,7 +173,7 @@ export class InstancePool implements AsyncDisposable {
     if (successor === undefined) {
       this.#failWaiting(this.#error("closed", "was shut down"));
     } else {
-      for (const stream of this.#waiting) stream.move(successor.#waiting);
+      for (const waiter of this.#waiting) waiter.move(successor.#waiting);
       successor.#serve();
       successor.#replenish();
     }
@@ -185,23 +213,23 @@ export class InstancePool implements AsyncDisposable {
     return spare;
   }
 
-  #wait(host: StreamHost): StreamFilter {
+  #wait<One extends Waiter>(make: (terms: WaitingTerms) => One): One {
     const { deadlineMs } = this.#options;
     if (!this.ready) throw this.#unavailable();
     if (this.#waiting.size >= maxWaiting) {
       throw this.#error("deadline", `has no free instance, and ${maxWaiting} streams wait for one already`);
     }
     const expired = (): PluginError => this.#error("deadline", `had no free instance within ${deadlineMs} ms`);
-    const stream = new WaitingStream(host, this.#waiting, deadlineMs, expired);
+    const waiter = make({ queue: this.#waiting, deadlineMs, expired });
     this.#replenish();
-    return stream;
+    return waiter;
   }
 
   #serve(): void {
-    for (const stream of this.#waiting) {
+    for (const waiter of this.#waiting) {
       const member = this.#take();
       if (member === undefined) break;
-      stream.begin(member.instance);
+      waiter.begin(member.instance);
     }
   }
 
@@ -342,7 +370,7 @@ export class InstancePool implements AsyncDisposable {
   }
 
   #failWaiting(error: PluginError): void {
-    for (const stream of this.#waiting) stream.fail(error);
+    for (const waiter of this.#waiting) waiter.fail(error);
   }
 
   #track(task: Promise<void>): void {

@@ -1,5 +1,6 @@
 import type { FilterAction, PluginInstance, StreamFilter, StreamHost } from "./contract.ts";
 import { PluginError } from "./plugin-error.ts";
+import { type Waiter, WaitingPlace, type WaitingTerms } from "./waiting-place.ts";
 
 type Callback = (filter: StreamFilter) => FilterAction;
 
@@ -7,32 +8,25 @@ type Callback = (filter: StreamFilter) => FilterAction;
  * A stream that began while no instance was free. Its first callback answers `suspended`; when an instance comes the stream
  * begins there, and the callback is settled as the guest ended it.
  */
-export class WaitingStream implements StreamFilter {
+export class WaitingStream implements StreamFilter, Waiter {
   readonly #host: StreamHost;
-  readonly #timer: NodeJS.Timeout;
-  #queue: Set<WaitingStream>;
+  readonly #place: WaitingPlace;
   #filter: StreamFilter | undefined;
   #held: Callback | undefined;
   #hasFailed = false;
 
-  /** Joins the queue, and fails with what `expired` makes unless it begins within `deadlineMs`. */
-  constructor(host: StreamHost, queue: Set<WaitingStream>, deadlineMs: number, expired: () => PluginError) {
+  constructor(host: StreamHost, terms: WaitingTerms) {
     this.#host = host;
-    this.#queue = queue;
-    this.#timer = setTimeout(() => this.fail(expired()), deadlineMs);
-    queue.add(this);
+    this.#place = new WaitingPlace(this, terms);
   }
 
-  /** Goes on waiting in another queue, with the time that is left. */
-  move(queue: Set<WaitingStream>): void {
-    this.#queue.delete(this);
-    this.#queue = queue;
-    queue.add(this);
+  move(queue: Set<Waiter>): void {
+    this.#place.move(queue);
   }
 
   /** Begins the stream on the instance and runs the callback that waits. */
   begin(instance: PluginInstance): void {
-    this.#leave();
+    this.#place.leave();
     try {
       this.#filter = instance.open(this.#observedHost());
     } catch (error) {
@@ -48,7 +42,7 @@ export class WaitingStream implements StreamFilter {
 
   /** Ends the wait: the fail policy decides. */
   fail(error: PluginError): void {
-    this.#leave();
+    this.#place.leave();
     this.#host.failed(error);
   }
 
@@ -77,7 +71,7 @@ export class WaitingStream implements StreamFilter {
   }
 
   end(): void {
-    if (this.#filter === undefined) this.#leave();
+    if (this.#filter === undefined) this.#place.leave();
     else this.#filter.end();
   }
 
@@ -105,10 +99,5 @@ export class WaitingStream implements StreamFilter {
       setProperty: (path, value) => host.setProperty(path, value),
       clearRoute: () => host.clearRoute(),
     };
-  }
-
-  #leave(): void {
-    clearTimeout(this.#timer);
-    this.#queue.delete(this);
   }
 }

@@ -70,6 +70,9 @@ export class Plugins implements PluginSource {
           },
         };
       },
+      openConnection() {
+        throw new PluginError(plugin, "1", "refused", "the plugins of a test take no connections");
+      },
       async [Symbol.asyncDispose]() {
         own.uses -= 1;
       },
