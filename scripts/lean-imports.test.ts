@@ -33,6 +33,13 @@ describe("the imports of the bundle", () => {
     assert.deepEqual(await run(program), ["function", true, false]);
   });
 
+  it("give the client of S3 what it reads of node:fs, and load it when that is used", async () => {
+    const program = `${loaded} const before = loaded("internal/fs/streams");
+      const { S3Client } = await import("@aws-sdk/client-s3");
+      console.log(JSON.stringify([before, typeof new S3Client({ region: "us-east-1" }).send]));`;
+    assert.deepEqual(await run(program), [false, "function"]);
+  });
+
   it("load node:crypto and node:tls with the first use", async () => {
     const program = `import { createHash } from "node:crypto"; import tls from "node:tls"; ${loaded}
       const before = loaded("crypto") || loaded("tls");

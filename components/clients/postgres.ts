@@ -68,10 +68,11 @@ export class PostgresConnection implements AsyncDisposable {
     pool.on("error", () => this.#watch.suspect());
   }
 
-  /** Resolves once the server has answered; rejects when it does not or refuses us. */
+  /** Resolves once the server has let us in; rejects when it does not answer or refuses us. */
   async ready(): Promise<void> {
     try {
-      await this.#use((client) => client.query("SELECT 1"));
+      const client = await this.#pool.connect();
+      client.release();
     } catch (error) {
       throw postgresFailure(this.#context.name, error, "opening");
     }
