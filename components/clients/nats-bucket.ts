@@ -4,7 +4,7 @@ import type { NatsConnection, NatsMessage } from "./nats.ts";
 import { type BucketSettings, bucketStream } from "./nats-bucket-stream.ts";
 import { NatsClock } from "./nats-clock.ts";
 import { jetStreamCodes } from "./nats-failure.ts";
-import { isRefusal, JetStream } from "./nats-jetstream.ts";
+import { isRefusal, JetStream, type StreamInfo } from "./nats-jetstream.ts";
 import { NatsSweep } from "./nats-sweep.ts";
 
 /** Header: how long an entry lives from when the server took it, in milliseconds. */
@@ -227,8 +227,8 @@ export class NatsBucket implements AsyncDisposable {
   }
 
   /** Makes the bucket again when it is gone, as one in memory is when its server was away. */
-  async ensure(): Promise<void> {
-    await this.jetStream.ensureStream(bucketStream(this.#settings));
+  ensure(): Promise<StreamInfo> {
+    return this.jetStream.ensureStream(bucketStream(this.#settings));
   }
 
   async #orMadeAnew<T>(work: () => Promise<T>): Promise<T> {

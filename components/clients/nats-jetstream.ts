@@ -8,6 +8,8 @@ const refusal = z.object({
 });
 const published = z.object({ seq: z.int() });
 const streamInfo = z.object({
+  /** When it was made, which tells it from another of its name. */
+  created: z.string(),
   config: z.object({
     subjects: z.array(z.string()).default([]),
     retention: z.string(),

@@ -4,7 +4,7 @@ import type { NatsMessage } from "./nats.ts";
 import type { JetStream } from "./nats-jetstream.ts";
 
 /** How long the server holds a pull that finds nothing; how long we wait beyond that. */
-const expiresMs = 15_000;
+const expiresMs = 5_000;
 const graceMs = 2_000;
 
 export interface NatsPullOptions {

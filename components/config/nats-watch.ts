@@ -18,6 +18,8 @@ export class NatsConfigWatch implements AsyncDisposable {
   #pull: NatsPull | undefined;
   /** Number of the last change that was seen; undefined before it has begun. */
   #last: number | undefined;
+  /** When the bucket was made whose changes are followed. */
+  #created: string | undefined;
 
   private constructor(bucket: NatsBucket, subscribers: ConfigSubscribers) {
     this.#bucket = bucket;
@@ -41,22 +43,18 @@ export class NatsConfigWatch implements AsyncDisposable {
   }
 
   async #openReader(): Promise<string> {
-    await this.#bucket.ensure();
-    const { jetStream, stream } = this.#bucket;
-    const filter = this.#bucket.subjectOf(">");
-    const now = await openReader(jetStream, { stream, filter, from: "new" });
-    const last = this.#last;
-    if (last === undefined || now.delivered.stream_seq === last) {
-      this.#last = now.delivered.stream_seq;
-      return now.name;
-    }
-    if (now.delivered.stream_seq < last) {
+    const { created } = await this.#bucket.ensure();
+    if (this.#created !== undefined && this.#created !== created) {
       // The bucket was made anew, and what became of the items is not known.
       this.#subscribers.close();
-      this.#last = now.delivered.stream_seq;
-      return now.name;
+      this.#last = undefined;
     }
-    return (await openReader(jetStream, { stream, filter, from: last + 1 })).name;
+    this.#created = created;
+    const { jetStream, stream } = this.#bucket;
+    const from = this.#last === undefined ? "new" : this.#last + 1;
+    const { name, delivered } = await openReader(jetStream, { stream, filter: this.#bucket.subjectOf(">"), from });
+    this.#last ??= delivered.stream_seq;
+    return name;
   }
 
   #receive(message: NatsMessage): void {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { NatsConnection } from "../clients/nats.ts";
-import { JetStream, nanoseconds, type StreamConfig, type StreamInfo } from "../clients/nats-jetstream.ts";
+import { jetStreamCodes } from "../clients/nats-failure.ts";
+import { isRefusal, JetStream, nanoseconds, type StreamConfig, type StreamInfo } from "../clients/nats-jetstream.ts";
 import { natsDigestOf, natsNameOf } from "../clients/nats-name.ts";
 import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
@@ -65,6 +66,7 @@ export class JetStreamPubSub implements PubSub {
 
   async subscribe({ topic, group }: SubscribeTopic, deliver: Deliver): Promise<AsyncDisposable> {
     const { stream, ackWaitMs, concurrency, prefetch } = this.#settings;
+    let known: string | undefined;
     const member = await NatsGroupMember.join(this.#jetStream, {
       stream,
       topic,
@@ -72,7 +74,11 @@ export class JetStreamPubSub implements PubSub {
       ackWaitMs,
       concurrency,
       prefetch,
-      ensureConsumer: () => this.#ensureConsumer(topic, group),
+      ensureConsumer: async () => {
+        // Making one takes the leader of the whole cluster, which may be away while all that is needed goes on.
+        if (known === undefined || !(await this.#hasConsumer(known))) known = await this.#makeConsumer(topic, group);
+        return known;
+      },
     });
     this.#members.add(member);
     return {
@@ -132,7 +138,18 @@ export class JetStreamPubSub implements PubSub {
     return this.#jetStream.ensureStream(config);
   }
 
-  async #ensureConsumer(topic: string, group: string): Promise<string> {
+  async #hasConsumer(name: string): Promise<boolean> {
+    try {
+      await this.#jetStream.api(`CONSUMER.INFO.${this.#settings.stream}.${name}`, undefined, consumerInfo);
+      return true;
+    } catch (error) {
+      const { consumerNotFound, streamNotFound } = jetStreamCodes;
+      if (isRefusal(error, consumerNotFound) || isRefusal(error, streamNotFound)) return false;
+      throw error;
+    }
+  }
+
+  async #makeConsumer(topic: string, group: string): Promise<string> {
     await this.#ensureStream();
     const { stream, ackWaitMs, maxAckPending } = this.#settings;
     const name = natsDigestOf(topic, group);
