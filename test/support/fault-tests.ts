@@ -3,6 +3,7 @@ import { startEtcd } from "./etcd-server.ts";
 import { type FaultCase, publishThroughCrash, publishThroughKills, writeThroughKills } from "./faults.ts";
 import { startKafka } from "./kafka-server.ts";
 import { startNats } from "./nats-server.ts";
+import { startPostgres } from "./postgres-server.ts";
 import { startedFor } from "./programs.ts";
 import { startRedis } from "./redis-server.ts";
 import type { ServerProcess } from "./server-process.ts";
@@ -33,6 +34,10 @@ const servers: Readonly<Record<string, FaultServer>> = {
   etcd: {
     start: startEtcd,
     state: (address) => ({ type: "etcd", endpoints: [address] }),
+  },
+  postgres: {
+    start: startPostgres,
+    state: (address) => ({ type: "postgres", url: `postgres://${address}` }),
   },
 };
 
