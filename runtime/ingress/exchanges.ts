@@ -2,10 +2,11 @@ import type { Upstreams } from "../egress/upstreams.ts";
 import { HeaderBlock } from "../http2/header-block.ts";
 import { LiveSet } from "../http2/live-set.ts";
 import type { Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
+import type { PluginUse } from "../plugin/contract.ts";
 import { DeadlineQueue } from "../proxy/deadline-queue.ts";
 import type { ConnectionFacts, Failure, RequestSink, ResponseSink } from "../proxy/exchange.ts";
 import { tooLarge } from "../proxy/failures.ts";
-import { FilterChain, type Target } from "../proxy/filter-chain.ts";
+import { type Choice, FilterChain, type Target } from "../proxy/filter-chain.ts";
 import { Forwarding } from "../proxy/forwarding.ts";
 import { HeaderList } from "../proxy/headers.ts";
 import { requestBlock } from "../proxy/http2-sections.ts";
@@ -51,6 +52,7 @@ const nowhere: Target = {
     throw new Error("a refused request has no target");
   },
 };
+const noFilters: readonly PluginUse[] = [];
 const goOn = HeaderBlock.of(":status", "100");
 
 /** The exchanges of a listener: finds the route of each and drives it through filters, or forwards its frames. */
@@ -160,15 +162,21 @@ export class Exchanges implements Disposable {
     response: ResponseSink,
   ): RequestSink {
     stream.route = route?.name;
-    const refusal = "status" in found ? found : undefined;
+    const isUnrouted = found === noRoute && table.everywhere.length > 0;
+    const refusal = "status" in found && !isUnrouted ? found : undefined;
+    const choice = {
+      filters: refusal === undefined ? (route?.filters ?? table.everywhere) : noFilters,
+      target: "status" in found ? nowhere : found,
+      deadlines: this.#deadlinesOf(route?.timeoutMs ?? 0),
+    };
     const chain = new FilterChain({
       stream,
-      filters: refusal === undefined ? (route?.filters ?? []) : [],
-      target: "status" in found ? nowhere : found,
+      choice,
+      unroutedFilters: table.everywhere.length,
+      choose: choice.filters.length === 0 ? undefined : () => this.#choose(stream, table),
       client: response,
       maxBufferBytes: table.config.maxBufferBytes,
       maxBodyBytes: table.config.maxBodyBytes,
-      deadlines: this.#deadlinesOf(route?.timeoutMs ?? 0),
       log: this.#options.log,
       finished: (over) => this.#finished(over, table),
     });
@@ -177,6 +185,20 @@ export class Exchanges implements Disposable {
     if (refusal === undefined) chain.start(endOfStream);
     else chain.fail(refusal);
     return chain.request;
+  }
+
+  /** The route by a head that filters changed. Whoever may use the one that it had need not be allowed on another. */
+  #choose(stream: Stream, table: RoutingTable): Choice | Failure {
+    const { connection, request } = stream;
+    const route = table.find(request);
+    const before = stream.route;
+    stream.route = route?.name;
+    if (route === undefined) return noRoute;
+    const denied = route.name === before ? undefined : this.#options.policy?.(connection, route.name, request);
+    if (denied !== undefined) return denied;
+    const target = route.target(request);
+    if ("status" in target) return target;
+    return { filters: route.filters, target, deadlines: this.#deadlinesOf(route.timeoutMs) };
   }
 
   #finished(chain: FilterChain, table: RoutingTable): void {

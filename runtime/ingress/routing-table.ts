@@ -24,6 +24,8 @@ export interface Route {
 /** One version of the routes with the plugins they use; disposed when the last stream that began on it has ended. */
 export class RoutingTable implements AsyncDisposable {
   readonly config: Configuration["ingress"];
+  /** The filters of every route, which come before its own; a request without a route has them too. */
+  readonly everywhere: readonly PluginUse[];
   readonly #routes: readonly Route[];
   readonly #uses: readonly PluginUse[];
   readonly #owned: AsyncDisposableStack;
@@ -32,11 +34,13 @@ export class RoutingTable implements AsyncDisposable {
 
   private constructor(
     config: Configuration["ingress"],
+    everywhere: readonly PluginUse[],
     routes: readonly Route[],
     uses: readonly PluginUse[],
     owned: AsyncDisposableStack,
   ) {
     this.config = config;
+    this.everywhere = everywhere;
     this.#routes = routes;
     this.#uses = uses;
     this.#owned = owned;
@@ -67,7 +71,7 @@ export class RoutingTable implements AsyncDisposable {
         target: await targetOf(entry.to, { use, byId, upstreams }),
       });
     }
-    return new RoutingTable(config, routes, uses, building.move());
+    return new RoutingTable(config, everywhere, routes, uses, building.move());
   }
 
   /** The first route that matches. */

@@ -42,17 +42,26 @@ export type Target =
     }
   | { readonly kind: "service"; readonly use: PluginUse | LateUse };
 
-export interface FilterChainOptions {
-  readonly stream: Stream;
-  /** In the order of the request. */
+/** What was chosen for a request by its head. */
+export interface Choice {
+  /** In the order of the request; the same list for every request of a route. */
   readonly filters: readonly PluginUse[];
   readonly target: Target;
+  /** Of the time from the end of the request to the end of the response; undefined without a limit. */
+  readonly deadlines: DeadlineQueue | undefined;
+}
+
+export interface FilterChainOptions {
+  readonly stream: Stream;
+  readonly choice: Choice;
+  /** How many of the filters see requests before their route counts. */
+  readonly unroutedFilters: number;
+  /** Chooses by the head as it is now. */
+  readonly choose: (() => Choice | Failure) | undefined;
   readonly client: ResponseSink;
   /** Most of a body that a filter may hold back; beyond it a request is answered 413, a response replaced by 500. */
   readonly maxBufferBytes: number;
   readonly maxBodyBytes: number | undefined;
-  /** Of the time from the end of the request to the end of the response; undefined without a limit. */
-  readonly deadlines: DeadlineQueue | undefined;
   readonly log: Log;
   /** Called once, last, after the filters have ended. */
   readonly finished: (chain: FilterChain) => void;
@@ -62,6 +71,9 @@ export interface FilterChainOptions {
  * Drives one exchange through its filters: the request in order to the target, the response in reverse to the client.
  * A local reply goes out through the filter that made it and those in front of it; once a response was on its way
  * through the filters and has not reached the client, it goes to the client at once.
+ *
+ * Filters of every route come first. When they changed the head, the route, and with it the other filters and the target, is
+ * chosen by what they made of it. When a later one clears the route, the target is chosen anew, and no filter runs twice.
  */
 export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   readonly stream: Stream;
@@ -74,8 +86,10 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   earlier: Expiring | undefined = undefined;
   later: Expiring | undefined = undefined;
   readonly #options: FilterChainOptions;
-  readonly #slots: readonly FilterSlot[];
-  readonly #handler: Handler;
+  readonly #slots: FilterSlot[];
+  #choice: Choice;
+  #handler: Handler;
+  #routeCleared = false;
   readonly #toTarget: Outlet;
   readonly #toClient: Outlet;
   #target: RequestSink | undefined;
@@ -96,15 +110,10 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     this.#options = options;
     this.stream = options.stream;
     this.maxBufferBytes = options.maxBufferBytes;
-    const { filters, target } = options;
-    const slots = filters.map((use, index) => new FilterSlot(index, this, use));
-    if (target.kind === "service") {
-      const answer: ServiceAnswer = { headers: HeaderList.of([[":status", "200"]]), body: new ChunkedBody() };
-      slots.push(new FilterSlot(slots.length, this, target.use, answer));
-      this.#handler = serviceAnswer(answer);
-    } else this.#handler = target.handler;
-    this.#slots = slots;
-    const filtered = slots.length > 0;
+    this.#choice = options.choice;
+    this.#slots = options.choice.filters.map((use, index) => new FilterSlot(index, this, use));
+    this.#handler = this.#handlerFor(options.choice.target);
+    const filtered = this.#slots.length > 0;
     const toTarget = new ToTarget(this);
     this.#toTarget = new Outlet(toTarget, filtered);
     this.#toClient = new Outlet(new ToClient(this), filtered);
@@ -145,6 +154,10 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
 
   passTrailers(slot: FilterSlot, direction: Direction): void {
     if (!this.closed(direction)) this.#forwardTrailers(direction, slot.index);
+  }
+
+  clearRoute(): void {
+    this.#routeCleared = true;
   }
 
   bodyChanged(direction: Direction): void {
@@ -232,7 +245,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   }
 
   #answered(): void {
-    const { target } = this.#options;
+    const { target } = this.#choice;
     this.stream.details = target.kind === "service" ? "via_plugin" : "via_upstream";
     if (target.kind === "service") this.stream.plugin = this.#slots.at(-1)?.plugin;
   }
@@ -286,6 +299,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
 
   #forwardHead(direction: Direction, from: number, endOfStream: boolean): void {
     if (direction === "request") {
+      if (this.#wantsRoute(from + 1) && !this.#route(from + 1)) return;
       const slot = this.#slots[from + 1];
       if (slot === undefined) this.#toTarget.head(this.stream.request, endOfStream);
       else {
@@ -312,6 +326,49 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     if (slot !== undefined) slot.arriveTrailers(direction);
     else if (direction === "request" && requestTrailers !== undefined) this.#toTarget.trailers(requestTrailers);
     else if (direction === "response" && responseTrailers !== undefined) this.#toClient.trailers(responseTrailers);
+  }
+
+  /** Whether what the filters before this place did may lead the request elsewhere. */
+  #wantsRoute(at: number): boolean {
+    const isUnrouted = at === this.#options.unroutedFilters && at > 0;
+    if (isUnrouted && (this.stream.request.changed || this.stream.route === undefined)) return true;
+    return this.#routeCleared && (isUnrouted || at === this.#choice.filters.length);
+  }
+
+  /** Chooses anew what comes from this place on; false when that is a refusal. */
+  #route(at: number): boolean {
+    this.#routeCleared = false;
+    const choice = this.#options.choose?.() ?? this.#choice;
+    if ("status" in choice) {
+      this.fail(choice);
+      return false;
+    }
+    const { filters, target, deadlines } = this.#choice;
+    this.#changeDeadlines(deadlines, choice.deadlines);
+    const isUnrouted = at === this.#options.unroutedFilters;
+    const hasOtherFilters = isUnrouted && choice.filters !== filters;
+    this.#choice = isUnrouted ? choice : { ...choice, filters };
+    if (!hasOtherFilters && choice.target === target) return true;
+    if (hasOtherFilters) {
+      this.#slots.length = at;
+      for (const use of choice.filters.slice(at)) this.#slots.push(new FilterSlot(this.#slots.length, this, use));
+    } else this.#slots.length = filters.length;
+    this.#handler = this.#handlerFor(choice.target);
+    return true;
+  }
+
+  /** A service is the last of the slots. */
+  #handlerFor(target: Target): Handler {
+    if (target.kind === "handler") return target.handler;
+    const answer: ServiceAnswer = { headers: HeaderList.of([[":status", "200"]]), body: new ChunkedBody() };
+    this.#slots.push(new FilterSlot(this.#slots.length, this, target.use, answer));
+    return serviceAnswer(answer);
+  }
+
+  #changeDeadlines(from: DeadlineQueue | undefined, to: DeadlineQueue | undefined): void {
+    if (from === to || !this.#requestArrived) return;
+    from?.remove(this);
+    to?.add(this);
   }
 
   sendRequestHead(headers: HeaderList, endOfStream: boolean): void {
@@ -436,7 +493,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   #finish(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#options.deadlines?.remove(this);
+    this.#choice.deadlines?.remove(this);
     // A no-op for a target that has sent all of its response and taken all of the request.
     this.#target?.reset();
     this.#requestHold.end();
@@ -446,7 +503,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
 
   #requestEnded(): void {
     this.#requestArrived = true;
-    if (!this.#over) this.#options.deadlines?.add(this);
+    if (!this.#over) this.#choice.deadlines?.add(this);
   }
 
   /** The response took too long. */

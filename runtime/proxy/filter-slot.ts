@@ -36,6 +36,8 @@ export interface SlotChain {
   resetBy(slot: FilterSlot): void;
   failedClosed(slot: FilterSlot, error: PluginError): void;
   failedOpen(slot: FilterSlot, error: PluginError): void;
+  /** The destination is to be chosen anew before the request goes there. */
+  clearRoute(): void;
 }
 
 /** A use that is looked up when a request comes to it; rejects with PluginError when there is none. */
@@ -111,7 +113,6 @@ export class FilterSlot implements StreamHost {
   end(): void {
     const alive = this.#phase === "idle" || this.#phase === "running" || this.#phase === "suspended";
     if (alive) {
-      // Maps and attributes stay readable while the guest logs.
       try {
         this.#filter?.end();
       } catch (error) {
@@ -126,8 +127,8 @@ export class FilterSlot implements StreamHost {
     }
   }
 
+  /** Maps and attributes stay readable after the end: a guest that suspends logs when its turn comes. */
   headers(map: StreamMap): HeaderMap | undefined {
-    if (this.#phase === "ended") return undefined;
     const { stream } = this.#chain;
     switch (map) {
       case "request-headers":
@@ -181,11 +182,15 @@ export class FilterSlot implements StreamHost {
   }
 
   property(path: readonly string[]): PropertyValue | undefined {
-    return this.#phase === "ended" ? undefined : attributeOf(this.#chain.stream, path);
+    return attributeOf(this.#chain.stream, path);
   }
 
-  setProperty(path: readonly string[], value: Uint8Array): void {
-    if (this.#phase !== "ended") this.#chain.stream.keep(path, value);
+  setProperty(path: readonly string[], value: Uint8Array): boolean {
+    return this.#phase !== "ended" && this.#chain.stream.keep(path, value);
+  }
+
+  clearRoute(): void {
+    if (this.#phase !== "ended") this.#chain.clearRoute();
   }
 
   #half(direction: Direction): Half {

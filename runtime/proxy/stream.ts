@@ -61,14 +61,15 @@ export class Stream {
     return bits;
   }
 
-  /** Keeps a copy of the value; what goes beyond 1 MiB a stream is dropped. */
-  keep(path: readonly string[], value: Uint8Array): void {
+  /** Keeps a copy of the value; false when that would be more than 1 MiB for the stream. */
+  keep(path: readonly string[], value: Uint8Array): boolean {
     const key = path.join("\0");
     const bytes = this.#propertyBytes - (this.#properties?.get(key)?.length ?? -key.length) + value.length;
-    if (bytes > maxPropertyBytes) return;
+    if (bytes > maxPropertyBytes) return false;
     this.#propertyBytes = bytes;
     this.#properties ??= new Map();
     this.#properties.set(key, Uint8Array.from(value));
+    return true;
   }
 
   kept(path: readonly string[]): Uint8Array | undefined {

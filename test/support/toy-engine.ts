@@ -232,7 +232,11 @@ export class ToyRequest implements StreamHost {
     return undefined;
   }
 
-  setProperty(): void {}
+  setProperty(): boolean {
+    return false;
+  }
+
+  clearRoute(): void {}
 
   #note(event: string): void {
     this.events.push(event);
