@@ -3,7 +3,7 @@ import { PluginError } from "../plugin/plugin-error.ts";
 
 const acceptableName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** Services that requests choose by name. Names come from clients: only those of plugins that are there are kept. */
+/** Services that requests choose by the id that the guest gave itself, or else by the plugin's name. Names come from clients: only those of plugins that are there are kept. */
 export class PluginsById implements AsyncDisposable {
   readonly #source: PluginSource;
   readonly #uses = new Map<string, PluginUse>();
@@ -15,13 +15,14 @@ export class PluginsById implements AsyncDisposable {
 
   /** The use at hand, or a promise of it that rejects with PluginError when no such plugin can serve. */
   find(id: string): PluginUse | Promise<PluginUse> {
-    const known = this.#uses.get(id);
+    const name = this.#source.nameOf(id) ?? id;
+    const known = this.#uses.get(name);
     if (known?.ready) return known;
-    if (known !== undefined || !acceptableName.test(id)) return Promise.reject(missing(id));
-    const asked = this.#asked.get(id);
+    if (known !== undefined || !acceptableName.test(name)) return Promise.reject(missing(id));
+    const asked = this.#asked.get(name);
     if (asked !== undefined) return asked;
-    const asking = this.#ask(id).finally(() => this.#asked.delete(id));
-    this.#asked.set(id, asking);
+    const asking = this.#ask(name).finally(() => this.#asked.delete(name));
+    this.#asked.set(name, asking);
     return asking;
   }
 

@@ -39,6 +39,8 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
   readonly #options: PluginRegistryOptions;
   readonly #slots = new Map<string, PluginSlot>();
   readonly #metrics: LifecycleMetrics;
+  /** By the ids that guests gave themselves; looked at with care, since guests come and go. */
+  readonly #names = new Map<string, string>();
   #grants: Grants;
 
   constructor(options: PluginRegistryOptions) {
@@ -90,6 +92,11 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
 
   use(plugin: string, options: UseOptions): Promise<PluginUse> {
     return this.#slot(plugin).use(options);
+  }
+
+  nameOf(id: string): string | undefined {
+    const name = this.#names.get(id);
+    return name !== undefined && this.#slots.get(name)?.reportedId === id ? name : undefined;
   }
 
   /**
@@ -147,6 +154,8 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
   }
 
   #deployed({ name, version, digest, engine, kind }: PluginStatus): void {
+    const id = this.#slots.get(name)?.reportedId ?? "";
+    if (id !== "") this.#names.set(id, name);
     this.#metrics.deployed(name, "deployed");
     this.#options.log.info({ plugin: name, version, digest, engine, kind }, `plugin '${name}' ${version} is deployed`);
   }

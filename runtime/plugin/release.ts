@@ -25,6 +25,8 @@ export class Release {
   readonly #options: ReleaseOptions;
   /** By the configuration as the guest reads it. */
   readonly #pools = new Map<string, InstancePool>();
+  /** The id that its guests gave themselves; empty when they have none. */
+  reportedId = "";
   readonly #retiring = new Map<InstancePool, Promise<void>>();
   #retired: Promise<void> | undefined;
 
@@ -66,6 +68,7 @@ export class Release {
       crashed,
     });
     this.#pools.set(configuration, pool);
+    this.reportedId = pool.reportedId;
     tally.join(pool);
     if (this.#retired !== undefined) this.#retirePool(configuration, pool, 0, undefined);
     return pool;

@@ -58,8 +58,10 @@ async function initialize(vm: Vm): Promise<void> {
   } else if (start !== undefined) await enter(vm, start);
 }
 
+/** Asks a guest made for Layotto for its id, and then has the root context created and configured. */
 async function createRoot(vm: Vm): Promise<void> {
-  const { contextCreate, vmStart, configure } = vm.callbacks;
+  const { getId, contextCreate, vmStart, configure } = vm.callbacks;
+  if (getId !== undefined) await enter(vm, getId);
   const { program } = vm;
   if (contextCreate !== undefined) await enter(vm, contextCreate, vm.rootId, 0);
   if (vmStart !== undefined && (await enter(vm, vmStart, vm.rootId, 0)) === 0) throw refusal(vm, vmStart);

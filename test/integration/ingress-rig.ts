@@ -35,6 +35,13 @@ export class Plugins implements PluginSource {
     return this;
   }
 
+  /** Ids that plugins gave themselves. */
+  readonly ids = new Map<string, string>();
+
+  nameOf(id: string): string | undefined {
+    return this.ids.get(id);
+  }
+
   remove(name: string): void {
     this.#plugins.delete(name);
   }

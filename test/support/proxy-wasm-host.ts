@@ -300,7 +300,10 @@ export function never(): {
 
 export interface StartOptions
   extends Partial<
-    Pick<PluginProgram, "suspends" | "fuelPerCall" | "deadlineMs" | "rootId" | "stubsUnknownImports" | "logsHostcalls">
+    Pick<
+      PluginProgram,
+      "kind" | "suspends" | "fuelPerCall" | "deadlineMs" | "rootId" | "stubsUnknownImports" | "logsHostcalls"
+    >
   > {
   readonly configuration?: string;
   readonly services?: TestServices;
@@ -320,7 +323,7 @@ export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOp
   const program: PluginProgram = {
     name: "guest",
     version: "1.0.0",
-    kind: "filter",
+    kind: options.kind ?? "filter",
     module: await sandboxed(wasm),
     configuration: Buffer.from(options.configuration ?? ""),
     vmId: "vm-1",

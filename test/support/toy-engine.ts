@@ -81,6 +81,8 @@ class ToyInstance implements PluginInstance {
     return this.#hosts.size;
   }
 
+  readonly reportedId = "";
+
   get counters(): { calls: number; fuel: number } {
     return { calls: this.#calls, fuel: this.#fuel };
   }
