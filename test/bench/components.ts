@@ -50,7 +50,7 @@ const others: readonly Other[] = [
     operations: ["get"],
     calls: 4_000,
     start: startPostgres,
-    settings: (address) => ({ url: `postgres://postgres@${address}/postgres` }),
+    settings: (address) => ({ url: `postgres://${address}` }),
   },
   {
     type: "kafka",

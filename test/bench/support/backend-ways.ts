@@ -71,6 +71,10 @@ async function postgres(address: string): Promise<Ways> {
 
 async function kafka(address: string): Promise<Ways> {
   const client = new Kafka({ brokers: [address], logLevel: logLevel.NOTHING });
+  const admin = client.admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "bench-bare", numPartitions: 1 }], waitForLeaders: true });
+  await admin.disconnect();
   const producer = client.producer({ idempotent: true });
   await producer.connect();
   await producer.send({ topic: "bench-bare", messages: [{ value: bytes }] });
