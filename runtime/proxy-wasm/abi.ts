@@ -38,6 +38,8 @@ export const MapType = {
   HTTP_CALL_RESPONSE_TRAILERS: 7,
 } as const;
 
+export const PeerType = { LOCAL: 1, REMOTE: 2 } as const;
+
 export const StreamType = { HTTP_REQUEST: 0, HTTP_RESPONSE: 1, DOWNSTREAM: 2, UPSTREAM: 3 } as const;
 
 /** Log levels in the order of their numbers. */

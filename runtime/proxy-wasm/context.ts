@@ -1,5 +1,6 @@
 import type { Direction, FilterAction, LocalReply, StreamFilter, StreamHost, StreamMap } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
+import { deleteContext, finishContext } from "./context-end.ts";
 import { pluginError } from "./fault.ts";
 import type { Callback, Callbacks } from "./guest-exports.ts";
 import type { Vm } from "./vm.ts";
@@ -7,8 +8,6 @@ import type { Vm } from "./vm.ts";
 /** The header that carries how many plugins called each other, from one sidecar's plugin to the next. */
 export const depthHeader = "outrigger-depth";
 
-/** More contexts than this whose `proxy_on_done` said no are not kept waiting for `proxy_done`: the oldest is deleted. */
-const maxUndone = 1000;
 const nothing = new Uint8Array(0);
 
 /** A part of a message that is shown to the guest. */
@@ -50,6 +49,10 @@ export class StreamContext implements StreamFilter {
     vm.openStreams += 1;
   }
 
+  get kind(): "stream" {
+    return "stream";
+  }
+
   requestHeaders(endOfStream: boolean): FilterAction {
     return this.#show(requestHeaders, endOfStream);
   }
@@ -77,9 +80,10 @@ export class StreamContext implements StreamFilter {
   end(): void {
     if (this.#phase !== "open") return;
     this.#phase = "ended";
-    if (this.#vm.suspends) this.#vm.take(() => this.#finish());
-    else if (this.#vm.closed === undefined) this.#finish();
-    this.#vm.streamEnded();
+    const vm = this.#vm;
+    if (vm.suspends) vm.take(() => finishContext(vm, this));
+    else if (vm.closed === undefined) finishContext(vm, this);
+    vm.streamEnded();
   }
 
   /** Tells the data plane that the guest can do no more for this stream. */
@@ -129,7 +133,7 @@ export class StreamContext implements StreamFilter {
   /** `proxy_done` after `proxy_on_done` answered that it was not. */
   complete(): void {
     this.#vm.undone.delete(this);
-    this.#vm.take(() => this.#delete());
+    this.#vm.take(() => deleteContext(this.#vm, this));
   }
 
   #show(part: Part, endOfStream: boolean): FilterAction {
@@ -208,35 +212,6 @@ export class StreamContext implements StreamFilter {
     if (this.#phase !== "open") return;
     const { program } = this.#vm;
     this.fail(pluginError(program, "deadline", `did not answer within ${program.deadlineMs} ms, its wait included`));
-    this.#vm.take(() => this.#finish());
+    this.#vm.take(() => finishContext(this.#vm, this));
   }
-
-  /** Tells the guest that the stream is over. */
-  #finish(): unknown {
-    const vm = this.#vm;
-    if (!this.#created) return vm.contextDeleted(this);
-    const { done } = vm.callbacks;
-    if (done === undefined) return this.#delete();
-    return after(vm.enter(this, done, this.id), (answer) => {
-      if (vm.closed !== undefined) return undefined;
-      if (answer !== 0) return this.#delete();
-      vm.undone.add(this);
-      const [oldest] = vm.undone.size > maxUndone ? vm.undone : [];
-      return oldest?.complete();
-    });
-  }
-
-  #delete(): unknown {
-    const vm = this.#vm;
-    const logged = vm.callbacks.log === undefined ? 0 : vm.enter(this, vm.callbacks.log, this.id);
-    return after(logged, () => {
-      const deleted = vm.callbacks.delete === undefined ? 0 : vm.enter(this, vm.callbacks.delete, this.id);
-      return after(deleted, () => vm.contextDeleted(this));
-    });
-  }
-}
-
-/** Goes on with an answer that is there, or will be. */
-function after(answer: number | Promise<number>, next: (answer: number) => unknown): unknown {
-  return typeof answer === "number" ? next(answer) : answer.then(next);
 }

@@ -1,4 +1,6 @@
 import type {
+  ConnectionFilter,
+  ConnectionHost,
   HostServices,
   InstanceCounters,
   PluginInstance,
@@ -7,8 +9,10 @@ import type {
   StreamHost,
 } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
+import { ConnectionContext } from "./connection-context.ts";
 import { StreamContext } from "./context.ts";
 import { pluginError } from "./fault.ts";
+import { FunctionStream } from "./function-stream.ts";
 import { startGuest } from "./start.ts";
 import { Vm } from "./vm.ts";
 
@@ -59,11 +63,19 @@ export class ProxyWasmInstance implements PluginInstance {
     return this.#vm.counters;
   }
 
+  get reportedId(): string {
+    return this.#vm.reportedId;
+  }
+
   open(host: StreamHost): StreamFilter {
-    const { closed, program } = this.#vm;
-    if (closed !== undefined) throw closed;
-    if (this.#drained !== undefined) throw pluginError(program, "closed", "is finishing and takes no more streams");
-    return new StreamContext(this.#vm, host);
+    const vm = this.#open();
+    // Layotto's functions answer in other ways than the ABI has.
+    const isFunction = vm.program.kind === "service" && vm.callbacks.getId !== undefined;
+    return isFunction ? new FunctionStream(vm, host) : new StreamContext(vm, host);
+  }
+
+  openConnection(host: ConnectionHost): ConnectionFilter {
+    return new ConnectionContext(this.#open(), host);
   }
 
   drain(): Promise<void> {
@@ -78,6 +90,14 @@ export class ProxyWasmInstance implements PluginInstance {
     const error = pluginError(vm.program, "closed", "was shut down");
     vm.close(error);
     vm.failStreams(error);
+  }
+
+  /** The guest, if it takes more. */
+  #open(): Vm {
+    const { closed, program } = this.#vm;
+    if (closed !== undefined) throw closed;
+    if (this.#drained !== undefined) throw pluginError(program, "closed", "is finishing and takes no more streams");
+    return this.#vm;
   }
 
   async #drain(): Promise<void> {

@@ -2,7 +2,9 @@ import type { GrpcReply, HostServices, HttpMessage, PluginProgram } from "../plu
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { fuelPerMillisecond } from "../plugin/sandbox/fuel.ts";
 import { spokenVersion } from "./abi.ts";
+import type { ConnectionContext } from "./connection-context.ts";
 import type { StreamContext } from "./context.ts";
+import type { Context } from "./context-end.ts";
 import { ContextTable } from "./context-table.ts";
 import { faultOf, pluginError } from "./fault.ts";
 import { GrpcStreams } from "./grpc-streams.ts";
@@ -44,18 +46,19 @@ export class Vm {
   readonly ticker: Ticker;
   readonly queues: QueueEvents;
   readonly counters = { calls: 0, fuel: 0 };
-  /** Streams by the id of their context, from their first callback until the guest was told to delete them. */
-  readonly contexts: ContextTable<StreamContext>;
+  /** Streams and connections by the id of their context, from their first callback until the guest was told to delete them. */
+  readonly contexts: ContextTable<Context>;
   /** How many of them have a host that was not told how they end. */
   openStreams = 0;
   /** Contexts whose `proxy_on_done` answered that they are not, in the order they did; they wait for `proxy_done`. */
-  readonly undone = new Set<StreamContext>();
-  /** The only root context; stream contexts count on from it. */
+  readonly undone = new Set<Context>();
+  /** The only root context; the other contexts count on from it. */
   readonly rootId = 1;
-  /** The effective context of hostcalls; undefined is the root context. */
+  /** The effective context of hostcalls, as what it is; both are undefined in the root context. */
   stream: StreamContext | undefined;
+  connection: ConnectionContext | undefined;
   /** The context whose callback runs. */
-  entered: StreamContext | undefined;
+  entered: Context | undefined;
   /** What `proxy_get_status` tells: the last failure of a gRPC call or of a method of the runtime. */
   status: { readonly code: number; readonly message: string } = { code: 0, message: "" };
   reply: Reply | undefined;
@@ -63,6 +66,8 @@ export class Vm {
   complaint = "";
   /** Whether the root context's `proxy_on_done` answered that it is not, and `proxy_done` has not come. */
   rootUndone = false;
+  /** What the guest gave as its id when it was asked (`proxy_get_id`); empty when it was not, or did not. */
+  reportedId = "";
   /** Told when a stream ends, a context is done or deleted, or the guest is closed. */
   changed: (() => void) | undefined;
   /** Why nothing enters the guest any more. */
@@ -155,30 +160,22 @@ export class Vm {
    * Enters the guest for a context, undefined for the root, does what its hostcalls put off, and gives what the callback
    * answered: a promise of it when the guest suspends. 0 when the guest died on it: look at `closed` before using it.
    */
-  enter(
-    stream: StreamContext | undefined,
-    callback: Callback,
-    a = 0,
-    b = 0,
-    c = 0,
-    d = 0,
-    e = 0,
-  ): number | Promise<number> {
+  enter(context: Context | undefined, callback: Callback, a = 0, b = 0, c = 0, d = 0, e = 0): number | Promise<number> {
     if (this.suspends) {
-      return this.callLater(stream, callback, a, b, c, d, e).then((answer) => {
+      return this.callLater(context, callback, a, b, c, d, e).then((answer) => {
         this.act();
         return answer;
       });
     }
-    const answer = this.callNow(stream, callback, a, b, c, d, e);
+    const answer = this.callNow(context, callback, a, b, c, d, e);
     this.act();
     return answer;
   }
 
   /** Enters a guest that does not suspend; `act` must follow. */
-  callNow(stream: StreamContext | undefined, callback: Callback, a = 0, b = 0, c = 0, d = 0, e = 0): number {
+  callNow(context: Context | undefined, callback: Callback, a = 0, b = 0, c = 0, d = 0, e = 0): number {
     if (this.closed !== undefined) return 0;
-    this.#begin(stream, callback);
+    this.#begin(context, callback);
     let answer: unknown;
     try {
       answer = callback.run(a, b, c, d, e);
@@ -193,7 +190,7 @@ export class Vm {
 
   /** Enters a guest that suspends, in its turn; `act` must follow. */
   async callLater(
-    stream: StreamContext | undefined,
+    context: Context | undefined,
     callback: Callback,
     a = 0,
     b = 0,
@@ -202,7 +199,7 @@ export class Vm {
     e = 0,
   ): Promise<number> {
     if (this.closed !== undefined) return 0;
-    this.#begin(stream, callback);
+    this.#begin(context, callback);
     let answer: unknown;
     try {
       answer = await callback.run(a, b, c, d, e);
@@ -271,8 +268,8 @@ export class Vm {
     this.changed?.();
   }
 
-  contextDeleted(stream: StreamContext): void {
-    this.contexts.delete(stream.id);
+  contextDeleted(context: Context): void {
+    this.contexts.delete(context.id);
     this.changed?.();
   }
 
@@ -286,12 +283,18 @@ export class Vm {
 
   /** Fails the streams whose host was not told how they end. */
   failStreams(error: PluginError): void {
-    for (const stream of this.contexts.all) stream.fail(error);
+    for (const context of this.contexts.all) context.fail(error);
   }
 
-  #begin(stream: StreamContext | undefined, callback: Callback): void {
-    this.stream = stream;
-    this.entered = stream;
+  /** Makes a context the effective one; undefined is the root context. */
+  setEffective(context: Context | undefined): void {
+    this.stream = context?.kind === "stream" ? context : undefined;
+    this.connection = context?.kind === "connection" ? context : undefined;
+  }
+
+  #begin(context: Context | undefined, callback: Callback): void {
+    this.setEffective(context);
+    this.entered = context;
     this.#running = callback;
     this.counters.calls++;
     if (this.#fuelLeft < this.#fuelPerCall) this.#fuelPerCall = this.#fuelLeft;
@@ -309,6 +312,7 @@ export class Vm {
     this.counters.fuel += used;
     this.#fuelLeft -= used;
     this.stream = undefined;
+    this.connection = undefined;
     this.entered = undefined;
     this.reply = undefined;
   }

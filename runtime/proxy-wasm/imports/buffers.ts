@@ -6,8 +6,10 @@ import type { Vm } from "../vm.ts";
 /** Fuel for each byte of a body that a change may move. */
 const moveCost = 1 / 2;
 const nothing = new Uint8Array(0);
+/** Bytes of the id that a guest may give itself. */
+const longestId = 128;
 
-/** Buffers: bodies of the stream, which may be changed, and answers and configurations, which may be read. */
+/** Buffers: bodies of the stream and data of the connection, which may be changed, and answers and configurations, which may be read. */
 export function bufferFunctions(vm: Vm): HostFunctions {
   const { memory, meter } = vm;
 
@@ -43,6 +45,10 @@ export function bufferFunctions(vm: Vm): HostFunctions {
       meter.hostcall();
       if (!memory.holds(data, dataSize)) return Status.INVALID_MEMORY_ACCESS;
       if (buffer >>> 0 > BufferType.FOREIGN_FUNCTION_ARGUMENTS) return Status.BAD_ARGUMENT;
+      if (buffer === BufferType.FOREIGN_FUNCTION_ARGUMENTS && isAskedForId(vm)) {
+        vm.reportedId = memory.utf8(data, Math.min(dataSize >>> 0, longestId)) ?? "";
+        return Status.OK;
+      }
       const body = bodyOf(vm, buffer);
       if (body === undefined) return fixedBytes(vm, buffer) === undefined ? Status.NOT_FOUND : Status.BAD_ARGUMENT;
       const bytes = memory.borrow(data, dataSize) ?? nothing;
@@ -53,9 +59,13 @@ export function bufferFunctions(vm: Vm): HostFunctions {
   };
 }
 
+const isAskedForId = ({ running, callbacks }: Vm): boolean => running !== undefined && running === callbacks.getId;
+
 function bodyOf(vm: Vm, buffer: number): BodyBuffer | undefined {
   if (buffer === BufferType.HTTP_REQUEST_BODY) return vm.stream?.host?.body("request");
   if (buffer === BufferType.HTTP_RESPONSE_BODY) return vm.stream?.host?.body("response");
+  if (buffer === BufferType.DOWNSTREAM_DATA) return vm.connection?.host?.data("downstream");
+  if (buffer === BufferType.UPSTREAM_DATA) return vm.connection?.host?.data("upstream");
   return undefined;
 }
 

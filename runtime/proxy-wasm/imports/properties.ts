@@ -35,7 +35,7 @@ export function propertyFunctions(vm: Vm): HostFunctions {
       const segments = pathAt(path, pathSize);
       const value = memory.copy(data, size);
       if (segments === undefined || value === undefined) return Status.INVALID_MEMORY_ACCESS;
-      const host = vm.stream?.host;
+      const host = (vm.stream ?? vm.connection)?.host;
       if (host === undefined) return Status.NOT_FOUND;
       meter.work(propertyCost);
       host.setProperty(segments, value);
@@ -45,7 +45,8 @@ export function propertyFunctions(vm: Vm): HostFunctions {
 }
 
 function propertyOf(vm: Vm, path: readonly string[]): PropertyValue | undefined {
-  const { program, services, stream } = vm;
+  const { program, services } = vm;
+  const context = vm.stream ?? vm.connection;
   const [first, second] = path;
   if (path.length === 1) {
     if (first === "plugin_name") return program.name;
@@ -54,8 +55,8 @@ function propertyOf(vm: Vm, path: readonly string[]): PropertyValue | undefined 
   }
   // Envoy's name for what a plugin set.
   if (first === "filter_state" && second?.startsWith("wasm.") === true)
-    return stream?.host?.property([second.slice("wasm.".length), ...path.slice(2)]);
-  return stream?.host?.property(path) ?? services.property(path);
+    return context?.host?.property([second.slice("wasm.".length), ...path.slice(2)]);
+  return context?.host?.property(path) ?? services.property(path);
 }
 
 /** As Envoy serializes values: integers and times in 8 bytes, strings as they are; those out of a message are byte strings. */

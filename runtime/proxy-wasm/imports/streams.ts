@@ -1,4 +1,4 @@
-import type { Direction } from "../../plugin/contract.ts";
+import type { ConnectionSide, Direction } from "../../plugin/contract.ts";
 import { Status, StreamType } from "../abi.ts";
 import { toFields } from "../fields.ts";
 import type { HostFunctions } from "../link.ts";
@@ -14,36 +14,38 @@ export function streamFunctions(vm: Vm): HostFunctions {
   return {
     proxy_set_effective_context(id: number): Status {
       meter.hostcall();
-      const stream = vm.contexts.get(id);
-      if (id !== vm.rootId && stream?.created !== true) return Status.BAD_ARGUMENT;
-      vm.stream = stream;
+      const context = vm.contexts.get(id);
+      if (id !== vm.rootId && context?.created !== true) return Status.BAD_ARGUMENT;
+      vm.setEffective(context);
       return Status.OK;
     },
 
     proxy_done(): Status {
       meter.hostcall();
-      const { stream } = vm;
-      if (stream === undefined) return vm.completeRoot() ? Status.OK : Status.NOT_FOUND;
-      if (!vm.undone.has(stream)) return Status.NOT_FOUND;
-      vm.undone.delete(stream);
-      vm.defer(() => stream.complete());
+      const context = vm.stream ?? vm.connection;
+      if (context === undefined) return vm.completeRoot() ? Status.OK : Status.NOT_FOUND;
+      if (!vm.undone.has(context)) return Status.NOT_FOUND;
+      vm.undone.delete(context);
+      vm.defer(() => context.complete());
       return Status.OK;
     },
 
     proxy_continue_stream(type: number): Status {
       meter.hostcall();
       const direction = directionOf(type);
-      if (direction === undefined) return notHttp(type);
-      if (vm.stream === undefined) return Status.BAD_ARGUMENT;
-      vm.stream.resume(direction);
+      const side = sideOf(type);
+      if (direction !== undefined && vm.stream !== undefined) vm.stream.resume(direction);
+      else if (side !== undefined && vm.connection !== undefined) vm.connection.resume(side);
+      else return Status.BAD_ARGUMENT;
       return Status.OK;
     },
 
     proxy_close_stream(type: number): Status {
       meter.hostcall();
-      if (directionOf(type) === undefined) return notHttp(type);
-      if (vm.stream === undefined) return Status.BAD_ARGUMENT;
-      vm.stream.reset();
+      const side = sideOf(type);
+      if (directionOf(type) !== undefined && vm.stream !== undefined) vm.stream.reset();
+      else if (side !== undefined && vm.connection !== undefined) vm.connection.close(side);
+      else return Status.BAD_ARGUMENT;
       return Status.OK;
     },
 
@@ -82,7 +84,7 @@ function directionOf(type: number): Direction | undefined {
   return type === StreamType.HTTP_RESPONSE ? "response" : undefined;
 }
 
-/** The streams of TCP exist in the ABI, but not here. */
-function notHttp(type: number): Status {
-  return type === StreamType.DOWNSTREAM || type === StreamType.UPSTREAM ? Status.UNIMPLEMENTED : Status.BAD_ARGUMENT;
+function sideOf(type: number): ConnectionSide | undefined {
+  if (type === StreamType.DOWNSTREAM) return "downstream";
+  return type === StreamType.UPSTREAM ? "upstream" : undefined;
 }
