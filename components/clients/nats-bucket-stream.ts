@@ -6,7 +6,6 @@ export interface BucketSettings {
   readonly storage: "file" | "memory";
   readonly replicas: number;
   readonly maxBytes: number;
-  readonly domain?: string | undefined;
 }
 
 /** As `nats kv add` makes it, but with a right to remove single messages: the marks of what was deleted and has expired. */

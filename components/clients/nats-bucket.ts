@@ -65,7 +65,7 @@ export class NatsBucket implements AsyncDisposable {
     settings: BucketSettings,
     { expires }: { readonly expires: boolean },
   ): Promise<NatsBucket> {
-    const jetStream = new JetStream(connection, settings);
+    const jetStream = new JetStream(connection);
     try {
       const { config } = await jetStream.ensureStream(bucketStream(settings));
       const bucket = new NatsBucket(jetStream, settings, config);
@@ -135,7 +135,9 @@ export class NatsBucket implements AsyncDisposable {
       ...headers,
       ...expecting(revision),
       ...(ttlMs === undefined ? {} : { [ttlHeader]: String(ttlMs) }),
-      ...(name === undefined || !key.includes("=_") ? {} : { [nameHeader]: encodeURIComponent(name).slice(0, 512) }),
+      ...(name === undefined || !key.includes("=_")
+        ? {}
+        : { [nameHeader]: encodeURIComponent(name.toWellFormed()).slice(0, 512) }),
     });
   }
 

@@ -13,7 +13,6 @@ export const jetStreamCodes = {
   streamNotFound: 10059,
   consumerNotFound: 10014,
   messageNotFound: 10037,
-  noMessage: 10043,
   streamNameInUse: 10058,
 } as const;
 

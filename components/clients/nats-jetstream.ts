@@ -36,16 +36,14 @@ export type StreamConfig = { readonly name: string } & Partial<StreamInfo["confi
  */
 export class JetStream {
   readonly connection: NatsConnection;
-  readonly #prefix: string;
 
-  constructor(connection: NatsConnection, { domain }: { readonly domain?: string | undefined }) {
+  constructor(connection: NatsConnection) {
     this.connection = connection;
-    this.#prefix = domain === undefined ? "$JS.API" : `$JS.${domain}.API`;
   }
 
   /** The subject of a method of the interface. */
   subjectOf(method: string): string {
-    return `${this.#prefix}.${method}`;
+    return `$JS.API.${method}`;
   }
 
   /** Asks the interface and checks the answer against the schema; rejects with JetStreamError when it refuses. */

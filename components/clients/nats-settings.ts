@@ -58,11 +58,6 @@ export type NatsSettings = z.output<typeof natsSettings>;
 
 /** The settings that every component on JetStream adds. */
 export const jetStreamSettings = {
-  domain: z
-    .string()
-    .regex(/^[\w-]+$/, "expected letters, digits, _ and -")
-    .optional()
-    .describe("JetStream domain, where a leaf node uses another's"),
   storage: z
     .enum(["file", "memory"])
     .default("file")

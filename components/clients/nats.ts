@@ -104,10 +104,6 @@ export class NatsConnection implements AsyncDisposable {
     return !this.#isLost && !this.#client.isClosed();
   }
 
-  get requestTimeoutMs(): number {
-    return this.#options.requestTimeoutMs;
-  }
-
   get isClosing(): boolean {
     return this.#options.closing.signal.aborted;
   }

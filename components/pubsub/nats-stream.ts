@@ -33,7 +33,7 @@ export class JetStreamPubSub implements PubSub {
 
   /** The connection belongs to it from now on. */
   static async open(connection: NatsConnection, settings: NatsPubSubSettings): Promise<JetStreamPubSub> {
-    const pubsub = new JetStreamPubSub(new JetStream(connection, settings), settings);
+    const pubsub = new JetStreamPubSub(new JetStream(connection), settings);
     try {
       const { config } = await pubsub.#ensureStream();
       pubsub.#check(config);
