@@ -22,14 +22,6 @@ await withServer(
         invocation: { operation: "create", metadata: {} },
         bringEvent: () => publish(server().address, "bindings.in"),
       },
-      {
-        kind: "binding",
-        type: "kafka",
-        variant: "output",
-        settings,
-        capabilities: ["output"],
-        invocation: { operation: "create", metadata: { topic: "probe" } },
-      },
     ];
   },
 );
