@@ -1,6 +1,11 @@
-/** Finds the servers that tests start, and installs those that are missing where it can: Debian, as root or by sudo. */
+/**
+ * Finds the servers that tests start, and brings those that are missing where it can: by Debian's packages, as root or by sudo,
+ * and by Maven.
+ */
 import { globSync } from "node:fs";
-import { findProgram, installPackages } from "../test/support/programs.ts";
+import { kafkaClassPath } from "../test/support/kafka-artifacts.ts";
+import { findProgram, installPackages, ProgramMissing } from "../test/support/programs.ts";
+import { s3ProxyJar } from "../test/support/s3-server.ts";
 
 interface Server {
   readonly name: string;
@@ -10,14 +15,16 @@ interface Server {
   readonly support: string;
   /** Folders of programs that are in no usual place. */
   readonly places?: string;
+  /** Fetches what is of no package; rejects with ProgramMissing. */
+  readonly fetch?: () => Promise<unknown>;
 }
 
-/** A server that is not here and could not be installed. */
+/** A server that is not here and could not be had. */
 export interface MissingServer {
   readonly name: string;
   readonly support: string;
-  /** Debian packages that would bring it. */
-  readonly packages: readonly string[];
+  /** What would help: `install etcd-server`. */
+  readonly remedy: string;
 }
 
 const servers: readonly Server[] = [
@@ -34,24 +41,51 @@ const servers: readonly Server[] = [
     support: "postgres-server.ts",
     places: "/usr/lib/postgresql/*/bin",
   },
-  // The broker itself is fetched by Maven when a test starts it.
-  { name: "kafka", programs: { java: "openjdk-17-jre-headless", mvn: "maven" }, support: "kafka-server.ts" },
-  // As is S3Proxy.
-  { name: "s3proxy", programs: { java: "openjdk-17-jre-headless", mvn: "maven" }, support: "s3-server.ts" },
+  {
+    name: "kafka",
+    programs: { java: "openjdk-17-jre-headless", mvn: "maven" },
+    support: "kafka-server.ts",
+    fetch: () => Promise.all([kafkaClassPath("3.9.2"), kafkaClassPath("4.4.0")]),
+  },
+  {
+    name: "s3proxy",
+    programs: { java: "openjdk-17-jre-headless", mvn: "maven" },
+    support: "s3-server.ts",
+    fetch: s3ProxyJar,
+  },
 ];
 
-/** Resolves to the servers that are still missing; at once when none is. */
+/** Resolves to the servers that are still missing; soon when none is. */
 export async function setupServers(): Promise<MissingServer[]> {
-  const missing = servers.flatMap(missingPackages);
-  if (missing.length === 0) return [];
-  const packages = [...new Set(missing)];
+  await installMissing();
+  const missing: MissingServer[] = [];
+  for (const server of servers) {
+    const remedy = await remedyFor(server);
+    if (remedy !== undefined) missing.push({ name: server.name, support: server.support, remedy });
+  }
+  return missing;
+}
+
+async function installMissing(): Promise<void> {
+  const packages = [...new Set(servers.flatMap(missingPackages))];
+  if (packages.length === 0) return;
   process.stderr.write(`installing servers for the tests (${packages.join(", ")}) ...\n`);
   await installPackages(packages);
   // One package that cannot be had keeps apt from installing the others.
   for (const left of new Set(servers.flatMap(missingPackages))) await installPackages([left]);
-  return servers
-    .map((server) => ({ name: server.name, support: server.support, packages: [...new Set(missingPackages(server))] }))
-    .filter(({ packages: left }) => left.length > 0);
+}
+
+/** What would help; undefined when nothing has to. */
+async function remedyFor(server: Server): Promise<string | undefined> {
+  const packages = [...new Set(missingPackages(server))];
+  if (packages.length > 0) return `install ${packages.join(", ")}`;
+  try {
+    await server.fetch?.();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ProgramMissing) return error.message;
+    throw error;
+  }
 }
 
 function missingPackages({ programs, places }: Server): string[] {
@@ -62,8 +96,8 @@ function missingPackages({ programs, places }: Server): string[] {
 }
 
 if (import.meta.main) {
-  for (const { name, packages } of await setupServers()) {
-    process.stderr.write(`${name} is missing; install ${packages.join(", ")}\n`);
+  for (const { name, remedy } of await setupServers()) {
+    process.stderr.write(`${name} is missing; ${remedy}\n`);
     process.exitCode = 1;
   }
 }

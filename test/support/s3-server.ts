@@ -30,10 +30,16 @@ const bucket = "outrigger";
 const credentials = { accessKeyId: "key-of-tests", secretAccessKey: "secret-of-tests" };
 const keystorePassword = "changeit";
 
+/** Path of the program, fetched by Maven once for all tests; rejects with ProgramMissing. */
+export async function s3ProxyJar(): Promise<string> {
+  const [jar = ""] = await mavenJars("s3proxy-3.0.0", [s3Proxy]);
+  return jar;
+}
+
 /** Starts S3Proxy; rejects with ProgramMissing when there is no Java, or Maven cannot fetch it. */
 export async function startS3({ tls = false }: { readonly tls?: boolean } = {}): Promise<S3Server> {
   const java = await installedProgram("java", "openjdk-17-jre-headless");
-  const [jar = ""] = await mavenJars("s3proxy-3.0.0", [s3Proxy]);
+  const jar = await s3ProxyJar();
   const [port, securePort] = [await freePort(), await freePort()];
   const server = await startServer({
     program: java,
