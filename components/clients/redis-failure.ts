@@ -11,6 +11,8 @@ const passing = new Set([
   "NOREPLICAS",
   "MISCONF",
 ]);
+/** The reason of errors that say so. */
+export const accessDenied = "REDIS_ACCESS_DENIED";
 const refusals = new Set(["NOAUTH", "WRONGPASS", "NOPERM"]);
 
 /**
@@ -29,7 +31,7 @@ export function redisFailure(component: string, error: unknown, lost?: string): 
   if (passing.has(word)) return fail("UNAVAILABLE", "REDIS_NOT_READY", "cannot serve now");
   if (word === "OOM") return fail("RESOURCE_EXHAUSTED", "REDIS_FULL", "has no memory left");
   if (word === "CROSSSLOT") return fail("FAILED_PRECONDITION", "REDIS_CROSS_SLOT", acrossNodes);
-  if (refusals.has(word)) return fail("UNAVAILABLE", "REDIS_ACCESS_DENIED", "refuses the user of the component");
+  if (refusals.has(word)) return fail("UNAVAILABLE", accessDenied, "refuses the user of the component");
   return fail("INTERNAL", "REDIS_FAILED", "answered with an error");
 }
 
@@ -41,7 +43,7 @@ export function redisRefusal(component: string, error: unknown): RuntimeError | 
     /\b(NOAUTH|WRONGPASS|NOPERM|NOPROTO)\b.*/.exec(said)?.[0] ?? /^ERR (?!max number of clients).*/.exec(said)?.[0];
   if (refusal === undefined) return undefined;
   const message = `the Redis of '${component}' refuses the connection: ${refusal}; check username, password and db`;
-  return new RuntimeError("UNAUTHENTICATED", "REDIS_ACCESS_DENIED", message);
+  return new RuntimeError("UNAUTHENTICATED", accessDenied, message);
 }
 
 /** Whether the server refused a script as a whole, before anything of it was done. */

@@ -2,10 +2,11 @@ import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import type { ComponentLog } from "../component.ts";
-import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
 import type { RedisConnection } from "./redis.ts";
+import { StreamAcknowledger } from "./redis-acknowledger.ts";
 import { entriesIn, entriesRead, joinGroup, keepGroup, leaveGroup, type StreamEntry } from "./redis-stream.ts";
+import { RedisTroubles } from "./redis-troubles.ts";
 
 export interface StreamMemberOptions {
   readonly connection: RedisConnection;
@@ -66,9 +67,9 @@ class StreamMember implements AsyncDisposable {
   readonly #rejected = new Map<string, NodeJS.Timeout>();
   readonly #due = new Set<string>();
   readonly #failures = new Map<string, number>();
-  /** Ids that are done and of which the server does not know it yet. */
-  readonly #done = new Set<string>();
-  #acknowledging: Promise<void> | undefined;
+  readonly #done: StreamAcknowledger;
+  readonly #readTroubles: RedisTroubles;
+  readonly #keepTroubles: RedisTroubles;
   /** The last id that the group has had, as far as known here. */
   #lastId: string;
   /** While what the server holds for this consumer is read again: the id after which to go on. */
@@ -79,6 +80,11 @@ class StreamMember implements AsyncDisposable {
     this.#options = options;
     this.#lastId = options.first === "new" ? "$" : "0";
     this.#reader = options.connection.another();
+    this.#readTroubles = new RedisTroubles(options.log);
+    this.#keepTroubles = new RedisTroubles(options.log);
+    const { connection, log, key, group } = options;
+    const told = (): void => this.#wakeReader();
+    this.#done = new StreamAcknowledger({ connection, log, key, group, told, signal: this.#leaving.signal });
   }
 
   async join(): Promise<void> {
@@ -94,8 +100,7 @@ class StreamMember implements AsyncDisposable {
     this.#wakeReader();
     await Promise.all([...this.#loops, ...this.#running.values()]);
     try {
-      await this.#acknowledging;
-      if (this.#done.size > 0) await this.#acknowledgeNow();
+      await this.#done.finish();
       await connection.run(leaveGroup, [key], [group, this.#consumer]);
     } catch (error) {
       log.debug({ err: error, key, group }, "a group was left without telling Redis; others take over after a while");
@@ -121,12 +126,14 @@ class StreamMember implements AsyncDisposable {
       try {
         if (failures > 0) await this.#joinGroup();
         await this.#readOnce(room);
+        this.#readTroubles.succeeded();
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         // What was on its way when the connection was lost belongs to this consumer: it is asked for again.
         this.#recovering = "0-0";
-        this.#options.log.debug({ err: error, key: this.#options.key }, "a stream cannot be read and is tried again");
+        const { key, group } = this.#options;
+        this.#readTroubles.failed(error, { key, group }, "a stream cannot be read and is tried again");
         await delay(backOffMs(++failures), undefined, { signal }).catch(() => undefined);
       }
     }
@@ -149,7 +156,7 @@ class StreamMember implements AsyncDisposable {
   #take(entries: ReadonlyMap<string, StreamEntry | undefined>): void {
     for (const [id, entry] of entries) {
       if (this.#holds(id)) continue;
-      if (entry === undefined) this.#acknowledge(id);
+      if (entry === undefined) this.#done.acknowledge(id);
       else this.#queued.set(id, entry);
     }
     this.#dispatch();
@@ -166,13 +173,14 @@ class StreamMember implements AsyncDisposable {
   }
 
   async #takeOver(): Promise<void> {
-    const { key, log } = this.#options;
+    const { key, group } = this.#options;
     try {
       let cursor = "0-0";
       do cursor = await this.#takeOverFrom(cursor);
       while (cursor !== "0-0" && this.#room() > 0 && !this.#leaving.signal.aborted);
+      this.#keepTroubles.succeeded();
     } catch (error) {
-      log.debug({ err: error, key }, "a group cannot be kept now and is tried again");
+      this.#keepTroubles.failed(error, { key, group }, "a group cannot be kept now and is tried again");
     }
     this.#wakeReader();
   }
@@ -254,7 +262,7 @@ class StreamMember implements AsyncDisposable {
       return;
     }
     this.#failures.delete(id);
-    this.#acknowledge(id);
+    this.#done.acknowledge(id);
   }
 
   /** Undefined when the stream has lost it. */
@@ -277,39 +285,5 @@ class StreamMember implements AsyncDisposable {
       backOffMs(failures, retries),
     );
     this.#rejected.set(id, timer.unref());
-  }
-
-  #acknowledge(id: string): void {
-    this.#done.add(id);
-    this.#acknowledging ??= this.#acknowledgeAll().finally(() => {
-      this.#acknowledging = undefined;
-      this.#wakeReader();
-    });
-  }
-
-  /** Tries until the server knows of all that is done, or this consumer leaves. */
-  async #acknowledgeAll(): Promise<void> {
-    const { signal } = this.#leaving;
-    // Those that end in one turn go together.
-    await new Promise(setImmediate);
-    for (let failures = 0; this.#done.size > 0; ) {
-      try {
-        await this.#acknowledgeNow();
-        failures = 0;
-        this.#wakeReader();
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#options.log.debug({ err: error, key: this.#options.key }, "an entry cannot be acknowledged now");
-        await delay(backOffMs(++failures), undefined, { signal }).catch(() => undefined);
-      }
-    }
-  }
-
-  async #acknowledgeNow(): Promise<void> {
-    const { connection, key, group } = this.#options;
-    const ids = [...this.#done].slice(0, mostRejected);
-    const reply = await connection.command("xack", key, group, ...ids);
-    if (typeof reply !== "number") throw new RuntimeError("INTERNAL", "REDIS_FAILED", `XACK answered ${String(reply)}`);
-    for (const id of ids) this.#done.delete(id);
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { backOffMs } from "../clients/back-off.ts";
 import type { RedisConnection } from "../clients/redis.ts";
 import { entriesRead, type StreamEntry } from "../clients/redis-stream.ts";
+import { RedisTroubles } from "../clients/redis-troubles.ts";
 import type { ComponentLog } from "../component.ts";
 import type { ConfigChange, ConfigItem, ConfigSelection } from "./config-store.ts";
 import { ItemSet } from "./item-set.ts";
@@ -41,11 +42,13 @@ export class AppWatch implements AsyncDisposable {
   readonly #loop: Promise<void>;
   /** The reads of items, one after the other: a later one must not be told before an earlier. */
   #reading: Promise<void> = Promise.resolve();
+  readonly #troubles: RedisTroubles;
   #last = "0-0";
 
   constructor(options: AppWatchOptions) {
     this.#options = options;
     this.#reader = options.connection.another();
+    this.#troubles = new RedisTroubles(options.log);
     this.#loop = this.#follow();
   }
 
@@ -93,12 +96,13 @@ export class AppWatch implements AsyncDisposable {
       try {
         if (!isComplete) await this.#inTurn(() => this.#compareAll());
         isComplete = await this.#readChanges();
+        this.#troubles.succeeded();
         failures = 0;
       } catch (error) {
         if (signal.aborted) return;
         isComplete = false;
-        const { log, stream } = this.#options;
-        log.debug({ err: error, stream }, "changes of configuration cannot be read and are tried again");
+        const { stream } = this.#options;
+        this.#troubles.failed(error, { stream }, "changes of configuration cannot be read and are tried again");
         await delay(backOffMs(++failures), undefined, { signal }).catch(() => undefined);
       }
     }

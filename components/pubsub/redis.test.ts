@@ -150,6 +150,33 @@ describe("pub/sub on Redis", () => {
     await eventually("the next has come", () => seen.includes("after"));
   });
 
+  it("warns once of what its user may not do, and goes on with what it may", async () => {
+    await cli("ACL", "SETUSER", "limited", "on", ">open sesame", "~*", "+@all", "-xautoclaim");
+    const warnings: string[] = [];
+    const nothing = (): void => undefined;
+    const warn = (fields: object, message: string): void => {
+      warnings.push(`${message} ${JSON.stringify(fields)}`);
+    };
+    const settings = {
+      url: `redis://${server.address}`,
+      username: "limited",
+      password: "open sesame",
+      claimIdleMs: 300,
+    };
+    await using limited = await open(settings, { log: { debug: nothing, info: nothing, error: nothing, warn } });
+    const seen: string[] = [];
+    const topic = unique("topic");
+    await using _ = await subscribe(limited, topic, async (message) => {
+      seen.push(textOf(message));
+    });
+    await eventually("it has warned", () => warnings.length > 0);
+    for (const text of ["one", "two"]) await publish(limited, topic, text);
+    await eventually("both have come", () => seen.length === 2);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0] ?? "", /a group cannot be kept now/);
+    assert.ok(!warnings.join().includes("open sesame"));
+  });
+
   it("gives a new group all that there is where first is all", async () => {
     const topic = unique("topic");
     await publish(pubsub, topic, "early");
