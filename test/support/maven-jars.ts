@@ -52,7 +52,7 @@ async function fetchJars(directory: string, program: string, jars: readonly Jar[
   try {
     await writeFile(join(fresh, "pom.xml"), projectOf(jars));
     const output = await ran(maven, ["-B", "-q", "-f", fresh, copyDependencies, `-DoutputDirectory=${fresh}`]);
-    if (output !== undefined) throw new JarsMissing(program, output.slice(0, 500));
+    if (output !== undefined) throw new JarsMissing(program, output.trim().replace(/\s+/g, " ").slice(0, 500));
     const wrong = await wrongIn(fresh, jars);
     if (wrong !== undefined) throw new Error(`${wrong} is missing or not the file that it should be`);
     await rm(directory, { recursive: true, force: true });
