@@ -6,7 +6,9 @@ import { it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { buildSidecar } from "../../scripts/build.ts";
 import { json, OutriggerClient } from "../../sdk/index.ts";
+import { startKafka } from "../support/kafka-server.ts";
 import { startPostgres } from "../support/postgres-server.ts";
+import { startedFor } from "../support/programs.ts";
 import { startS3 } from "../support/s3-server.ts";
 import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -14,9 +16,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 
 it("the built package loads the clients of Postgres and S3", async () => {
   await using directory = await temporaryDirectory();
-  await buildSidecar(join(directory.path, "dist"));
-  await copyFile(join(root, "package.json"), join(directory.path, "package.json"));
-  const main = join(directory.path, "dist/runtime/main.js");
+  const main = await builtInto(directory.path);
   await using postgres = await startPostgres();
   await using s3 = await startS3();
   const { endpoint, bucket, credentials } = s3;
@@ -33,3 +33,27 @@ it("the built package loads the clients of Postgres and S3", async () => {
   await client.file.put({ store: "files", name: "a/b", content });
   assert.equal((await client.file.read({ store: "files", name: "a/b" }))?.text(), content);
 });
+
+it("the built package loads the client of Kafka", async (context) => {
+  await using kafka = await startedFor(context, () => startKafka("4.4.0"));
+  if (kafka === undefined) return;
+  await using directory = await temporaryDirectory();
+  const main = await builtInto(directory.path);
+  const components = { pubsub: { events: { type: "kafka", brokers: [kafka.address] } } };
+  await using sidecar = await startSidecar(directory.path, { components }, {}, main);
+  await using client = new OutriggerClient({ address: sidecar.grpc });
+  await using subscription = await client.pubsub.subscribe({ pubsub: "events", topic: "orders" });
+  await client.pubsub.publish({ pubsub: "events", topic: "orders", data: "an order" });
+  for await (const event of subscription) {
+    assert.equal(event.data.text(), "an order");
+    await event.ack();
+    break;
+  }
+});
+
+/** Resolves to the command. */
+async function builtInto(directory: string): Promise<string> {
+  await buildSidecar(join(directory, "dist"));
+  await copyFile(join(root, "package.json"), join(directory, "package.json"));
+  return join(directory, "dist/runtime/main.js");
+}
