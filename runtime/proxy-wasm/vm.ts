@@ -12,6 +12,7 @@ import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./memory.ts";
 import { Meter } from "./meter.ts";
 import { OutstandingCalls } from "./outstanding-calls.ts";
+import { GuestOutput } from "./output.ts";
 import { QueueEvents } from "./queue-events.ts";
 import { Ticker } from "./ticker.ts";
 import { type Turn, type TurnOptions, Turns } from "./turns.ts";
@@ -45,6 +46,8 @@ export class Vm {
   readonly streams: GrpcStreams;
   readonly ticker: Ticker;
   readonly queues: QueueEvents;
+  readonly standardOutput = new GuestOutput(this, "info");
+  readonly errorOutput = new GuestOutput(this, "error");
   readonly counters = { calls: 0, fuel: 0 };
   /** Streams and connections by the id of their context, from their first callback until the guest was told to delete them. */
   readonly contexts: ContextTable<Context>;
@@ -308,6 +311,8 @@ export class Vm {
   }
 
   #leave(left: number): void {
+    this.standardOutput.flush();
+    this.errorOutput.flush();
     const used = this.#fuelPerCall - Math.max(left, 0);
     this.counters.fuel += used;
     this.#fuelLeft -= used;

@@ -1,5 +1,4 @@
 import { randomFillSync } from "node:crypto";
-import { writeLog } from "./imports/logging.ts";
 import type { HostFunctions } from "./link.ts";
 import type { Vm } from "./vm.ts";
 
@@ -67,8 +66,7 @@ export function wasiFunctions(vm: Vm): HostFunctions {
       }
       const written = parts.reduce((sum, part) => sum + part.byteLength, 0);
       if (!memory.writeU32(returnWritten, written)) return Errno.FAULT;
-      if (written > 0)
-        writeLog(vm, fd === stdout ? "info" : "error", () => Buffer.concat(parts).toString("utf8").replace(/\n$/, ""));
+      if (written > 0) (fd === stdout ? vm.standardOutput : vm.errorOutput).write(Buffer.concat(parts));
       return Errno.SUCCESS;
     },
 

@@ -26,20 +26,38 @@ export function loggingFunctions(vm: Vm): HostFunctions {
 }
 
 /** Characters of a message that are kept. */
-const longestMessage = 16_384;
+export const longestMessage = 16_384;
 /** Fuel for a line that is written, and for each of its characters: in JSON, one may become six. */
 const lineCost = 4_000;
 const characterCost = 8;
 
 /** Logs for the guest. The text is read only when somebody wants the level. */
 export function writeLog(vm: Vm, level: GuestLogLevel, read: () => string): void {
-  const wanted = logLevels.indexOf(level) >= logLevels.indexOf(vm.services.logLevel);
-  const worrying = level === "warn" || level === "error" || level === "critical";
-  if (!wanted && !worrying) return;
-  const text = read();
-  const message = text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text;
-  if (worrying) vm.complaint = message;
-  if (!wanted) return;
-  vm.meter.work(lineCost + message.length * characterCost);
-  vm.services.log(level, message);
+  if (!isHeard(vm, level)) return;
+  const message = cut(read());
+  payForLog(vm, level, message.length);
+  tellLog(vm, level, message);
 }
+
+/** Charges for a message, or a piece of one, that will be told; false when nobody would hear it. */
+export function payForLog(vm: Vm, level: GuestLogLevel, length: number): boolean {
+  if (!isHeard(vm, level)) return false;
+  if (isWanted(vm, level)) vm.meter.work(lineCost + Math.min(length, longestMessage) * characterCost);
+  return true;
+}
+
+/** Logs what was paid for. */
+export function tellLog(vm: Vm, level: GuestLogLevel, text: string): void {
+  const message = cut(text);
+  if (isWorrying(level)) vm.complaint = message;
+  if (isWanted(vm, level)) vm.services.log(level, message);
+}
+
+const isHeard = (vm: Vm, level: GuestLogLevel): boolean => isWanted(vm, level) || isWorrying(level);
+
+const isWanted = (vm: Vm, level: GuestLogLevel): boolean =>
+  logLevels.indexOf(level) >= logLevels.indexOf(vm.services.logLevel);
+
+const isWorrying = (level: GuestLogLevel): boolean => level === "warn" || level === "error" || level === "critical";
+
+const cut = (text: string): string => (text.length > longestMessage ? `${text.slice(0, longestMessage)}…` : text);

@@ -56,6 +56,20 @@ describe("fd_write", () => {
     assert.deepEqual(lines, ["hello\n", "0", "7", "error: hello\n", "0"]);
   });
 
+  it("puts the pieces of a line together, up to its end or that of the callback", async () => {
+    const pieces = `(data (i32.const 700) "\\20\\03\\00\\00\\03\\00\\00\\00\\30\\03\\00\\00\\05\\00\\00\\00")
+      (data (i32.const 800) "pan") (data (i32.const 816) "ic: \\0a")`;
+    const lines = await run([write(2, 700, 1), write(2, 708, 1), write(1, 700, 1), write(1, 700, 1)], pieces);
+    assert.deepEqual(lines, ["0", "error: panic: ", "0", "0", "0", "panpan"]);
+  });
+
+  it("does not wait for the end of a line without end", async () => {
+    const longest = 16_384;
+    const vector = `(data (i32.const 700) "\\00\\10\\00\\00\\00\\30\\00\\00") (data (i32.const 4096) "${"a".repeat(12_288)}")`;
+    const lines = await run([write(1, 700, 1), write(1, 700, 1), write(1, 700, 1)], vector);
+    assert.deepEqual(lines, ["0", `${"a".repeat(longest)}…`, "0", "0", "a".repeat(12_288)]);
+  });
+
   it("refuses other files, and vectors and bytes outside the memory", async () => {
     const lines = await run(
       [write(0), write(3), write(1, 0x7fff0000), write(1, 700, -1), write(1, 700, 2, outside), write(1, 704, 1)],
