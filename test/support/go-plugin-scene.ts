@@ -1,0 +1,115 @@
+import { copyFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { type Server, serve } from "../integration/ingress-rig.ts";
+import { ask, type HttpAnswer, type HttpQuestion } from "./http.ts";
+import { type Sidecar, startSidecar, temporaryDirectory } from "./sidecar.ts";
+
+/** What the plugins ask for beyond being filters. */
+const manifests: Readonly<Record<string, object>> = {
+  gatekeeper: { capabilities: { upstreams: ["people"] } },
+  heartbeat: { capabilities: { upstreams: ["weather"] } },
+  panel: { capabilities: { upstreams: ["experts"] } },
+  archivist: { vmId: "archive" },
+  stumbler: { limits: { budget: "100ms" } },
+};
+/** Filters of the route of a plugin, where they are not just that plugin. */
+const chains: Readonly<Record<string, readonly object[]>> = {
+  customs: [{ plugin: "customs", configuration: { required: ["id", "amount"] } }],
+  witness: [
+    { plugin: "witness", configuration: "first" },
+    { plugin: "witness", configuration: "second" },
+  ],
+};
+/** A filter of every route. */
+const everywhere = "switchboard";
+
+/** A sidecar with all plugins of test/plugins/go, each on the route `/NAME` to an application, and what they ask. */
+export interface GoPluginScene extends AsyncDisposable {
+  readonly sidecar: Sidecar;
+  /** Asks the ingress, or another address. */
+  ask(path: string, question?: HttpQuestion, address?: string): Promise<HttpAnswer>;
+}
+
+export async function openGoPluginScene(modules: ReadonlyMap<string, string>): Promise<GoPluginScene> {
+  await using opening = new AsyncDisposableStack();
+  const { path } = opening.use(await temporaryDirectory());
+  for (const [name, module] of modules) {
+    await writeFile(join(path, "plugins", `${name}.yaml`), stringify({ name, version: "1.0.0", ...manifests[name] }));
+    await copyFile(module, join(path, "plugins", `${name}.wasm`));
+  }
+  const application = opening.use(await serveApplication("stable"));
+  const upstreams = Object.entries({
+    next: opening.use(await serveApplication("next")),
+    people: opening.use(await servePeople()),
+    weather: opening.use(await serve((_, response) => response.end("rain"))),
+    experts: opening.use(await serveExperts()),
+  });
+  const sidecar = opening.use(
+    await startSidecar(path, {
+      app: { id: "shop", http: application.address },
+      upstreams: Object.fromEntries(upstreams.map(([name, { address }]) => [name, { endpoints: [address] }])),
+      plugins: { directory: "./plugins", grants: grants() },
+      ingress: { filters: [everywhere], routes: routesFor([...modules.keys()]) },
+    }),
+  );
+  const open = opening.move();
+  return {
+    sidecar,
+    ask: (path, question, address = sidecar.ingress) => ask(address, path, question),
+    [Symbol.asyncDispose]: () => open.disposeAsync(),
+  };
+}
+
+function routesFor(plugins: readonly string[]): readonly object[] {
+  return [
+    { match: { prefix: "/", headers: { host: "next.example" } }, to: { upstream: "next" } },
+    ...plugins
+      .filter((plugin) => plugin !== everywhere)
+      .map((plugin) => ({
+        match: { prefix: `/${plugin}` },
+        filters: chains[plugin] ?? [{ plugin }],
+        to: { app: true },
+      })),
+    { match: { prefix: "/" }, to: { app: true } },
+  ];
+}
+
+/** All that the plugins ask for. */
+function grants(): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(manifests).flatMap(([name, manifest]) =>
+      "capabilities" in manifest ? [[name, manifest.capabilities]] : [],
+    ),
+  );
+}
+
+/** Answers with what it got, or as the end of the path says. */
+const serveApplication = (name: string): Promise<Server> =>
+  serve(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const { method, url = "", rawHeaders, trailers } = request;
+    response.setHeader("x-application", name);
+    response.setHeader("x-internal-node", "7");
+    if (url.endsWith("/missing")) response.statusCode = 404;
+    if (url.endsWith("/text")) response.end("some text");
+    else if (url.endsWith("/slowly")) {
+      response.write("some ");
+      setImmediate(() => response.end("text"));
+    } else response.end(JSON.stringify({ method, url, rawHeaders, trailers, body: Buffer.concat(chunks).toString() }));
+  });
+
+/** Knows the tokens of two. */
+const servePeople = (): Promise<Server> =>
+  serve((request, response) => {
+    const [, name] = /^Bearer (ada|bob)$/.exec(request.headers.authorization ?? "") ?? [];
+    response.writeHead(name === undefined ? 404 : 200).end(name);
+  });
+
+const serveExperts = (): Promise<Server> =>
+  serve(async (request, response) => {
+    let text = "";
+    for await (const chunk of request) text += chunk;
+    response.end(request.url === "/judge" ? `judged: ${text}` : `expert ${request.url?.at(-1)}`);
+  });
