@@ -15,7 +15,6 @@ import { sharedDataFunctions } from "./imports/shared-data.ts";
 import { sharedQueueFunctions } from "./imports/shared-queue.ts";
 import { streamFunctions } from "./imports/streams.ts";
 import { toolchainFunctions } from "./imports/toolchain.ts";
-import { unimplementedFunctions } from "./imports/unimplemented.ts";
 import type { Vm } from "./vm.ts";
 import { wasiFunctions } from "./wasi.ts";
 
@@ -51,7 +50,6 @@ function envFunctions(vm: Vm): HostFunctions {
     ...foreignFunctions(vm),
     ...legacyFunctions(vm),
     ...layottoFunctions(vm),
-    ...unimplementedFunctions(vm),
     ...toolchainFunctions(vm),
   };
 }

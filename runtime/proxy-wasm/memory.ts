@@ -104,6 +104,16 @@ export class GuestMemory {
     return Status.OK;
   }
 
+  /** The same for what need not be wanted: two pointers of 0 are none, and a size whose pointer is 0 is not written. */
+  giveIfWanted(bytes: Uint8Array, returnData: number, returnSize: number): Status {
+    if (returnSize !== 0) return this.give(bytes, returnData, returnSize);
+    if (returnData === 0) return Status.OK;
+    const pointer = this.#place(bytes.byteLength, returnData, undefined);
+    if (pointer === undefined) return Status.INVALID_MEMORY_ACCESS;
+    if (bytes.byteLength > 0) this.buffer.set(bytes, pointer);
+    return Status.OK;
+  }
+
   giveLatin1(text: string, returnData: number, returnSize: number): Status {
     const pointer = this.#place(text.length, returnData, returnSize);
     if (pointer === undefined) return Status.INVALID_MEMORY_ACCESS;
@@ -120,8 +130,8 @@ export class GuestMemory {
   }
 
   /** Where `size` bytes may be written; the guest was told. Undefined when a pointer is outside or the allocator has none. */
-  #place(size: number, returnData: number, returnSize: number): number | undefined {
-    if (!this.holds(returnData, 4) || !this.holds(returnSize, 4)) return undefined;
+  #place(size: number, returnData: number, returnSize: number | undefined): number | undefined {
+    if (!this.holds(returnData, 4) || (returnSize !== undefined && !this.holds(returnSize, 4))) return undefined;
     let pointer = 0;
     if (size > 0) {
       this.#meter.bytes(size);
@@ -130,7 +140,7 @@ export class GuestMemory {
     }
     const buffer = this.buffer;
     buffer.writeUInt32LE(pointer, returnData >>> 0);
-    buffer.writeUInt32LE(size, returnSize >>> 0);
+    if (returnSize !== undefined) buffer.writeUInt32LE(size, returnSize >>> 0);
     return pointer;
   }
 

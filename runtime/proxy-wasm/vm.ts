@@ -6,6 +6,7 @@ import type { ConnectionContext } from "./connection-context.ts";
 import type { StreamContext } from "./context.ts";
 import type { Context } from "./context-end.ts";
 import { ContextTable } from "./context-table.ts";
+import { DeclaredProperties } from "./declared-properties.ts";
 import { faultOf, pluginError } from "./fault.ts";
 import { GrpcStreams } from "./grpc-streams.ts";
 import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
@@ -48,6 +49,7 @@ export class Vm {
   readonly queues: QueueEvents;
   readonly standardOutput = new GuestOutput(this, "info");
   readonly errorOutput = new GuestOutput(this, "error");
+  readonly declared = new DeclaredProperties();
   readonly counters = { calls: 0, fuel: 0 };
   /** Streams and connections by the id of their context, from their first callback until the guest was told to delete them. */
   readonly contexts: ContextTable<Context>;

@@ -139,7 +139,8 @@ export class TestStream implements StreamHost {
   }
 
   property(path: readonly string[]): PropertyValue | undefined {
-    return this.properties.get(path.join("."));
+    const name = path.join(".");
+    return this.properties.get(name) ?? this.properties.get(name.replace(/^filter_state\.wasm\./, ""));
   }
 
   setProperty(path: readonly string[], value: Uint8Array): boolean {

@@ -24,6 +24,12 @@ export function legacyFunctions(vm: Vm): HostFunctions {
       return memory.give(isVmStart ? nothing : vm.program.configuration, returnData, returnSize);
     },
 
+    proxy_clear_route_cache(): Status {
+      meter.hostcall();
+      vm.stream?.host?.clearRoute();
+      return Status.OK;
+    },
+
     proxy_continue_request: () => resume("request"),
     proxy_continue_response: () => resume("response"),
   };

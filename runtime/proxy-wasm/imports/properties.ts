@@ -38,8 +38,9 @@ export function propertyFunctions(vm: Vm): HostFunctions {
       const host = (vm.stream ?? vm.connection)?.host;
       if (host === undefined) return Status.NOT_FOUND;
       meter.work(propertyCost);
-      host.setProperty(segments, value);
-      return Status.OK;
+      if (vm.declared.isReadOnly(segments) && host.property(stateOf(segments)) !== undefined)
+        return Status.BAD_ARGUMENT;
+      return host.setProperty(segments, value) === false ? Status.INTERNAL_FAILURE : Status.OK;
     },
   };
 }
@@ -47,17 +48,21 @@ export function propertyFunctions(vm: Vm): HostFunctions {
 function propertyOf(vm: Vm, path: readonly string[]): PropertyValue | undefined {
   const { program, services } = vm;
   const context = vm.stream ?? vm.connection;
-  const [first, second] = path;
+  const [first] = path;
   if (path.length === 1) {
     if (first === "plugin_name") return program.name;
     if (first === "plugin_root_id") return program.rootId;
     if (first === "plugin_vm_id") return program.vmId;
   }
-  // Envoy's name for what a plugin set.
-  if (first === "filter_state" && second?.startsWith("wasm.") === true)
-    return context?.host?.property([second.slice("wasm.".length), ...path.slice(2)]);
   return context?.host?.property(path) ?? services.property(path);
 }
+
+/** Envoy's name for what a plugin set. */
+const stateOf = ([first = "", ...rest]: readonly string[]): readonly string[] => [
+  "filter_state",
+  `wasm.${first}`,
+  ...rest,
+];
 
 /** As Envoy serializes values: integers and times in 8 bytes, strings as they are; those out of a message are byte strings. */
 function encode([first]: readonly string[], value: PropertyValue): Uint8Array {

@@ -8,7 +8,8 @@ import { assemble } from "../../support/wat.ts";
 const imports = `
   (import "env" "proxy_get_configuration" (func $configuration (param i32 i32) (result i32)))
   (import "env" "proxy_continue_request" (func $continue_request (result i32)))
-  (import "env" "proxy_continue_response" (func $continue_response (result i32)))`;
+  (import "env" "proxy_continue_response" (func $continue_response (result i32)))
+  (import "env" "proxy_clear_route_cache" (func $clear_route (result i32)))`;
 const marker = "proxy_abi_version_0_1_0";
 
 /** A guest of ABI 0.1.0 with these callbacks. */
@@ -79,6 +80,17 @@ describe("a guest of ABI 0.1.0", () => {
     assert.equal(filter.responseHeaders(false), "pause");
     filter.responseBody(true);
     assert.deepEqual(guest.services.lines, ["0"]);
+  });
+
+  it("clears the route of a stream", async () => {
+    await using guest = await start(() => ({
+      proxy_on_vm_start: `${say("(call $clear_route)")} (i32.const 1)`,
+      proxy_on_request_headers: `${say("(call $clear_route)")} (i32.const 0)`,
+    }));
+    const stream = new TestStream();
+    guest.instance.open(stream).requestHeaders(true);
+    assert.deepEqual(guest.services.lines, ["0", "0"]);
+    assert.deepEqual(stream.events, ["clear route"]);
   });
 
   it("has nothing to go on with outside a stream", async () => {

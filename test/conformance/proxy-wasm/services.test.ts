@@ -247,12 +247,3 @@ describe("time", () => {
     assert.equal(calls, 4);
   });
 });
-
-describe("what is not implemented", () => {
-  it("answers UNIMPLEMENTED", async () => {
-    const { lines } = await run(() => [say("(call $clear)")], {
-      imports: `(import "env" "proxy_clear_route_cache" (func $clear (result i32)))`,
-    });
-    assert.deepEqual(lines, ["12"]);
-  });
-});

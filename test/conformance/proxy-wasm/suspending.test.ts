@@ -212,7 +212,7 @@ describe("what a method of the runtime answers", () => {
           proxy_on_request_headers: `
             ${say(call(text, method, "(i32.const 0) (i32.const 0)"))}
             ${say(call(text, method, `${outside} (i32.const 4)`))}
-            ${say(call(text, "/pkg.Store/Unknown"))} ${say(call(text, "compress"))} ${say(call(text, "/pkg.Store/Broken"))}
+            ${say(call(text, "/pkg.Store/Unknown"))} ${say(call(text, "no_such"))} ${say(call(text, "/pkg.Store/Broken"))}
             ${say(`(call $proxy_call_foreign_function ${outside} (i32.const 1) ${text("x")} ${out})`)}
             ${say(`(call $proxy_call_foreign_function ${text("x")} ${outside} (i32.const 1) ${out})`)} (i32.const 0)`,
         },
@@ -242,7 +242,7 @@ describe("what a method of the runtime answers", () => {
       (text) => ({
         on: {
           proxy_on_request_headers: `${say(call(text))} ${drop(`(call $proxy_get_status ${cell} ${out})`)} ${tell}
-            ${say(call(text, "compress"))} (i32.const 0)`,
+            ${say(call(text, "no_such"))} (i32.const 0)`,
         },
       }),
       { services },
