@@ -10,11 +10,19 @@ export interface KafkaClients {
   readonly library: typeof import("kafkajs");
 }
 
-/** Loads kafkajs, the secrets and the files. `noted` is told what the clients say of connections that fail. */
+/** What clients and their owner know of each other. */
+export interface KafkaLink {
+  /** What was last said of a connection that failed. */
+  why: string;
+  /** The clients are to try no more. */
+  isClosed: boolean;
+}
+
+/** Loads kafkajs, the secrets and the files. */
 export async function kafkaClients(
   settings: KafkaSettings,
   { name, log, secret }: Pick<OpenContext, "name" | "log" | "secret">,
-  noted: (why: string) => void,
+  link: KafkaLink,
 ): Promise<KafkaClients> {
   const { brokers, clientId, sasl, tls, connectTimeoutMs, requestTimeoutMs } = settings;
   const files = tls === undefined ? undefined : await readTlsFiles(tls).catch((error) => kafkaFileFailure(name, error));
@@ -28,7 +36,7 @@ export async function kafkaClients(
     ...(sasl === undefined ? {} : { sasl: saslOf(sasl, await secret(sasl.password)) }),
   };
   const library = await loadedLibrary();
-  const logCreator = () => (entry: LogEntry) => bridge(entry, log, noted);
+  const logCreator = () => (entry: LogEntry) => bridge(entry, log, link);
   return {
     library,
     create: (retry) => new library.Kafka({ ...config, retry, logLevel: library.logLevel.WARN, logCreator }),
@@ -76,9 +84,11 @@ function onlyWhenThereIsSomethingToCheck(queue: Queue): void {
 function bridge(
   { namespace, log: { message, broker, groupId, error } }: LogEntry,
   log: ComponentLog,
-  noted: (why: string) => void,
+  link: KafkaLink,
 ): void {
   const connectionError = /^Connection (?:error: )?(.*)$/.exec(message)?.[1];
-  if (namespace === "Connection" && connectionError !== undefined) noted(connectionError);
+  if (namespace === "Connection" && connectionError !== undefined) link.why = connectionError;
   log.debug({ broker, groupId, why: error }, `kafkajs ${namespace}: ${message}`);
+  // It says so before it tries another broker, and tries none after an error of this kind; nothing else ends its tries.
+  if (namespace === "BrokerPool" && link.isClosed) throw new TypeError("the component is closed");
 }

@@ -11,6 +11,7 @@ export class KafkaSubscription implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #stopping = new AbortController();
   readonly #ready = Promise.withResolvers<void>();
+  #isReady = false;
   #running: Promise<void> = Promise.resolve();
 
   private constructor(options: SessionOptions) {
@@ -60,7 +61,8 @@ export class KafkaSubscription implements AsyncDisposable {
       if (failure.code !== "UNAVAILABLE" || connection.isDown) this.#ready.reject(failure);
       connection.forgetTopic(topic);
       const fields = { topic, group: groupId, why: failure.message };
-      connection.log.warn(fields, "a subscription lost its place in its group; it joins again");
+      if (this.#isReady) connection.log.warn(fields, "a subscription lost its place in its group; it joins again");
+      else connection.log.debug(fields, "a subscription could not join its group; it tries again");
       const waitMs = backOffMs(attempt, { firstMs: 100, longestMs: longestBackOffMs });
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
     }
@@ -71,7 +73,11 @@ export class KafkaSubscription implements AsyncDisposable {
     const { connection, topic } = this.#options;
     await connection.ensureTopic(topic);
     await using session = new KafkaSession(this.#options);
-    session.joined.then(this.#ready.resolve, () => undefined);
+    const joined = (): void => {
+      this.#isReady = true;
+      this.#ready.resolve();
+    };
+    session.joined.then(joined, () => undefined);
     const started = session.start();
     const cause = await Promise.race([session.ended, stopped]);
     // What is still being set up would outlive it.

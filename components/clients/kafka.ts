@@ -3,7 +3,7 @@ import type { Admin, Kafka, RetryOptions } from "kafkajs";
 import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
-import { type KafkaClients, kafkaClients } from "./kafka-client.ts";
+import { type KafkaClients, type KafkaLink, kafkaClients } from "./kafka-client.ts";
 import { kafkaFailure, kafkaRefusal, typeOf } from "./kafka-failure.ts";
 import type { KafkaSettings } from "./kafka-settings.ts";
 import { withinCall } from "./within-call.ts";
@@ -12,8 +12,8 @@ import { withinCall } from "./within-call.ts";
 const pingMs = 3_000;
 const shortestPauseMs = 20;
 const longestBackOffMs = 1_000;
-/** Longest wait for farewells. */
-const farewellMs = 3_000;
+/** Longest wait for farewells, and that for those to brokers that are away. */
+const farewellMs = { longest: 3_000, unheard: 200 };
 const once: RetryOptions = { retries: 0 };
 /** About a second and a half: a leader that moves is not missed. */
 const briefly: RetryOptions = { initialRetryTime: 50, multiplier: 2, maxRetryTime: 1_000, retries: 5 };
@@ -27,11 +27,9 @@ const topicBackOffMs = 50;
  * in time, another code when one answers that credentials or settings are refused.
  */
 export async function openKafka(settings: KafkaSettings, context: OpenContext): Promise<KafkaConnection> {
-  const lost = { why: "no broker answers" };
-  const clients = await kafkaClients(settings, context, (why) => {
-    lost.why = why;
-  });
-  const connection = new KafkaConnection(settings, context, clients, lost);
+  const link = { why: "no broker answers", isClosed: false };
+  const clients = await kafkaClients(settings, context, link);
+  const connection = new KafkaConnection(settings, context, clients, link);
   try {
     await connection.ready();
     return connection;
@@ -52,8 +50,7 @@ export class KafkaConnection implements AsyncDisposable {
   readonly library: KafkaClients["library"];
   readonly #clients: KafkaClients;
   readonly #reachability: Reachability;
-  /** What was last said of a connection that failed. */
-  readonly #lost: { why: string };
+  readonly #link: KafkaLink;
   readonly #closing = new AbortController();
   /** Topics that are there; a set that is emptied when it grows too large. */
   readonly #topics = new Set<string>();
@@ -66,7 +63,7 @@ export class KafkaConnection implements AsyncDisposable {
     settings: KafkaSettings,
     { name, log, reachability }: Pick<OpenContext, "name" | "log" | "reachability">,
     clients: KafkaClients,
-    lost: { why: string },
+    link: KafkaLink,
   ) {
     this.name = name;
     this.settings = settings;
@@ -74,7 +71,7 @@ export class KafkaConnection implements AsyncDisposable {
     this.library = clients.library;
     this.#clients = clients;
     this.#reachability = reachability;
-    this.#lost = lost;
+    this.#link = link;
   }
 
   /** Resolves once a broker answers; rejects when that takes too long or is refused. */
@@ -117,7 +114,7 @@ export class KafkaConnection implements AsyncDisposable {
 
   /** The error of a request that failed, for callers; the brokers are asked at once whether they are there. */
   failed(error: unknown): RuntimeError {
-    const failure = kafkaFailure(this.name, error ?? new TypeError("no broker"), this.#lost.why);
+    const failure = kafkaFailure(this.name, error ?? new TypeError("no broker"), this.#link.why);
     if (failure.code === "UNAVAILABLE") this.#doubt.resolve();
     if (failure.code !== "NOT_FOUND" || !this.settings.createTopics) return failure;
     const message = `the Kafka of '${this.name}' does not know the topic yet, or not any more`;
@@ -173,13 +170,15 @@ export class KafkaConnection implements AsyncDisposable {
   /** Ends what is to be ended, and does not wait for ever. */
   async farewell(work: Promise<unknown>): Promise<void> {
     const patience = new AbortController();
-    const late = delay(farewellMs, undefined, { signal: patience.signal }).catch(() => undefined);
+    const longestMs = this.#isDown ? farewellMs.unheard : farewellMs.longest;
+    const late = delay(longestMs, undefined, { signal: patience.signal }).catch(() => undefined);
     await Promise.race([work.catch(() => undefined), late]);
     patience.abort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    this.#link.isClosed = true;
     await this.#watching;
     await this.farewell(this.#discardAdmin());
   }
@@ -242,13 +241,13 @@ export class KafkaConnection implements AsyncDisposable {
   #missed(error: unknown): void {
     if (this.#isDown) return;
     this.#isDown = true;
-    const why = kafkaRefusal(this.name, error)?.message ?? this.#lost.why;
+    const why = kafkaRefusal(this.name, error)?.message ?? this.#link.why;
     this.#reachability.down(why);
     this.log.warn({ why }, `the Kafka of '${this.name}' cannot be reached; it is tried again`);
   }
 
   #found(): void {
-    this.#lost.why = "no broker answers";
+    this.#link.why = "no broker answers";
     if (!this.#isDown) return;
     this.#isDown = false;
     this.#reachability.up();
