@@ -10,6 +10,11 @@ export interface Listener extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+export interface ListenOptions {
+  /** The way out stays open when a peer has sent all it will; default false. */
+  readonly allowHalfOpen?: boolean;
+}
+
 /** Splits `host:port`, `[v6]:port`. */
 export function parseHostPort(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(":");
@@ -26,8 +31,13 @@ export function parseHostPort(address: string): { host: string; port: number } {
  * Listens on `host:port` or `unix:/path` and hands every connection to `accept`. A Unix socket has mode 0600 before it
  * can be found under its name, and replaces a dead one of that name. Rejects with a sentence that names the address.
  */
-export async function listen(address: string, accept: (socket: net.Socket) => void): Promise<Listener> {
-  const server = net.createServer({ noDelay: true, pauseOnConnect: false }, accept);
+export async function listen(
+  address: string,
+  accept: (socket: net.Socket) => void,
+  options: ListenOptions = {},
+): Promise<Listener> {
+  const { allowHalfOpen = false } = options;
+  const server = net.createServer({ noDelay: true, pauseOnConnect: false, allowHalfOpen }, accept);
   const path = address.startsWith("unix:") ? address.slice("unix:".length) : undefined;
   try {
     if (path === undefined) await bind(server, parseHostPort(address));

@@ -33,6 +33,7 @@ import { inProcessCaller } from "./grpc/in-process.ts";
 import { reflectionServices } from "./grpc/reflection.ts";
 import type { GrpcListener } from "./grpc/transport.ts";
 import { Ingress } from "./ingress/ingress.ts";
+import { TcpIngress } from "./ingress/tcp-ingress.ts";
 import { openComponents, storeSets } from "./open-components.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
@@ -41,6 +42,7 @@ import { SharedQueueStore } from "./plugin/shared-queues.ts";
 import { PluginHost } from "./plugin-host.ts";
 import { settleWhenIdle } from "./settle.ts";
 import { accessLog } from "./telemetry/access-log.ts";
+import { connectionLog } from "./telemetry/connection-log.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 import { version } from "./version.ts";
@@ -174,7 +176,20 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       isRecording: () => log.isLevelEnabled("info"),
     }),
   );
-  const readiness = (): HealthReport => readinessOf(ingress.readiness(), components.statuses.down, life.isDraining);
+  const tcp = opening.use(
+    await TcpIngress.open({
+      config: ingressConfiguration,
+      plugins: registry,
+      upstreams,
+      log,
+      metrics,
+      onComplete: connectionLog(log),
+    }),
+  );
+  const readiness = (): HealthReport => {
+    const missing = [...new Set([...ingress.readiness(), ...tcp.readiness()])];
+    return readinessOf(missing, components.statuses.down, life.isDraining);
+  };
   const opened = opening.use(
     await openAdmin({
       http: admin.http,
@@ -196,11 +211,11 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
 
   const owned = opening.move();
   return {
-    banner: bannerOf(grpc, ingress, opened),
+    banner: bannerOf(grpc, ingress, tcp, opened),
     async follow(signal) {
       let current = loaded;
       for await (const next of fileSource(loaded, loadOptions, log).snapshots(signal)) {
-        if (await reload(current, next, { upstreams, registry, ingress, log })) current = next;
+        if (await reload(current, next, { upstreams, registry, ingress, tcp, log })) current = next;
       }
     },
     async drain(deadlineMs) {
@@ -208,7 +223,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       health.set(false);
       await callbacks[Symbol.asyncDispose]();
       // Requests of the ingress may call the API, so it goes on until they have ended.
-      await ingress.drain(deadlineMs);
+      await Promise.all([ingress.drain(deadlineMs), tcp.drain(deadlineMs)]);
       await grpc.drain(deadlineMs);
       log.info("drained");
     },
@@ -245,9 +260,10 @@ function readinessOf(missing: readonly string[], down: ReadonlyMap<string, strin
   });
 }
 
-function bannerOf(grpc: GrpcListener, ingress: Ingress, { address, probesAddress }: Admin): string {
+function bannerOf(grpc: GrpcListener, ingress: Ingress, tcp: TcpIngress, { address, probesAddress }: Admin): string {
+  const streams = tcp.addresses.length === 0 ? "" : `, TCP ${tcp.addresses.join(" and ")}`;
   const probes = probesAddress === undefined ? "" : `, probes http://${probesAddress}`;
-  return `outrigger ${version} serves: gRPC ${grpc.addresses.join(" and ")}, ingress http://${ingress.address}, admin http://${address}${probes}`;
+  return `outrigger ${version} serves: gRPC ${grpc.addresses.join(" and ")}, ingress http://${ingress.address}${streams}, admin http://${address}${probes}`;
 }
 
 /** What is opened once, at the start. */
@@ -260,27 +276,31 @@ const fixedParts: Readonly<Record<string, (configuration: Configuration) => unkn
   "app.grpc": ({ app }) => app.grpc,
   "plugins.directory": ({ plugins }) => plugins.directory,
   "ingress.http": ({ ingress }) => ingress.http,
+  "ingress.tcp": ({ ingress }) => ingress.tcp.map(({ listen }) => listen),
 };
 
 interface Reloadable {
   readonly upstreams: Upstreams;
   readonly registry: PluginRegistry;
   readonly ingress: Ingress;
+  readonly tcp: TcpIngress;
   readonly log: Log;
 }
 
 /** Applies what can change while the sidecar serves; false when the routes were refused and all is as before. */
 async function reload(before: LoadedConfiguration, next: LoadedConfiguration, parts: Reloadable): Promise<boolean> {
-  const { upstreams, registry, ingress, log } = parts;
+  const { upstreams, registry, ingress, tcp, log } = parts;
   const [old, wanted] = [before.configuration, next.configuration];
   // Old routes and new ones are both in use until the switch.
   upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app);
   try {
     await registry.updateGrants(wanted.plugins.grants);
+    await tcp.update(wanted.ingress);
     await ingress.update(wanted.ingress);
   } catch (error) {
     upstreams.update(old.upstreams, old.app);
     await registry.updateGrants(old.plugins.grants);
+    await tcp.update(old.ingress);
     log.error({ err: error }, "the changed configuration is refused; the one before stays in force");
     return false;
   }

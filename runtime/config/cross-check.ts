@@ -48,6 +48,13 @@ function* routes({ ingress, upstreams, app }: Configuration): Generator<Problem>
       }
     }
   }
+  for (const [index, { to }] of ingress.tcp.entries()) {
+    if (known.includes(to.upstream)) continue;
+    yield {
+      path: ["ingress", "tcp", index, "to", "upstream"],
+      message: `no upstream is named '${to.upstream}'; ${suggestion(to.upstream, known)}`,
+    };
+  }
   if (known.includes("outrigger")) {
     yield {
       path: ["upstreams", "outrigger"],
@@ -116,6 +123,10 @@ function* addresses({ api, admin, ingress }: Configuration): Generator<Problem> 
     [["admin", "http"], admin.http],
     [["admin", "probes"], admin.probes],
     [["ingress", "http"], ingress.http],
+    ...ingress.tcp.map(({ listen }, index): [(string | number)[], string] => [
+      ["ingress", "tcp", index, "listen"],
+      listen,
+    ]),
   ];
   for (const [path, address] of listeners) {
     if (address === undefined || address.endsWith(":0")) continue;

@@ -66,6 +66,25 @@ const route = z.strictObject({
     ),
 });
 
+const tcpListener = z.strictObject({
+  listen: tcpAddress.describe("host:port where it listens; 127.0.0.1 takes connections of this host only"),
+  filters: z
+    .array(filterUse)
+    .default([])
+    .describe("Filters of its connections, in the order in which bytes of clients come to them"),
+  to: z
+    .strictObject({ upstream: name.describe("An upstream by name; its protocol does not matter") })
+    .describe("Where the bytes go"),
+  maxConnections: z.int().min(1).max(65_536).default(1024).describe("Connections beyond these are reset; default 1024"),
+  idleTimeout: duration
+    .default(3_600_000)
+    .describe("Connections in which nothing moves for so long are reset; 0s is no limit; default 1h"),
+  connectTimeout: duration
+    .refine((milliseconds) => milliseconds > 0, "expected a duration above 0")
+    .default(5_000)
+    .describe("Longest time to connect to an endpoint, before the next is tried; default 5s"),
+});
+
 const upstream = z.strictObject({
   endpoints: z.array(tcpAddress).min(1).describe("host:port of each endpoint; calls take turns"),
   protocol: z
@@ -143,9 +162,12 @@ export const configurationSchema = z.strictObject({
       http: tcpAddress.default("127.0.0.1:2045").describe("Where the ingress listens"),
       filters: z.array(filterUse).default([]).describe("Filters of every route"),
       routes: z.array(route).default([]).describe("The first that matches is taken"),
+      tcp: z.array(tcpListener).default([]).describe("Listeners for TCP connections, whatever these carry"),
       maxHeaderBytes: byteSize.default(64 * 1024).describe("Largest request head; default 64Ki"),
       maxBodyBytes: byteSize.optional().describe("Largest request body; default no limit, bodies are streamed"),
-      maxBufferBytes: byteSize.default(1024 ** 2).describe("Most of a body that a filter may hold back; default 1Mi"),
+      maxBufferBytes: byteSize
+        .default(1024 ** 2)
+        .describe("Most of a body, or of one side of a TCP connection, that a filter may hold back; default 1Mi"),
     })
     .prefault({}),
 });

@@ -106,6 +106,11 @@ export class Upstreams implements AsyncDisposable {
     return this.#upstreams.get(name)?.config.protocol;
   }
 
+  /** The endpoints of the upstream, as it is configured now, for those who dial themselves. */
+  balancer(name: string): RoundRobin | undefined {
+    return this.#upstreams.get(name)?.balancer;
+  }
+
   /** `host:port` of the endpoint whose turn it is, for clients that dial themselves. */
   address(name: string): string | undefined {
     const endpoint = this.#upstreams.get(name)?.balancer.pick();

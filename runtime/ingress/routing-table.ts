@@ -6,9 +6,9 @@ import type { Target } from "../proxy/filter-chain.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import { isGrpc } from "../proxy/local-reply.ts";
 import { pathOf, type RouteTest, routeName, routeTest } from "../proxy/route.ts";
+import { usesOf } from "./filter-uses.ts";
 import { PluginsById } from "./plugins-by-id.ts";
 
-type FilterConfiguration = Configuration["ingress"]["filters"][number];
 type Destination = RouteConfiguration["to"];
 
 /** A route as requests use it. */
@@ -109,16 +109,6 @@ interface Sources {
   readonly use: (plugin: string, options: UseOptions) => Promise<PluginUse>;
   readonly byId: PluginsById;
   readonly upstreams: Upstreams;
-}
-
-async function usesOf(filters: readonly FilterConfiguration[], use: Sources["use"]): Promise<PluginUse[]> {
-  const uses: PluginUse[] = [];
-  for (const filter of filters) {
-    const configuration = "configuration" in filter ? { configuration: filter.configuration } : {};
-    const fail = "fail" in filter && filter.fail !== undefined ? { fail: filter.fail } : {};
-    uses.push(await use(filter.plugin, { ...configuration, ...fail }));
-  }
-  return uses;
 }
 
 async function targetOf(to: Destination, { use, byId, upstreams }: Sources): Promise<Route["target"]> {

@@ -117,8 +117,8 @@ export interface ConnectionHost {
   failed(error: PluginError): void;
   /** An attribute of the connection, such as `source\0address`; undefined when unknown. */
   property(path: readonly string[]): PropertyValue | undefined;
-  /** Keeps a value that later filters of the same connection read. */
-  setProperty(path: readonly string[], value: Uint8Array): void;
+  /** Keeps a value that every filter of the same connection reads from then on; false when there is no more room for it. */
+  setProperty(path: readonly string[], value: Uint8Array): boolean;
 }
 
 /**

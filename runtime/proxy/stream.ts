@@ -1,9 +1,7 @@
 import type { AccessRecord } from "../telemetry/access-log.ts";
 import { type ConnectionFacts, type RequestSink, type ResponseFlag, responseFlags } from "./exchange.ts";
 import { type HeaderList, statusOf } from "./headers.ts";
-
-/** Most that the filters of one stream may keep with `setProperty`, in bytes. */
-const maxPropertyBytes = 1024 ** 2;
+import { KeptProperties } from "./kept-properties.ts";
 
 /** What is known of one exchange while it goes through the proxy: for attributes, metrics and the access log. */
 export class Stream {
@@ -29,8 +27,7 @@ export class Stream {
   status = 0;
   details = "";
   readonly #flags: ResponseFlag[] = [];
-  #properties: Map<string, Uint8Array> | undefined = undefined;
-  #propertyBytes = 0;
+  #properties: KeptProperties | undefined = undefined;
 
   constructor(connection: ConnectionFacts, request: HeaderList, requestId: string) {
     this.connection = connection;
@@ -63,17 +60,12 @@ export class Stream {
 
   /** Keeps a copy of the value; false when that would be more than 1 MiB for the stream. */
   keep(path: readonly string[], value: Uint8Array): boolean {
-    const key = path.join("\0");
-    const bytes = this.#propertyBytes - (this.#properties?.get(key)?.length ?? -key.length) + value.length;
-    if (bytes > maxPropertyBytes) return false;
-    this.#propertyBytes = bytes;
-    this.#properties ??= new Map();
-    this.#properties.set(key, Uint8Array.from(value));
-    return true;
+    this.#properties ??= new KeptProperties();
+    return this.#properties.set(path, value);
   }
 
   kept(path: readonly string[]): Uint8Array | undefined {
-    return this.#properties?.get(path.join("\0"));
+    return this.#properties?.get(path);
   }
 
   record(): AccessRecord {
