@@ -171,6 +171,19 @@ const checks: Readonly<Record<string, (scene: GoPluginScene) => Promise<void>>> 
     assert.equal((await ask("/switchboard", { headers: { "x-try": "none" } })).headers["x-application"], "stable");
   },
 
+  "interpreter changes what goes over a TCP connection": async ({ sidecar, ask, talk }) => {
+    using client = await talk();
+    client.say("hel");
+    client.say("lo\n");
+    await client.heard("it says: HELLO\n");
+    client.say("quit\n");
+    await client.over;
+    await sidecar.logged(({ plugin, msg }) => plugin === "interpreter" && msg.startsWith(`${client.address} is done:`));
+    const metrics = (await ask("/metrics", {}, sidecar.admin)).text;
+    assert.match(metrics, /interpreter_received_bytes\{[^}]*\} 6$/m);
+    assert.match(metrics, /interpreter_sent_bytes\{[^}]*\} 15$/m);
+  },
+
   "customs lets pass the JSON that it was told to": async ({ ask }) => {
     const json = { "content-type": "application/json" };
     const good = await ask("/customs", post('{"id": 1, "amount": 2}', json));

@@ -1,7 +1,8 @@
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { type Server, serve } from "../integration/ingress-rig.ts";
+import { type Server, serve, serveRaw } from "../integration/ingress-rig.ts";
+import { type Conversation, converse } from "./conversation.ts";
 import { ask, type HttpAnswer, type HttpQuestion } from "./http.ts";
 import { type Sidecar, startSidecar, temporaryDirectory } from "./sidecar.ts";
 
@@ -21,14 +22,17 @@ const chains: Readonly<Record<string, readonly object[]>> = {
     { plugin: "witness", configuration: "second" },
   ],
 };
-/** A filter of every route. */
+/** A filter of every route, and one of TCP connections. */
 const everywhere = "switchboard";
+const onTcp = "interpreter";
 
 /** A sidecar with all plugins of test/plugins/go, each on the route `/NAME` to an application, and what they ask. */
 export interface GoPluginScene extends AsyncDisposable {
   readonly sidecar: Sidecar;
   /** Asks the ingress, or another address. */
   ask(path: string, question?: HttpQuestion, address?: string): Promise<HttpAnswer>;
+  /** Connects to `interpreter`, which sits before a server that says what it is told. */
+  talk(): Promise<Conversation>;
 }
 
 export async function openGoPluginScene(modules: ReadonlyMap<string, string>): Promise<GoPluginScene> {
@@ -44,19 +48,25 @@ export async function openGoPluginScene(modules: ReadonlyMap<string, string>): P
     people: opening.use(await servePeople()),
     weather: opening.use(await serve((_, response) => response.end("rain"))),
     experts: opening.use(await serveExperts()),
+    parrot: opening.use(await serveRaw((socket) => socket.pipe(socket))),
   });
   const sidecar = opening.use(
     await startSidecar(path, {
       app: { id: "shop", http: application.address },
       upstreams: Object.fromEntries(upstreams.map(([name, { address }]) => [name, { endpoints: [address] }])),
       plugins: { directory: "./plugins", grants: grants() },
-      ingress: { filters: [everywhere], routes: routesFor([...modules.keys()]) },
+      ingress: {
+        filters: [everywhere],
+        routes: routesFor([...modules.keys()].filter((name) => name !== onTcp && name !== everywhere)),
+        tcp: [{ listen: "127.0.0.1:0", filters: [onTcp], to: { upstream: "parrot" } }],
+      },
     }),
   );
   const open = opening.move();
   return {
     sidecar,
     ask: (path, question, address = sidecar.ingress) => ask(address, path, question),
+    talk: () => converse(sidecar.tcp),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
 }
@@ -64,13 +74,11 @@ export async function openGoPluginScene(modules: ReadonlyMap<string, string>): P
 function routesFor(plugins: readonly string[]): readonly object[] {
   return [
     { match: { prefix: "/", headers: { host: "next.example" } }, to: { upstream: "next" } },
-    ...plugins
-      .filter((plugin) => plugin !== everywhere)
-      .map((plugin) => ({
-        match: { prefix: `/${plugin}` },
-        filters: chains[plugin] ?? [{ plugin }],
-        to: { app: true },
-      })),
+    ...plugins.map((plugin) => ({
+      match: { prefix: `/${plugin}` },
+      filters: chains[plugin] ?? [{ plugin }],
+      to: { app: true },
+    })),
     { match: { prefix: "/" }, to: { app: true } },
   ];
 }

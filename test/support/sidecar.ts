@@ -13,6 +13,8 @@ export interface Sidecar extends AsyncDisposable {
   readonly ingress: string;
   readonly grpc: string;
   readonly admin: string;
+  /** Of the first listener for TCP connections. Throws when there is none. */
+  readonly tcp: string;
   readonly directory: string;
   readonly process: ChildProcess;
   /** Log lines so far, parsed. */
@@ -89,6 +91,9 @@ export async function startSidecar(
     ingress: address("ingress"),
     grpc: address("gRPC"),
     admin: address("admin"),
+    get tcp() {
+      return address("TCP");
+    },
     directory,
     process: child,
     log,

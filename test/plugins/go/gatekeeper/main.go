@@ -4,13 +4,12 @@ package main
 import (
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm"
 	"github.com/proxy-wasm/proxy-wasm-go-sdk/proxywasm/types"
-
-	"outrigger.test/plugins/internal/check"
 )
 
 const (
 	upstream  = "people"
 	timeoutMs = 2000
+	noGrpc    = -1
 )
 
 func main() {}
@@ -23,41 +22,64 @@ type stream struct {
 	types.DefaultHttpContext
 }
 
+// OnHttpRequestHeaders asks who it is, and holds the request until that is known.
 func (s *stream) OnHttpRequestHeaders(int, bool) types.Action {
-	// What a client claims to be is not to be believed.
-	check.OK(proxywasm.RemoveHttpRequestHeader("x-user"))
+	// What a client says it is, is not to be believed.
+	if err := proxywasm.RemoveHttpRequestHeader("x-user"); err != nil {
+		return s.refuse(500, err.Error())
+	}
 	token, err := proxywasm.GetHttpRequestHeader("authorization")
 	if err != nil {
-		return refuse(401, "a token is needed")
+		return s.refuse(401, "a token is needed")
 	}
 	question := [][2]string{
 		{":method", "GET"}, {":path", "/whoami"}, {":authority", upstream}, {"authorization", token},
 	}
 	if _, err := proxywasm.DispatchHttpCall(upstream, question, nil, nil, timeoutMs, s.answered); err != nil {
-		proxywasm.LogErrorf("nobody can be asked: %v", err)
-		return refuse(503, "nobody can be asked")
+		proxywasm.LogErrorf("%s cannot be asked: %v", upstream, err)
+		return s.refuse(503, "nobody can be asked")
 	}
 	return types.ActionPause
 }
 
+// answered gets no fields at all when the upstream failed or was too late.
 func (s *stream) answered(fields, bodySize, _ int) {
 	if fields == 0 {
-		refuse(503, "nobody answered")
+		s.refuse(503, "nobody answered")
 		return
 	}
-	for _, field := range check.Must(proxywasm.GetHttpCallResponseHeaders()) {
-		if field[0] == ":status" && field[1] != "200" {
-			refuse(403, "the token is not known")
-			return
-		}
+	if status() != "200" {
+		s.refuse(403, "the token is not known")
+		return
 	}
-	user := check.Must(proxywasm.GetHttpCallResponseBody(0, bodySize))
-	check.OK(proxywasm.AddHttpRequestHeader("x-user", string(user)))
-	check.OK(proxywasm.ResumeHttpRequest())
+	user, err := proxywasm.GetHttpCallResponseBody(0, bodySize)
+	if err == nil {
+		err = proxywasm.AddHttpRequestHeader("x-user", string(user))
+	}
+	if err != nil {
+		s.refuse(503, err.Error())
+		return
+	}
+	if err := proxywasm.ResumeHttpRequest(); err != nil {
+		proxywasm.LogErrorf("the request cannot go on: %v", err)
+	}
 }
 
-func refuse(status uint32, why string) types.Action {
+// status is that of the answer which has come.
+func status() string {
+	fields, _ := proxywasm.GetHttpCallResponseHeaders()
+	for _, field := range fields {
+		if field[0] == ":status" {
+			return field[1]
+		}
+	}
+	return ""
+}
+
+func (s *stream) refuse(status uint32, why string) types.Action {
 	fields := [][2]string{{"content-type", "text/plain"}, {"www-authenticate", "Bearer"}}
-	check.OK(proxywasm.SendHttpResponse(status, fields, []byte(why), -1))
+	if err := proxywasm.SendHttpResponse(status, fields, []byte(why), noGrpc); err != nil {
+		proxywasm.LogErrorf("the refusal cannot be sent: %v", err)
+	}
 	return types.ActionPause
 }
