@@ -29,7 +29,7 @@ const requests: Readonly<Record<Operation, { readonly path: string; readonly mes
     message: PublishEventRequest.encode(
       PublishEventRequest.fromPartial({
         pubsubName: storeName,
-        topic: "bench",
+        topic: "bench-topic",
         data: value,
         dataContentType: "application/octet-stream",
         metadata: { rawPayload: "true" },
