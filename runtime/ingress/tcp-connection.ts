@@ -145,11 +145,10 @@ export class TcpConnection implements SlotConnection {
   }
 
   property(path: readonly string[]): PropertyValue | undefined {
-    const known = tcpAttribute(this.#facts, path);
-    if (known !== undefined) return known;
+    const value = tcpAttribute(this.#facts, path) ?? this.#kept?.get(path);
     const [root, key = "", ...rest] = path;
-    const isState = root === "filter_state" && key.startsWith("wasm.");
-    return this.#kept?.get(isState ? [key.slice("wasm.".length), ...rest] : path);
+    if (value !== undefined || root !== "filter_state" || !key.startsWith("wasm.")) return value;
+    return this.#kept?.get([key.slice("wasm.".length), ...rest]);
   }
 
   keep(path: readonly string[], value: Uint8Array): boolean {
