@@ -1,6 +1,7 @@
 import type { PluginProgram } from "../plugin/contract.ts";
 import { fuelGauge } from "../plugin/sandbox/sandboxed-module.ts";
 import { faultOf, pluginError } from "./fault.ts";
+import { loadExpressions } from "./foreign/load-expressions.ts";
 import { type Callback, guestExports } from "./guest-exports.ts";
 import { hostImports, missingImports } from "./link.ts";
 import type { Vm } from "./vm.ts";
@@ -18,6 +19,7 @@ export async function startGuest(vm: Vm): Promise<void> {
   } catch (error) {
     throw pluginError(program, "refused", `cannot run: ${error instanceof Error ? error.message : error}`, error);
   }
+  await loadExpressions(vm);
   await vm.takeToStart(async () => {
     await initialize(vm);
     vm.meter.phase = "callback";

@@ -8,12 +8,13 @@ import type { Context } from "./context-end.ts";
 import { ContextTable } from "./context-table.ts";
 import { DeclaredProperties } from "./declared-properties.ts";
 import { faultOf, pluginError } from "./fault.ts";
+import type { Expressions } from "./foreign/expressions.ts";
 import { GrpcStreams } from "./grpc-streams.ts";
 import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./memory.ts";
 import { Meter } from "./meter.ts";
-import { OutstandingCalls } from "./outstanding-calls.ts";
 import { GuestOutput } from "./output.ts";
+import { OutstandingCalls } from "./outstanding-calls.ts";
 import { QueueEvents } from "./queue-events.ts";
 import { Ticker } from "./ticker.ts";
 import { type Turn, type TurnOptions, Turns } from "./turns.ts";
@@ -50,6 +51,8 @@ export class Vm {
   readonly standardOutput = new GuestOutput(this, "info");
   readonly errorOutput = new GuestOutput(this, "error");
   readonly declared = new DeclaredProperties();
+  /** Of a guest that may create some. */
+  expressions: Expressions | undefined;
   readonly counters = { calls: 0, fuel: 0 };
   /** Streams and connections by the id of their context, from their first callback until the guest was told to delete them. */
   readonly contexts: ContextTable<Context>;

@@ -45,7 +45,8 @@ export function propertyFunctions(vm: Vm): HostFunctions {
   };
 }
 
-function propertyOf(vm: Vm, path: readonly string[]): PropertyValue | undefined {
+/** A property as the running callback's context has it; undefined when there is none. */
+export function propertyOf(vm: Vm, path: readonly string[]): PropertyValue | undefined {
   const { program, services } = vm;
   const context = vm.stream ?? vm.connection;
   const [first] = path;

@@ -1,0 +1,61 @@
+import type { parse } from "@bufbuild/cel";
+
+export const longestExpression = 2_048;
+const deepestNesting = 64;
+const maxNodes = 256;
+
+type Node = ReturnType<typeof parse>["expr"];
+
+/** What the work of an expression depends on. */
+export interface ExpressionSize {
+  readonly nodes: number;
+  /** Uses of regular expressions. */
+  readonly matches: number;
+  /** Whether it goes through lists or maps. */
+  readonly loops: boolean;
+}
+
+/** Whether brackets nest so little that the parser may look at the text; what strings hold counts, too. */
+export function isFlat(text: string): boolean {
+  let depth = 0;
+  for (const character of text) {
+    if ("([{".includes(character)) depth += 1;
+    else if (")]}".includes(character)) depth -= 1;
+    if (depth > deepestNesting) return false;
+  }
+  return true;
+}
+
+/** Counts a parsed expression; undefined when it is too large, or loops within a loop, whose work would be the product of both. */
+export function sizeOf(expression: Node | undefined): ExpressionSize | undefined {
+  const size = { nodes: 0, matches: 0, loops: false };
+  const visit = (node: Node | undefined, isInLoop: boolean): boolean => {
+    if (node === undefined) return true;
+    size.nodes += 1;
+    if (size.nodes > maxNodes) return false;
+    const { exprKind } = node;
+    switch (exprKind.case) {
+      case "selectExpr":
+        return visit(exprKind.value.operand, isInLoop);
+      case "callExpr":
+        if (exprKind.value.function === "matches") size.matches += 1;
+        return visit(exprKind.value.target, isInLoop) && exprKind.value.args.every((one) => visit(one, isInLoop));
+      case "listExpr":
+        return exprKind.value.elements.every((one) => visit(one, isInLoop));
+      case "structExpr":
+        return exprKind.value.entries.every(
+          ({ keyKind, value }) =>
+            visit(keyKind.case === "mapKey" ? keyKind.value : undefined, isInLoop) && visit(value, isInLoop),
+        );
+      case "comprehensionExpr": {
+        if (isInLoop) return false;
+        size.loops = true;
+        const { iterRange, accuInit, loopCondition, loopStep, result } = exprKind.value;
+        return visit(iterRange, true) && [accuInit, loopCondition, loopStep, result].every((one) => visit(one, true));
+      }
+      default:
+        return true;
+    }
+  };
+  return visit(expression, false) ? size : undefined;
+}

@@ -1,0 +1,184 @@
+import { type CelInput, celEnv, isCelError, isCelList, isCelMap, isCelUint, parse, plan } from "@bufbuild/cel";
+import type { PropertyValue } from "../../plugin/contract.ts";
+import { Status } from "../abi.ts";
+import { GuestStopped } from "../meter.ts";
+import { encodePairs } from "../pairs.ts";
+import type { Vm } from "../vm.ts";
+import { type ExpressionSize, isFlat, longestExpression, sizeOf } from "./expression-limits.ts";
+import { noResult, type Refusal, refuse } from "./foreign-function.ts";
+import { celInput, type FindProperty, PropertyMap } from "./property-map.ts";
+
+const maxExpressions = 256;
+/** Fuel for each byte of an expression that is read, and for each of its parts that is evaluated. */
+const parseCost = 10_000;
+const nodeCost = 1_500;
+/** Fuel for each byte of a property that is read, and again for each regular expression there is. */
+const byteCost = 2;
+const matchCost = 250;
+/** How much more a byte costs that may be a turn of a loop, for each part of the expression. */
+const turnCost = 10;
+/** What attributes begin with: maps, whose members are looked up, and single values. */
+const maps = [
+  "request",
+  "response",
+  "connection",
+  "source",
+  "destination",
+  "upstream",
+  "node",
+  "metadata",
+  "filter_state",
+  "xds",
+];
+const values = ["plugin_name", "plugin_root_id", "plugin_vm_id", "cluster_name", "route_name", "listener_direction"];
+
+interface Expression {
+  readonly size: ExpressionSize;
+  readonly evaluate: (properties: Readonly<Record<string, CelInput>>) => unknown;
+}
+
+/**
+ * Expressions of CEL (https://cel.dev) that a guest made and evaluates on its properties. How large they are is limited, and
+ * the guest pays for their work before it is done.
+ */
+export class Expressions {
+  readonly #vm: Vm;
+  readonly #environment = celEnv();
+  readonly #known = new Map<number, Expression>();
+  readonly #properties: Readonly<Record<string, CelInput>>;
+  #last = 0;
+  /** Of the expression that is evaluated: fuel for each byte of a property. */
+  #costPerByte = byteCost;
+
+  constructor(vm: Vm, find: FindProperty) {
+    this.#vm = vm;
+    const found: FindProperty = (path) => this.#charged(find(path));
+    this.#properties = propertiesOf(found);
+  }
+
+  /** `expr_create`: the token of the expression, a number of 4 bytes. */
+  create(text: Uint8Array): Uint8Array | Refusal {
+    if (text.length > longestExpression)
+      return refuse(Status.BAD_ARGUMENT, `it is longer than ${longestExpression} bytes`);
+    this.#vm.meter.work(text.length * parseCost);
+    if (this.#known.size >= maxExpressions)
+      return refuse(Status.INTERNAL_FAILURE, `there are ${maxExpressions} expressions; expr_delete makes room`);
+    const expression = this.#read(Buffer.from(text).toString("utf8"));
+    if ("status" in expression) return expression;
+    this.#last = (this.#last + 1) % 2 ** 32;
+    this.#known.set(this.#last, expression);
+    const token = Buffer.alloc(4);
+    token.writeUInt32LE(this.#last);
+    return token;
+  }
+
+  /** `expr_evaluate`: the value of the expression with that token. */
+  evaluate(token: Uint8Array): Uint8Array | Refusal {
+    const number = tokenOf(token);
+    if (number === undefined) return refuse(Status.BAD_ARGUMENT, "a token has 4 bytes");
+    const expression = this.#known.get(number);
+    if (expression === undefined) return refuse(Status.NOT_FOUND, "there is no such expression");
+    const { meter } = this.#vm;
+    const { nodes, matches, loops } = expression.size;
+    meter.work(nodes * nodeCost * (loops ? nodes : 1));
+    // A loop has at most as many turns as what it goes through has bytes.
+    this.#costPerByte = (byteCost + matches * matchCost) * (loops ? nodes * turnCost : 1);
+    try {
+      const value = expression.evaluate(this.#properties);
+      // What was read may have cost more fuel than there was, which the library took for a failure of its own.
+      meter.work(0);
+      if (isCelError(value)) return refuse(Status.INTERNAL_FAILURE, value.message);
+      return serialize(value) ?? refuse(Status.SERIALIZATION_FAILURE, "its value is of a kind that has no bytes");
+    } catch (error) {
+      if (error instanceof GuestStopped) throw error;
+      return refuse(Status.INTERNAL_FAILURE, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** `expr_delete`: forgets the expression, if there is one. */
+  delete(token: Uint8Array): Uint8Array | Refusal {
+    const number = tokenOf(token);
+    if (number === undefined) return refuse(Status.BAD_ARGUMENT, "a token has 4 bytes");
+    this.#known.delete(number);
+    return noResult;
+  }
+
+  #read(text: string): Expression | Refusal {
+    if (!isFlat(text)) return refuse(Status.BAD_ARGUMENT, "it nests too deep");
+    try {
+      const parsed = parse(text);
+      const size = sizeOf(parsed.expr);
+      if (size === undefined) return refuse(Status.BAD_ARGUMENT, "it has too many parts, or a loop within a loop");
+      return { size, evaluate: plan(this.#environment, parsed) };
+    } catch (error) {
+      return refuse(Status.BAD_ARGUMENT, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #charged(value: PropertyValue | undefined): PropertyValue | undefined {
+    let bytes = 0;
+    if (typeof value === "string" || value instanceof Uint8Array) bytes = value.length;
+    else if (Array.isArray(value)) for (const [name, text] of value) bytes += name.length + text.length;
+    this.#vm.meter.work(bytes * this.#costPerByte);
+    return value;
+  }
+}
+
+function tokenOf(bytes: Uint8Array): number | undefined {
+  return bytes.length === 4 ? Buffer.from(bytes).readUInt32LE() : undefined;
+}
+
+/** All that an expression may name. */
+function propertiesOf(find: FindProperty): Readonly<Record<string, CelInput>> {
+  const properties: Record<string, CelInput> = Object.create(null);
+  for (const name of maps) properties[name] = new PropertyMap([name], find);
+  for (const name of values) {
+    const get = (): CelInput | undefined => {
+      const value = find([name]);
+      return value === undefined ? undefined : celInput([name], value);
+    };
+    Object.defineProperty(properties, name, { enumerable: true, get });
+  }
+  return properties;
+}
+
+/** As properties are serialized; undefined for types and messages other than times and durations. */
+function serialize(value: unknown): Uint8Array | undefined {
+  if (value === null) return noResult;
+  if (typeof value === "string") return Buffer.from(value, "utf8");
+  if (typeof value === "boolean") return Uint8Array.of(value ? 1 : 0);
+  if (value instanceof Uint8Array) return value;
+  if (typeof value === "bigint" || typeof value === "number") return eightBytes(value);
+  if (isCelUint(value)) return eightBytes(value.value);
+  if (isCelMap(value)) return pairs([...value].map(([key, item]) => [serialize(key), serialize(item)]));
+  if (isCelList(value)) return pairs([...value].map((item) => [serialize(item), noResult]));
+  const nanoseconds = nanosecondsOf(value);
+  return nanoseconds === undefined ? undefined : eightBytes(nanoseconds);
+}
+
+function pairs(items: readonly (readonly [Uint8Array | undefined, Uint8Array | undefined])[]): Uint8Array | undefined {
+  const encoded: [string, string][] = [];
+  for (const [key, item] of items) {
+    if (key === undefined || item === undefined) return undefined;
+    encoded.push([Buffer.from(key).toString("latin1"), Buffer.from(item).toString("latin1")]);
+  }
+  return encodePairs(encoded);
+}
+
+function eightBytes(value: bigint | number): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  if (typeof value === "number") bytes.writeDoubleLE(value);
+  else bytes.writeBigUInt64LE(BigInt.asUintN(64, value));
+  return bytes;
+}
+
+/** Of a time or a duration, which both have seconds and nanoseconds. */
+function nanosecondsOf(value: unknown): bigint | undefined {
+  if (typeof value !== "object" || value === null || !("message" in value)) return undefined;
+  const { message } = value;
+  if (typeof message !== "object" || message === null || !("seconds" in message) || !("nanos" in message))
+    return undefined;
+  const { seconds, nanos } = message;
+  if (typeof seconds !== "bigint" || typeof nanos !== "number") return undefined;
+  return seconds * 1_000_000_000n + BigInt(nanos);
+}
