@@ -10,6 +10,7 @@ import { selfSigned } from "../../test/support/certificate.ts";
 import { operatorMode } from "../../test/support/nats-operator.ts";
 import { startNats } from "../../test/support/nats-server.ts";
 import { openContext } from "../../test/support/open-context.ts";
+import { recording } from "../../test/support/recording.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { type NatsConnection, openNats } from "./nats.ts";
@@ -32,23 +33,6 @@ const refused =
     error.code === code &&
     error.message.includes("'events'") &&
     secrets.every((secret) => !`${error.stack} ${JSON.stringify(error)} ${error.cause}`.includes(secret));
-
-/** The context of a component whose log and reachability are looked at. */
-function recording() {
-  const lines: string[] = [];
-  const told: string[] = [];
-  const record = (fields: object, message: string): void => {
-    lines.push(`${message} ${JSON.stringify(fields)}`);
-  };
-  return {
-    lines,
-    told,
-    changes: {
-      log: { debug: record, info: record, warn: record, error: record },
-      reachability: { down: () => void told.push("down"), up: () => void told.push("up") },
-    },
-  };
-}
 
 describe("a NATS server that wants to know who comes", () => {
   it("lets in a user with the password, which may lie in a secret store", async () => {

@@ -10,6 +10,7 @@ import {
 } from "@aws-sdk/client-s3";
 import { callWith, eventually } from "../../test/conformance/backend.ts";
 import { openContext } from "../../test/support/open-context.ts";
+import { recording } from "../../test/support/recording.ts";
 import { type S3Server, startS3 } from "../../test/support/s3-server.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
@@ -17,18 +18,6 @@ import type { ObjectStore, PutObject } from "./object-store.ts";
 import { s3ObjectStore } from "./s3.ts";
 
 const partBytes = 5 * 1024 ** 2;
-
-/** Messages of the log and what was told of the server, to be looked at. */
-function recording() {
-  const lines: string[] = [];
-  const told: string[] = [];
-  const record = (fields: object, message: string): void => {
-    lines.push(`${message} ${JSON.stringify(fields)}`);
-  };
-  const log = { debug: record, info: record, warn: record, error: record };
-  const reachability = { down: () => void told.push("down"), up: () => void told.push("up") };
-  return { lines, told, changes: { log, reachability } };
-}
 
 const open = (settings: object, changes: Partial<OpenContext> = {}): Promise<ObjectStore> =>
   s3ObjectStore.open(s3ObjectStore.config.parse(settings), openContext("invoices", changes));

@@ -7,7 +7,9 @@ import { callWith, eventually, silentLog, unique } from "../../test/conformance/
 import { selfSigned } from "../../test/support/certificate.ts";
 import { type EtcdServer, startEtcd, startEtcdCluster } from "../../test/support/etcd-server.ts";
 import { openContext } from "../../test/support/open-context.ts";
+import { recording } from "../../test/support/recording.ts";
 import { freePort } from "../../test/support/server-process.ts";
+import { setOf, textAt } from "../../test/support/state-access.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { etcdStateStore } from "./etcd.ts";
@@ -16,40 +18,10 @@ import type { SetState, StateOperation, StateStore } from "./state-store.ts";
 const open = (settings: object, changes: Partial<OpenContext> = {}): Promise<StateStore> =>
   etcdStateStore.open(etcdStateStore.config.parse(settings), openContext("orders", changes));
 
-const setOf = (key: string, value: string, changes: Partial<SetState> = {}): SetState => ({
-  key,
-  value: Buffer.from(value),
-  concurrency: "last-write",
-  consistency: "strong",
-  ...changes,
-});
-
 const put = (key: string, changes: Partial<SetState> = {}): StateOperation => ({
   operation: "set",
   set: setOf(key, key, changes),
 });
-
-const textAt = async (store: StateStore, key: string): Promise<string | undefined> => {
-  const entry = await store.get({ key, consistency: "strong" }, callWith());
-  return entry && Buffer.from(entry.value).toString();
-};
-
-/** Messages of the log and words about reachability, to be looked at. */
-function recording() {
-  const lines: string[] = [];
-  const told: string[] = [];
-  const record = (fields: object, message: string): void => {
-    lines.push(`${message} ${JSON.stringify(fields)}`);
-  };
-  return {
-    lines,
-    told,
-    changes: {
-      log: { debug: record, info: record, warn: record, error: record },
-      reachability: { down: (why: string) => told.push(`down: ${why}`), up: () => told.push("up") },
-    },
-  };
-}
 
 describe("state on etcd", () => {
   let server: EtcdServer;

@@ -5,9 +5,10 @@ import { connect, type NatsConnection } from "nats";
 import { callWith, eventually, oddNames, unique } from "../../test/conformance/backend.ts";
 import { type NatsServer, startNats } from "../../test/support/nats-server.ts";
 import { openContext } from "../../test/support/open-context.ts";
+import { setOf, textAt } from "../../test/support/state-access.ts";
 import { RuntimeError } from "../error.ts";
 import { natsStateStore } from "./nats.ts";
-import type { SetState, StateStore } from "./state-store.ts";
+import type { StateStore } from "./state-store.ts";
 
 describe("state in NATS", () => {
   let server: NatsServer;
@@ -137,16 +138,3 @@ describe("state in NATS", () => {
     );
   });
 });
-
-const setOf = (key: string, value: string, changes: Partial<SetState> = {}): SetState => ({
-  key,
-  value: Buffer.from(value),
-  concurrency: "last-write",
-  consistency: "strong",
-  ...changes,
-});
-
-const textAt = async (store: StateStore, key: string): Promise<string | undefined> => {
-  const entry = await store.get({ key, consistency: "strong" }, callWith());
-  return entry === undefined ? undefined : Buffer.from(entry.value).toString();
-};

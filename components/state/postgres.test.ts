@@ -7,40 +7,17 @@ import { callWith, eventually } from "../../test/conformance/backend.ts";
 import { selfSigned } from "../../test/support/certificate.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { type PostgresServer, startPostgres } from "../../test/support/postgres-server.ts";
+import { recording } from "../../test/support/recording.ts";
+import { setOf, textAt } from "../../test/support/state-access.ts";
 import { openPostgres, type PostgresConnection } from "../clients/postgres.ts";
 import { postgresSettings } from "../clients/postgres-settings.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { postgresStateStore } from "./postgres.ts";
-import type { SetState, StateStore } from "./state-store.ts";
-
-/** Messages of the log and what was told of the server, to be looked at. */
-function recording() {
-  const lines: string[] = [];
-  const told: string[] = [];
-  const record = (fields: object, message: string): void => {
-    lines.push(`${message} ${JSON.stringify(fields)}`);
-  };
-  const log = { debug: record, info: record, warn: record, error: record };
-  const reachability = { down: () => void told.push("down"), up: () => void told.push("up") };
-  return { lines, told, changes: { log, reachability } };
-}
+import type { StateStore } from "./state-store.ts";
 
 const open = (settings: object, changes: Partial<OpenContext> = {}): Promise<StateStore> =>
   postgresStateStore.open(postgresStateStore.config.parse(settings), openContext("orders", changes));
-
-const setOf = (key: string, value = "x", changes: Partial<SetState> = {}): SetState => ({
-  key,
-  value: Buffer.from(value),
-  concurrency: "last-write",
-  consistency: "strong",
-  ...changes,
-});
-
-const textAt = async (store: StateStore, key: string): Promise<string | undefined> => {
-  const entry = await store.get({ key, consistency: "strong" }, callWith());
-  return entry && Buffer.from(entry.value).toString();
-};
 
 const isUnavailable = (error: unknown): boolean =>
   error instanceof RuntimeError && error.code === "UNAVAILABLE" && error.message.includes("'orders'");

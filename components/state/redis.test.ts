@@ -4,43 +4,23 @@ import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { callWith, eventually, silentLog, unique } from "../../test/conformance/backend.ts";
+import { callWith, eventually, unique } from "../../test/conformance/backend.ts";
 import { selfSigned } from "../../test/support/certificate.ts";
 import { openContext } from "../../test/support/open-context.ts";
+import { recording } from "../../test/support/recording.ts";
 import { type RedisServer, redisCli, startRedis, startSentinel } from "../../test/support/redis-server.ts";
 import { freePort } from "../../test/support/server-process.ts";
+import { setOf, textAt } from "../../test/support/state-access.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { redisStateStore } from "./redis.ts";
-import type { SetState, StateStore } from "./state-store.ts";
-
-/** Messages of the log, to be looked at. */
-function recordingLog() {
-  const lines: string[] = [];
-  const record = (fields: object, message: string): void => {
-    lines.push(`${message} ${JSON.stringify(fields)}`);
-  };
-  return { lines, log: { debug: record, info: record, warn: record, error: record } };
-}
+import type { StateStore } from "./state-store.ts";
 
 /** What a secret store would tell. */
 const secret: OpenContext["secret"] = async (setting) => (typeof setting === "string" ? setting : "open sesame");
 
-const open = (settings: object, log = silentLog, changes: Partial<OpenContext> = {}): Promise<StateStore> =>
-  redisStateStore.open(redisStateStore.config.parse(settings), openContext("orders", { log, secret, ...changes }));
-
-const setOf = (key: string, value: string, changes: Partial<SetState> = {}): SetState => ({
-  key,
-  value: Buffer.from(value),
-  concurrency: "last-write",
-  consistency: "strong",
-  ...changes,
-});
-
-const textAt = async (store: StateStore, key: string): Promise<string | undefined> => {
-  const entry = await store.get({ key, consistency: "strong" }, callWith());
-  return entry && Buffer.from(entry.value).toString();
-};
+const open = (settings: object, changes: Partial<OpenContext> = {}): Promise<StateStore> =>
+  redisStateStore.open(redisStateStore.config.parse(settings), openContext("orders", { secret, ...changes }));
 
 const isUnavailable = (error: unknown): boolean =>
   error instanceof RuntimeError && error.code === "UNAVAILABLE" && error.message.includes("'orders'");
@@ -173,14 +153,14 @@ describe("state on Redis", () => {
     });
 
     it("tells a wrong password at once, without showing it", async () => {
-      const { lines, log } = recordingLog();
+      const { lines, changes } = recording();
       const settings = {
         url: `redis://${server.address}`,
         username: "app",
         password: "Tell-Nobody",
         connectTimeoutMs: 60_000,
       };
-      await assert.rejects(open(settings, log), (error) => {
+      await assert.rejects(open(settings, changes), (error) => {
         assert.ok(error instanceof RuntimeError && error.code === "UNAUTHENTICATED");
         assert.match(error.message, /the Redis of 'orders' refuses the connection: WRONGPASS/);
         assert.equal(JSON.stringify([error.message, error.cause, error.stack, lines]).includes("Tell-Nobody"), false);
@@ -281,11 +261,9 @@ describe("a Redis in trouble", () => {
   });
 
   it("that goes away fails calls at once, and is found again when it is back", async () => {
-    const { lines, log } = recordingLog();
-    const told: string[] = [];
-    const reachability = { down: (why: string) => told.push(`down: ${why}`), up: () => told.push("up") };
+    const { lines, told, reasons, changes } = recording();
     const server = await startRedis();
-    await using store = await open({ url: `redis://${server.address}` }, log, { reachability });
+    await using store = await open({ url: `redis://${server.address}` }, changes);
     await store.set(setOf("k", "v"), callWith());
     server.process.kill("SIGSTOP");
     const waiting = store.set(setOf("k", "w"), callWith());
@@ -304,9 +282,8 @@ describe("a Redis in trouble", () => {
     assert.equal(await redisCli({ ...again, port: server.port }, "HGET", "k", "data"), "x");
     assert.equal(lines.filter((line) => line.includes("cannot be reached")).length, 1);
     assert.equal(lines.filter((line) => line.includes("is back")).length, 1);
-    assert.equal(told.length, 2);
-    assert.match(told[0] ?? "", /^down: \w/);
-    assert.equal(told[1], "up");
+    assert.deepEqual(told, ["down", "up"]);
+    assert.match(reasons[0] ?? "", /\w/);
     await server[Symbol.asyncDispose]();
   });
 
