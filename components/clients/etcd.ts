@@ -19,6 +19,7 @@ import { type EtcdEndpoint, EtcdEndpoints } from "./etcd-endpoints.ts";
 import { etcdFailure, type GrpcError, grpcErrorOf, hasNoUsers, isAway, isUnsent, wantsToken } from "./etcd-failure.ts";
 import { rangeOf } from "./etcd-requests.ts";
 import type { EtcdSettings } from "./etcd-settings.ts";
+import { onceReady } from "./once-ready.ts";
 import { withinCall } from "./within-call.ts";
 
 /** Whom the component comes as. */
@@ -44,13 +45,7 @@ export async function openEtcd(settings: EtcdSettings, context: Surroundings): P
       : { name: username, password: await context.secret(password) };
   const endpoints = await EtcdEndpoints.open(settings, context.name);
   const connection = new EtcdConnection(settings, context, endpoints, credentials);
-  try {
-    await connection.ready(settings.connectTimeoutMs);
-    return connection;
-  } catch (error) {
-    await connection[Symbol.asyncDispose]();
-    throw error;
-  }
+  return onceReady(connection, connection.ready(settings.connectTimeoutMs));
 }
 
 /**

@@ -6,6 +6,7 @@ import { backOffMs } from "./back-off.ts";
 import { type KafkaClients, type KafkaLink, kafkaClients } from "./kafka-client.ts";
 import { kafkaFailure, kafkaRefusal, typeOf } from "./kafka-failure.ts";
 import type { KafkaSettings } from "./kafka-settings.ts";
+import { onceReady } from "./once-ready.ts";
 import { withinCall } from "./within-call.ts";
 
 /** How often the brokers are asked whether they are there. */
@@ -30,13 +31,7 @@ export async function openKafka(settings: KafkaSettings, context: OpenContext): 
   const link = { why: "no broker answers", isClosed: false };
   const clients = await kafkaClients(settings, context, link);
   const connection = new KafkaConnection(settings, context, clients, link);
-  try {
-    await connection.ready();
-    return connection;
-  } catch (error) {
-    await connection[Symbol.asyncDispose]();
-    throw error;
-  }
+  return onceReady(connection, connection.ready());
 }
 
 /**

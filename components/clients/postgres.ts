@@ -4,6 +4,7 @@ import type { Pool, PoolClient, PoolConfig, QueryArrayResult } from "pg";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
+import { onceReady } from "./once-ready.ts";
 import { isConflict, isOfLostServer, postgresFailure } from "./postgres-failure.ts";
 import type { PostgresSettings } from "./postgres-settings.ts";
 import { ServerWatch } from "./server-watch.ts";
@@ -39,13 +40,7 @@ export async function openPostgres(settings: PostgresSettings, context: Postgres
   // Loaded here, so that only a sidecar with a component on Postgres loads it.
   const { Pool } = await import("pg");
   const connection = new PostgresConnection(new Pool(await optionsOf(settings, context)), context);
-  try {
-    await connection.ready();
-    return connection;
-  } catch (error) {
-    await connection[Symbol.asyncDispose]();
-    throw error;
-  }
+  return onceReady(connection, connection.ready());
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Cluster, Command, Redis } from "ioredis";
 import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { onceReady } from "./once-ready.ts";
 import { quitMs, type RedisPlace, redisClient, redisPlace } from "./redis-client.ts";
 import { messageOf, redisFailure, redisRefusal } from "./redis-failure.ts";
 import type { RedisScript } from "./redis-script.ts";
@@ -18,13 +19,7 @@ export async function openRedis(settings: RedisSettings, context: OpenContext): 
   // Loaded here, so that only a sidecar with a component on Redis loads it.
   const ioredis = await import("ioredis");
   const connection = new RedisConnection(ioredis, place, context);
-  try {
-    await connection.ready(settings.connectTimeoutMs);
-    return connection;
-  } catch (error) {
-    await connection[Symbol.asyncDispose]();
-    throw error;
-  }
+  return onceReady(connection, connection.ready(settings.connectTimeoutMs));
 }
 
 type Ioredis = Pick<typeof import("ioredis"), "Redis" | "Cluster" | "Command">;

@@ -1,5 +1,6 @@
 import type { S3Client, S3ClientConfig } from "@aws-sdk/client-s3";
 import type { CallContext, OpenContext } from "../component.ts";
+import { onceReady } from "./once-ready.ts";
 import { isAbsent, s3Failure } from "./s3-failure.ts";
 import type { S3Settings } from "./s3-settings.ts";
 import { ServerWatch } from "./server-watch.ts";
@@ -30,13 +31,7 @@ export async function openS3(settings: S3Settings, context: S3Context): Promise<
   const library = await import("@aws-sdk/client-s3");
   const client = new library.S3Client(await optionsOf(settings, context));
   const connection = new S3Connection(client, library, { settings, context });
-  try {
-    await connection.ready();
-    return connection;
-  } catch (error) {
-    await connection[Symbol.asyncDispose]();
-    throw error;
-  }
+  return onceReady(connection, connection.ready());
 }
 
 /** Requests to one bucket. Each is tried a few times before it fails, and is ended when its call ends. */

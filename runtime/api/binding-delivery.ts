@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Binding, BindingEvent } from "../../components/binding/binding.ts";
 import { RuntimeError } from "../../components/error.ts";
 import type { Log } from "../telemetry/log.ts";
+import { settledWithin } from "./settled-within.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** Resolves when the application has done with the event; a rejection asks for another try. The signal aborts when the outcome no longer counts. */
@@ -64,10 +65,7 @@ export class BindingDelivery implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closing.abort();
-    const settled = new AbortController();
-    const timeout = delay(this.#options.drainMs, undefined, { signal: settled.signal }).catch(() => undefined);
-    await Promise.race([Promise.allSettled(this.#handling), timeout]);
-    settled.abort();
+    await settledWithin(this.#handling, this.#options.drainMs);
     await this.#source?.[Symbol.asyncDispose]();
   }
 

@@ -4,6 +4,7 @@ import { RuntimeError } from "../../components/error.ts";
 import type { PubSub, ReceivedMessage } from "../../components/pubsub/pubsub.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type TopicEvent, unwrapEvent } from "./cloud-event.ts";
+import { settledWithin } from "./settled-within.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** What the application says of an event. */
@@ -71,10 +72,7 @@ export class TopicDelivery implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#closing.abort();
-    const settled = new AbortController();
-    const timeout = delay(this.#options.drainMs, undefined, { signal: settled.signal }).catch(() => undefined);
-    await Promise.race([Promise.allSettled(this.#handling), timeout]);
-    settled.abort();
+    await settledWithin(this.#handling, this.#options.drainMs);
     await this.#source?.[Symbol.asyncDispose]();
   }
 
