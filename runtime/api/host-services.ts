@@ -19,12 +19,12 @@ import type {
   HostServices,
   HttpMessage,
   PluginMetrics,
-  PropertyValue,
   SharedData,
   SharedQueues,
 } from "../plugin/contract.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { InvokeTargets } from "./invoke.ts";
+import { processProperty } from "./process-properties.ts";
 
 /** The upstream name that means the runtime itself, in process. It cannot be configured or routed to. */
 export const runtimeUpstream = "outrigger";
@@ -95,7 +95,7 @@ export function hostServices(access: GuestAccess): HostServices {
       const answer = await callMethod(access, "InvokeService", request, context(signal, metadata));
       return InvokeResponse.decode(answer).data?.value ?? noBytes;
     },
-    property: (path) => property(access, path),
+    property: (path) => processProperty(access.appId, path),
     httpCall: async (upstream, request, signal) => {
       if (upstream === runtimeUpstream) return callOverHttp(access.methods, request, context(signal, request.headers));
       if (!isGranted(upstream)) throw notGranted(access, upstream);
@@ -194,12 +194,6 @@ async function callOverHttp(methods: GuestMethods, request: HttpMessage, call: C
 
 function answer(status: number, headers: Pairs, body: Uint8Array = noBytes): HttpMessage {
   return { headers: [[":status", String(status)], ...headers], body, trailers: [] };
-}
-
-function property(access: GuestAccess, [first, second]: readonly string[]): PropertyValue | undefined {
-  if (first === "node" && second === "id") return access.appId;
-  if (first === "node" && second === "cluster") return access.appId;
-  return undefined;
 }
 
 const levels = {

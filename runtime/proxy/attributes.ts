@@ -1,11 +1,15 @@
 import type { PropertyValue } from "../plugin/contract.ts";
 import type { HeaderList } from "./headers.ts";
+import { declaredLength } from "./outlet.ts";
 import { bytesOf, hostPort, responseCode, type Stream } from "./stream.ts";
+
+/** Envoy's number for traffic that comes to the application. */
+const inbound = 1n;
 
 /**
  * An attribute of a stream by its path, as Envoy names and types them: sizes, ports and codes are integers, times and
  * durations integers of nanoseconds, maps of headers pairs. What a filter kept is found under its own path, and under
- * `filter_state`, `wasm.NAME`.
+ * `filter_state`, `wasm.NAME`. The list is docs/reference/proxy-wasm-properties.md.
  */
 export function attributeOf(stream: Stream, path: readonly string[]): PropertyValue | undefined {
   const [root = "", key, field] = path;
@@ -27,12 +31,22 @@ function known(stream: Stream, root: string, key: string | undefined, field: str
       return endpoint(stream.connection.localAddress, stream.connection.localPort, key);
     case "upstream":
       return upstreamAttribute(stream, key);
+    case "xds":
+      return key === undefined ? undefined : configured(stream, key);
+    default:
+      return key === undefined ? configured(stream, root) : undefined;
+  }
+}
+
+/** What comes of the configuration; `xds` holds it, too. */
+function configured(stream: Stream, name: string): PropertyValue | undefined {
+  switch (name) {
     case "cluster_name":
       return stream.upstream?.upstream;
     case "route_name":
       return stream.route;
     case "listener_direction":
-      return 1n;
+      return inbound;
     default:
       return undefined;
   }
@@ -70,7 +84,7 @@ function requestAttribute(stream: Stream, key: string, field: string | undefined
     case "duration":
       return nanoseconds(stream.elapsedMs);
     case "size":
-      return BigInt(stream.bytesReceived);
+      return BigInt(declaredLength(request) ?? stream.bytesReceived);
     case "total_size":
       return BigInt(stream.bytesReceived + stream.requestHeadBytes + bytesOf(stream.requestTrailers));
     default:
@@ -107,10 +121,24 @@ function responseAttribute(stream: Stream, key: string, field: string | undefine
 
 function upstreamAttribute(stream: Stream, key: string | undefined): PropertyValue | undefined {
   const facts = stream.upstream;
-  if (key === "address") return facts?.endpoint;
-  if (key === "local_address") return facts?.localAddress;
-  if (key !== "port" || facts?.endpoint === undefined) return undefined;
-  return BigInt(facts.endpoint.slice(facts.endpoint.lastIndexOf(":") + 1));
+  switch (key) {
+    case "address":
+      return facts?.endpoint;
+    case "port":
+      return portOf(facts?.endpoint);
+    case "local_address":
+      return facts?.localAddress;
+    case "local_port":
+      return portOf(facts?.localAddress);
+    default:
+      return undefined;
+  }
+}
+
+/** Of `address:port`; the path of a Unix socket has none. */
+function portOf(address: string | undefined): bigint | undefined {
+  const [, port] = /:(\d{1,5})$/.exec(address ?? "") ?? [];
+  return port === undefined ? undefined : BigInt(port);
 }
 
 function endpoint(address: string, port: number, key: string | undefined): PropertyValue | undefined {
