@@ -294,6 +294,10 @@ export interface PluginProgram {
   readonly module: SandboxedModule;
   /** The configuration as the guest reads it: a string as it is, anything else as JSON. */
   readonly configuration: Uint8Array;
+  /** What the guest reads as the configuration of its VM. */
+  readonly vmConfiguration: Uint8Array;
+  /** Environment variables by name; neither names nor values hold a NUL. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly vmId: string;
   /** Name of the root context that the guest's factory looks up; often empty. */
   readonly rootId: string;

@@ -39,6 +39,7 @@ describe("a manifest", () => {
         foreign: [],
       },
       fail: "closed",
+      environment: {},
       vmId: "",
       rootId: "",
       unknownImports: "refuse",
@@ -84,6 +85,14 @@ describe("a manifest", () => {
     assert.match(message, /limits\.budget: expected text, found 5/);
     assert.match(message, /capabilities\.stat: unknown key; did you mean 'state'\?/);
     assert.match(message, /fail: expected one of open, closed, reload, found 'shut'/);
+  });
+
+  it("names variables of the environment as programs do, and not too many", () => {
+    assert.deepEqual(read("{ name: orders, environment: { GOGC: '50' } }").environment, { GOGC: "50" });
+    for (const wrong of ['{ "A=B": x }', '{ A: "\\0" }', "{ A: 1 }"])
+      assert.match(refusalOf(`{ name: orders, environment: ${wrong} }`), /environment/);
+    const many = Array.from({ length: 65 }, (_, index) => `V${index}: x`).join(", ");
+    assert.match(refusalOf(`{ name: orders, environment: { ${many} } }`), /environment: expected no more than 64/);
   });
 
   it("cannot ask for a budget or a memory that would hold up the sidecar", () => {

@@ -16,6 +16,12 @@ const version = z
 const maxBudgetMs = 1_000;
 const maxMemoryBytes = 1024 ** 3;
 
+const maxVariables = 64;
+const environmentName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, "expected the name of a variable, of letters, digits and '_'");
+const environmentValue = z.string().regex(/^[^\0]{0,1024}$/, "expected up to 1024 characters");
+
 const positive = (milliseconds: number): boolean => milliseconds > 0;
 
 /** The shape of a plugin's manifest: every key, its meaning and its default. */
@@ -81,6 +87,17 @@ export const manifestSchema = z
           .describe("Log each hostcall that does not answer OK, and what for; for authors. Default false"),
       })
       .prefault({}),
+    vmConfiguration: z
+      .unknown()
+      .optional()
+      .describe(
+        "Handed to the plugin as the configuration of its VM, whatever routes give: text as it is, else as JSON",
+      ),
+    environment: z
+      .record(environmentName, environmentValue)
+      .refine((variables) => Object.keys(variables).length <= maxVariables, `expected no more than ${maxVariables}`)
+      .default({})
+      .describe("Environment variables of the plugin, by name"),
     vmId: z.string().max(128).default("").describe("Plugins of one VM id share data; default its own"),
     rootId: z
       .string()

@@ -35,6 +35,8 @@ async function open(options: OpenOptions = {}) {
     kind: "service",
     module,
     configuration: new TextEncoder().encode(options.configuration ?? ""),
+    vmConfiguration: new Uint8Array(0),
+    environment: {},
     vmId: "",
     rootId: "",
     stubsUnknownImports: false,

@@ -117,13 +117,15 @@ function sizeOf({ isolation, suspends, limits }: Manifest): PoolSize {
 }
 
 function programOf({ manifest, module }: PreparedPlugin, configuration: string): PluginProgram {
-  const { name, version, kind, vmId, rootId, suspends, limits, unknownImports, log } = manifest;
+  const { name, version, kind, environment, vmId, rootId, suspends, limits, unknownImports, log } = manifest;
   return {
     name,
     version,
     kind,
     module,
     configuration: new TextEncoder().encode(configuration),
+    vmConfiguration: new TextEncoder().encode(configurationText(manifest.vmConfiguration)),
+    environment,
     vmId,
     rootId,
     suspends,

@@ -66,7 +66,8 @@ async function createRoot(vm: Vm): Promise<void> {
   if (getId !== undefined) await enter(vm, getId);
   const { program } = vm;
   if (contextCreate !== undefined) await enter(vm, contextCreate, vm.rootId, 0);
-  if (vmStart !== undefined && (await enter(vm, vmStart, vm.rootId, 0)) === 0) throw refusal(vm, vmStart);
+  if (vmStart !== undefined && (await enter(vm, vmStart, vm.rootId, program.vmConfiguration.byteLength)) === 0)
+    throw refusal(vm, vmStart);
   if (configure === undefined) return;
   if ((await enter(vm, configure, vm.rootId, program.configuration.byteLength)) === 0) throw refusal(vm, configure);
 }

@@ -21,8 +21,8 @@ const unsupported =
   sock_accept sock_recv sock_send sock_shutdown`.split(/\s+/);
 
 /**
- * WASI preview 1 as runtimes of plugins need it: output that becomes log lines, clocks, random bytes, no arguments, no
- * environment, no files.
+ * WASI preview 1 as runtimes of plugins need it: output that becomes log lines, clocks, random bytes, no arguments, the
+ * environment of the manifest, no files.
  */
 export function wasiFunctions(vm: Vm): HostFunctions {
   const { memory, meter } = vm;
@@ -31,18 +31,22 @@ export function wasiFunctions(vm: Vm): HostFunctions {
     meter.harmlessHostcall();
     return errno;
   };
-  /** Answers that there are none, to a question for how many and how many bytes. */
-  const none = (returnCount: number, returnSize: number): number => {
-    meter.harmlessHostcall();
-    return memory.writeU32(returnCount, 0) && memory.writeU32(returnSize, 0) ? Errno.SUCCESS : Errno.FAULT;
+  /** Answers how many there are, and of how many bytes with the NUL after each. */
+  const sizes = (strings: readonly Uint8Array[]): ((returnCount: number, returnSize: number) => number) => {
+    const size = totalSize(strings);
+    return (returnCount, returnSize) => {
+      meter.harmlessHostcall();
+      const written = memory.writeU32(returnCount, strings.length) && memory.writeU32(returnSize, size);
+      return written ? Errno.SUCCESS : Errno.FAULT;
+    };
   };
+  const variables = Object.entries(vm.program.environment).map(([name, value]) => Buffer.from(`${name}=${value}\0`));
 
   return {
     ...Object.fromEntries(unsupported.map((name) => [name, answering(Errno.NOSYS)])),
     args_get: answering(Errno.SUCCESS),
-    args_sizes_get: none,
-    environ_get: answering(Errno.SUCCESS),
-    environ_sizes_get: none,
+    args_sizes_get: sizes([]),
+    environ_sizes_get: sizes(variables),
     sched_yield: answering(Errno.SUCCESS),
     fd_close: answering(Errno.SUCCESS),
     fd_seek: answering(Errno.SUCCESS),
@@ -50,6 +54,20 @@ export function wasiFunctions(vm: Vm): HostFunctions {
     fd_prestat_get: answering(Errno.BADF),
     path_open: answering(Errno.NOENT),
     path_filestat_get: answering(Errno.NOTSUP),
+
+    environ_get(returnPointers: number, returnText: number): number {
+      meter.harmlessHostcall();
+      if (variables.length === 0) return Errno.SUCCESS;
+      if (!memory.holds(returnPointers, variables.length * 4) || !memory.holds(returnText, totalSize(variables)))
+        return Errno.FAULT;
+      let at = returnText >>> 0;
+      for (const [index, variable] of variables.entries()) {
+        memory.writeU32((returnPointers >>> 0) + index * 4, at);
+        memory.writeBytes(at, variable);
+        at += variable.byteLength;
+      }
+      return Errno.SUCCESS;
+    },
 
     fd_write(fd: number, vectors: number, count: number, returnWritten: number): number {
       meter.harmlessHostcall();
@@ -64,7 +82,7 @@ export function wasiFunctions(vm: Vm): HostFunctions {
         if (part === undefined) return Errno.FAULT;
         parts.push(part);
       }
-      const written = parts.reduce((sum, part) => sum + part.byteLength, 0);
+      const written = totalSize(parts);
       if (!memory.writeU32(returnWritten, written)) return Errno.FAULT;
       if (written > 0) (fd === stdout ? vm.standardOutput : vm.errorOutput).write(Buffer.concat(parts));
       return Errno.SUCCESS;
@@ -110,4 +128,8 @@ export function wasiFunctions(vm: Vm): HostFunctions {
       return meter.stop(`it exited with code ${code}`);
     },
   };
+}
+
+function totalSize(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.byteLength, 0);
 }

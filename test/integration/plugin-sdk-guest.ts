@@ -50,6 +50,8 @@ export async function startPlugin(wasm: Uint8Array<ArrayBuffer>, options: Plugin
     kind,
     module: await sandboxed(wasm, { memoryBytes, tableEntries: 10_000, startFuel: 1_000_000 }),
     configuration: Buffer.from(configuration),
+    vmConfiguration: new Uint8Array(0),
+    environment: {},
     vmId: "",
     rootId,
     suspends: service,

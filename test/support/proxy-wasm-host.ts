@@ -307,6 +307,8 @@ export interface StartOptions
     >
   > {
   readonly configuration?: string;
+  readonly vmConfiguration?: string;
+  readonly environment?: Readonly<Record<string, string>>;
   readonly services?: TestServices;
 }
 
@@ -327,6 +329,8 @@ export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOp
     kind: options.kind ?? "filter",
     module: await sandboxed(wasm),
     configuration: Buffer.from(options.configuration ?? ""),
+    vmConfiguration: Buffer.from(options.vmConfiguration ?? ""),
+    environment: options.environment ?? {},
     vmId: "vm-1",
     rootId: options.rootId ?? "",
     stubsUnknownImports: options.stubsUnknownImports ?? false,

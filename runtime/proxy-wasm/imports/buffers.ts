@@ -76,7 +76,7 @@ function fixedBytes({ reply, program }: Vm, buffer: number): Uint8Array | undefi
     case BufferType.GRPC_CALL_MESSAGE:
       return reply?.protocol === "grpc" ? reply.message.message : undefined;
     case BufferType.VM_CONFIGURATION:
-      return nothing;
+      return program.vmConfiguration;
     case BufferType.PLUGIN_CONFIGURATION:
       return program.configuration;
     default:

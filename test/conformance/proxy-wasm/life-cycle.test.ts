@@ -118,15 +118,16 @@ describe("starting", () => {
           _start: "unreachable",
           proxy_on_context_create: `${log(text("context"))} ${say("(local.get $id)")} ${say("(local.get $parent)")}
             ${drop(`(call $proxy_get_property ${text("plugin_root_id")} ${out})`)} ${tell}`,
-          proxy_on_vm_start: `${log(text("vm_start"))} ${say("(local.get $id)")} ${say("(local.get $size)")} (i32.const 1)`,
+          proxy_on_vm_start: `${log(text("vm_start"))} ${say("(local.get $id)")} ${say("(local.get $size)")}
+            ${drop(`(call $proxy_get_buffer_bytes (i32.const 6) (i32.const 0) (local.get $size) ${out})`)} ${tell} (i32.const 1)`,
           proxy_on_configure: `${log(text("configure"))} ${say("(local.get $size)")}
             ${drop(`(call $proxy_get_buffer_bytes (i32.const 7) (i32.const 0) (local.get $size) ${out})`)} ${tell} (i32.const 1)`,
         },
       }),
-      { configuration: '{"rate":5}', rootId: "limits" },
+      { configuration: '{"rate":5}', vmConfiguration: "of-the-vm", rootId: "limits" },
     );
     assert.deepEqual(guest.services.lines, [
-      ..."_initialize main context 1 0 limits vm_start 1 0 configure 10".split(" "),
+      ..."_initialize main context 1 0 limits vm_start 1 9 of-the-vm configure 10".split(" "),
       '{"rate":5}',
     ]);
   });

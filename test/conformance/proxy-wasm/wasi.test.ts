@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { out, outside, say } from "../../support/proxy-wasm-guest.ts";
+import { out, outside, say, tell } from "../../support/proxy-wasm-guest.ts";
 import { startText, TestStream } from "../../support/proxy-wasm-host.ts";
 
 /** Functions of WASI by their parameters. */
@@ -31,15 +31,17 @@ async function run(
   calls: readonly string[],
   fields = "",
   module = "wasi_snapshot_preview1",
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<readonly string[]> {
   const imports = Object.entries(functions).map(
     ([name, parameters]) => `(import "${module}" "${name}" (func $${name} (param ${parameters}) (result i32)))`,
   );
-  await using guest = await startText(() => ({
+  const text = () => ({
     imports: imports.join("\n"),
     fields,
     on: { proxy_on_request_headers: `${calls.join("\n")} (i32.const 0)` },
-  }));
+  });
+  await using guest = await startText(text, { environment });
   guest.instance.open(new TestStream()).requestHeaders(true);
   assert.deepEqual(guest.lost, []);
   return guest.services.lines;
@@ -99,6 +101,25 @@ describe("WASI", () => {
       say(`(call $environ_sizes_get ${outside} (i32.const 0))`),
     ]);
     assert.deepEqual(lines, ["0", "0", "0", "0", "0", "8", "52", "44", "58", "8", "52", "0", "0", "52", "21"]);
+  });
+
+  it("gives the environment of the manifest", async () => {
+    const shownAs = (at: number, size: number): string =>
+      `(i32.store (i32.const 0) (i32.const ${at})) (i32.store (i32.const 4) (i32.const ${size})) ${tell}`;
+    const calls = [
+      say(`(call $environ_sizes_get ${out})`),
+      say("(i32.load (i32.const 0))"),
+      say("(i32.load (i32.const 4))"),
+      say("(call $environ_get (i32.const 16) (i32.const 64))"),
+      say("(i32.load (i32.const 16))"),
+      say("(i32.load (i32.const 20))"),
+      shownAs(64, 17),
+      say(`(call $environ_get ${outside} (i32.const 64))`),
+      say(`(call $environ_get (i32.const 16) ${outside})`),
+      say("(call $environ_get (i32.const -4) (i32.const 64))"),
+    ];
+    const lines = await run(calls, "", "wasi_snapshot_preview1", { GOGC: "50", WHERE: "é" });
+    assert.deepEqual(lines, ["0", "2", "17", "0", "64", "72", "GOGC=50\0WHERE=é\0", "21", "21", "21"]);
   });
 
   it("says that its outputs are terminals", async () => {
