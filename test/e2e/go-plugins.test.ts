@@ -142,6 +142,8 @@ const checks: Readonly<Record<string, (scene: GoPluginScene) => Promise<void>>> 
     const { headers } = await ask("/witness/a?b=c", { headers: { "x-given": "gift", "user-agent": "tests" } });
     const [, port] = sidecar.ingress.split(":");
     const expected = {
+      court: "the high court",
+      town: "Delft",
       path: "/witness/a?b=c",
       "url-path": "/witness/a",
       query: "b=c",

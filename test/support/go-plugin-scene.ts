@@ -12,6 +12,7 @@ const manifests: Readonly<Record<string, object>> = {
   heartbeat: { capabilities: { upstreams: ["weather"] } },
   panel: { capabilities: { upstreams: ["experts"] } },
   archivist: { vmId: "archive" },
+  witness: { vmConfiguration: "the high court", environment: { TOWN: "Delft", GOGC: "50" } },
   stumbler: { limits: { budget: "100ms" } },
 };
 /** Filters of the route of a plugin, where they are not just that plugin. */

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"os"
 	"strconv"
 	"time"
 
@@ -15,13 +16,30 @@ import (
 func main() {}
 
 func init() {
-	proxywasm.SetPluginContext(func(uint32) types.PluginContext { return &plugin{} })
+	proxywasm.SetVMContext(&machine{})
 }
+
+// machine is what all plugins in one VM have in common.
+type machine struct {
+	types.DefaultVMContext
+	court, town string
+}
+
+func (m *machine) OnVMStart(size int) types.OnVMStartStatus {
+	if size > 0 {
+		m.court = string(check.Must(proxywasm.GetVMConfiguration()))
+	}
+	m.town = os.Getenv("TOWN")
+	return types.OnVMStartStatusOK
+}
+
+func (m *machine) NewPluginContext(uint32) types.PluginContext { return &plugin{machine: m} }
 
 // plugin has one configuration: what it calls itself.
 type plugin struct {
 	types.DefaultPluginContext
-	name string
+	machine *machine
+	name    string
 }
 
 func (p *plugin) OnPluginStart(size int) types.OnPluginStartStatus {
@@ -59,6 +77,8 @@ func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
 		return types.ActionContinue
 	}
 	for name, value := range map[string]string{
+		"court":    s.plugin.machine.court,
+		"town":     s.plugin.machine.town,
 		"path":     check.Must(properties.GetRequestPath()),
 		"url-path": check.Must(properties.GetRequestUrlPath()),
 		"query":    check.Must(properties.GetRequestQuery()),
