@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { makeArtifact } from "../../runtime/plugin/artifact.ts";
 import type { StreamHost } from "../../runtime/plugin/contract.ts";
-import { type OpenFilter, openRig, Plugins, type Rig, serve } from "./ingress-rig.ts";
+import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
+import { openRegistry } from "../support/plugin-registry.ts";
+import { drop, guestText } from "../support/proxy-wasm-guest.ts";
+import { assemble } from "../support/wat.ts";
+import { deadAddress, type OpenFilter, openRig, Plugins, type Rig, serve } from "./ingress-rig.ts";
 
 const blue = { match: { prefix: "/blue" }, to: { upstream: "blue" } };
 const green = { match: { prefix: "/green" }, filters: ["greenish"], to: { upstream: "green" } };
@@ -141,6 +146,44 @@ describe("a request whose head a filter of every route changed", () => {
 });
 
 describe("a request whose route a filter clears", () => {
+  it("takes another when a plugin of Proxy-Wasm asks for it, by both names that there are", async () => {
+    const byFunction = `(call $proxy_call_foreign_function (i32.const 1024) (i32.const 17) ${"(i32.const 0) ".repeat(4)})`;
+    const clearing = (marker: string, clear: string): string =>
+      guestText((text) => ({
+        marker,
+        imports: `(import "env" "proxy_clear_route_cache" (func $clear (result i32)))`,
+        on: {
+          proxy_on_request_headers: `${drop(text("clear_route_cache").replace(/ \(.*/, ""))}
+            ${drop(`(call $proxy_replace_header_map_value (i32.const 0) ${text(":path")} ${text("/green")})`)}
+            ${drop(clear)} (i32.const 0)`,
+        },
+      }));
+    for (const [marker, clear] of [
+      ["proxy_abi_version_0_2_1", byFunction],
+      ["proxy_abi_version_0_1_0", "(call $clear)"],
+    ] as const) {
+      await using plugins = openRegistry({ engines: [proxyWasmEngine] });
+      const manifest = { text: "name: clearing\nkind: filter\n", path: "clearing.yaml" };
+      const module = await assemble("clearing", clearing(marker, clear));
+      await plugins.registry.deploy(makeArtifact(module, "clearing.wasm", manifest));
+      await using greenServer = await serve((request, response) => response.end(request.url));
+      await using rig = await openRig({
+        ingress: {
+          routes: [
+            { ...blue, filters: ["clearing"] },
+            { ...green, filters: [] },
+          ],
+        },
+        upstreams: {
+          blue: { endpoints: [await deadAddress()] },
+          green: { endpoints: [greenServer.address] },
+        },
+        source: plugins.registry,
+      });
+      assert.equal((await rig.send({ path: "/blue" })).body, "/green");
+    }
+  });
+
   it("takes the destination that matches then, and no filter sees it twice", async () => {
     const seen: string[] = [];
     const clear = (host: StreamHost) => host.clearRoute();

@@ -4,13 +4,15 @@ export const longestExpression = 2_048;
 const deepestNesting = 64;
 const maxNodes = 256;
 
+const searches: ReadonlySet<string> = new Set(["matches", "contains"]);
+
 type Node = ReturnType<typeof parse>["expr"];
 
 /** What the work of an expression depends on. */
 export interface ExpressionSize {
   readonly nodes: number;
-  /** Uses of regular expressions. */
-  readonly matches: number;
+  /** Searches within text, as by regular expressions: what may take longest for a byte. */
+  readonly searches: number;
   /** Whether it goes through lists or maps. */
   readonly loops: boolean;
 }
@@ -28,7 +30,7 @@ export function isFlat(text: string): boolean {
 
 /** Counts a parsed expression; undefined when it is too large, or loops within a loop, whose work would be the product of both. */
 export function sizeOf(expression: Node | undefined): ExpressionSize | undefined {
-  const size = { nodes: 0, matches: 0, loops: false };
+  const size = { nodes: 0, searches: 0, loops: false };
   const visit = (node: Node | undefined, isInLoop: boolean): boolean => {
     if (node === undefined) return true;
     size.nodes += 1;
@@ -38,7 +40,7 @@ export function sizeOf(expression: Node | undefined): ExpressionSize | undefined
       case "selectExpr":
         return visit(exprKind.value.operand, isInLoop);
       case "callExpr":
-        if (exprKind.value.function === "matches") size.matches += 1;
+        if (searches.has(exprKind.value.function)) size.searches += 1;
         return visit(exprKind.value.target, isInLoop) && exprKind.value.args.every((one) => visit(one, isInLoop));
       case "listExpr":
         return exprKind.value.elements.every((one) => visit(one, isInLoop));

@@ -1,22 +1,21 @@
 import { type CelInput, celEnv, isCelError, isCelList, isCelMap, isCelUint, parse, plan } from "@bufbuild/cel";
-import type { PropertyValue } from "../../plugin/contract.ts";
 import { Status } from "../abi.ts";
 import { GuestStopped } from "../meter.ts";
 import { encodePairs } from "../pairs.ts";
 import type { Vm } from "../vm.ts";
 import { type ExpressionSize, isFlat, longestExpression, sizeOf } from "./expression-limits.ts";
 import { noResult, type Refusal, refuse } from "./foreign-function.ts";
-import { celInput, type FindProperty, PropertyMap } from "./property-map.ts";
+import { celProperty, PropertyMap, type PropertySource } from "./property-map.ts";
 
 const maxExpressions = 256;
 /** Fuel for each byte of an expression that is read, and for each of its parts that is evaluated. */
 const parseCost = 10_000;
 const nodeCost = 1_500;
-/** Fuel for each byte of a property that is read, and again for each regular expression there is. */
+/** Fuel for each byte of a property that is read, and again for each search within text. */
 const byteCost = 2;
-const matchCost = 250;
-/** How much more a byte costs that may be a turn of a loop, for each part of the expression. */
-const turnCost = 10;
+const searchCost = 250;
+/** Fuel for each field of a map that is taken. */
+const pairCost = 400;
 /** What attributes begin with: maps, whose members are looked up, and single values. */
 const maps = [
   "request",
@@ -33,6 +32,8 @@ const maps = [
 const values = ["plugin_name", "plugin_root_id", "plugin_vm_id", "cluster_name", "route_name", "listener_direction"];
 
 interface Expression {
+  /** Of its text, in bytes. */
+  readonly length: number;
   readonly size: ExpressionSize;
   readonly evaluate: (properties: Readonly<Record<string, CelInput>>) => unknown;
 }
@@ -47,13 +48,24 @@ export class Expressions {
   readonly #known = new Map<number, Expression>();
   readonly #properties: Readonly<Record<string, CelInput>>;
   #last = 0;
-  /** Of the expression that is evaluated: fuel for each byte of a property. */
+  /** Of the expression that is evaluated: fuel for each byte of a property, and for each field of a map. */
   #costPerByte = byteCost;
+  #costPerTurn = pairCost;
 
-  constructor(vm: Vm, find: FindProperty) {
+  constructor(vm: Vm, find: PropertySource["find"]) {
     this.#vm = vm;
-    const found: FindProperty = (path) => this.#charged(find(path));
-    this.#properties = propertiesOf(found);
+    const { meter } = vm;
+    this.#properties = propertiesOf({
+      find: (path) => {
+        const value = find(path);
+        if (Array.isArray(value)) {
+          meter.work(value.length * this.#costPerTurn);
+          for (const [name] of value) meter.work(name.length * this.#costPerByte);
+        }
+        return value;
+      },
+      taken: (bytes) => meter.work(bytes * this.#costPerByte),
+    });
   }
 
   /** `expr_create`: the token of the expression, a number of 4 bytes. */
@@ -79,10 +91,12 @@ export class Expressions {
     const expression = this.#known.get(number);
     if (expression === undefined) return refuse(Status.NOT_FOUND, "there is no such expression");
     const { meter } = this.#vm;
-    const { nodes, matches, loops } = expression.size;
-    meter.work(nodes * nodeCost * (loops ? nodes : 1));
-    // A loop has at most as many turns as what it goes through has bytes.
-    this.#costPerByte = (byteCost + matches * matchCost) * (loops ? nodes * turnCost : 1);
+    const { nodes, searches, loops } = expression.size;
+    const own = nodes * nodeCost + (searches > 0 ? expression.length * searchCost : 0);
+    // Each turn of a loop may do all the work that there is; a list that is written out has fewer items than there are parts.
+    this.#costPerTurn = loops ? own : pairCost;
+    this.#costPerByte = byteCost + searches * searchCost;
+    meter.work(loops ? own * nodes : own);
     try {
       const value = expression.evaluate(this.#properties);
       // What was read may have cost more fuel than there was, which the library took for a failure of its own.
@@ -109,18 +123,10 @@ export class Expressions {
       const parsed = parse(text);
       const size = sizeOf(parsed.expr);
       if (size === undefined) return refuse(Status.BAD_ARGUMENT, "it has too many parts, or a loop within a loop");
-      return { size, evaluate: plan(this.#environment, parsed) };
+      return { length: text.length, size, evaluate: plan(this.#environment, parsed) };
     } catch (error) {
       return refuse(Status.BAD_ARGUMENT, error instanceof Error ? error.message : String(error));
     }
-  }
-
-  #charged(value: PropertyValue | undefined): PropertyValue | undefined {
-    let bytes = 0;
-    if (typeof value === "string" || value instanceof Uint8Array) bytes = value.length;
-    else if (Array.isArray(value)) for (const [name, text] of value) bytes += name.length + text.length;
-    this.#vm.meter.work(bytes * this.#costPerByte);
-    return value;
   }
 }
 
@@ -129,14 +135,11 @@ function tokenOf(bytes: Uint8Array): number | undefined {
 }
 
 /** All that an expression may name. */
-function propertiesOf(find: FindProperty): Readonly<Record<string, CelInput>> {
+function propertiesOf(source: PropertySource): Readonly<Record<string, CelInput>> {
   const properties: Record<string, CelInput> = Object.create(null);
-  for (const name of maps) properties[name] = new PropertyMap([name], find);
+  for (const name of maps) properties[name] = new PropertyMap([name], source);
   for (const name of values) {
-    const get = (): CelInput | undefined => {
-      const value = find([name]);
-      return value === undefined ? undefined : celInput([name], value);
-    };
+    const get = (): CelInput | undefined => celProperty([name], source);
     Object.defineProperty(properties, name, { enumerable: true, get });
   }
   return properties;

@@ -3,8 +3,13 @@ import { create } from "@bufbuild/protobuf";
 import { DurationSchema, TimestampSchema } from "@bufbuild/protobuf/wkt";
 import type { PropertyValue } from "../../plugin/contract.ts";
 
-/** Finds a property by its path; undefined when there is none. */
-export type FindProperty = (path: readonly string[]) => PropertyValue | undefined;
+/** Where expressions get properties from. */
+export interface PropertySource {
+  /** A property by its path; undefined when there is none. */
+  find(path: readonly string[]): PropertyValue | undefined;
+  /** Told of every value that an expression takes, so that its work is paid for. */
+  taken(bytes: number): void;
+}
 
 type Pairs = readonly (readonly [name: string, value: string])[];
 const nanosecondsPerSecond = 1_000_000_000n;
@@ -12,18 +17,16 @@ const nanosecondsPerSecond = 1_000_000_000n;
 /** Properties under a path, as an expression reads them: each is looked up when it is asked for, and none can be listed. */
 export class PropertyMap extends Map<string, CelInput> {
   readonly #path: readonly string[];
-  readonly #find: FindProperty;
+  readonly #source: PropertySource;
 
-  constructor(path: readonly string[], find: FindProperty) {
+  constructor(path: readonly string[], source: PropertySource) {
     super();
     this.#path = path;
-    this.#find = find;
+    this.#source = source;
   }
 
   override get(key: string): CelInput | undefined {
-    const path = [...this.#path, key];
-    const value = this.#find(path);
-    return value === undefined ? undefined : celInput(path, value);
+    return celProperty([...this.#path, key], this.#source);
   }
 
   override has(key: string): boolean {
@@ -31,10 +34,31 @@ export class PropertyMap extends Map<string, CelInput> {
   }
 }
 
-/** A property as expressions know it: times and durations as such, fields as a map of the first value of each name. */
-export function celInput([root, key]: readonly string[], value: PropertyValue): CelInput {
+/** The first value of each name. */
+class FieldMap extends Map<string, string> {
+  readonly #source: PropertySource;
+
+  constructor(fields: Pairs, source: PropertySource) {
+    super(fields.toReversed());
+    this.#source = source;
+  }
+
+  override get(key: string): string | undefined {
+    const value = super.get(key);
+    if (value === undefined) return undefined;
+    this.#source.taken(value.length);
+    return utf8Of(value);
+  }
+}
+
+/** A property as expressions know it: times and durations as such, fields as a map. */
+export function celProperty(path: readonly string[], source: PropertySource): CelInput | undefined {
+  const value = source.find(path);
+  const [root, key] = path;
+  if (value === undefined) return undefined;
+  if (isPairs(value)) return new FieldMap(value, source);
+  if (typeof value === "string" || value instanceof Uint8Array) source.taken(value.length);
   if (typeof value === "string") return root === "request" || root === "response" ? utf8Of(value) : value;
-  if (isPairs(value)) return new Map(value.toReversed().map(([name, text]) => [name, utf8Of(text)]));
   if (typeof value !== "bigint" || root !== "request") return value;
   const [seconds, nanos] = [value / nanosecondsPerSecond, Number(value % nanosecondsPerSecond)];
   if (key === "time") return create(TimestampSchema, { seconds, nanos });

@@ -191,6 +191,18 @@ describe("expressions", () => {
     assert.equal(lost[0]?.fault, "fuel");
   });
 
+  it("cost a guest its fuel by what their loops do", async () => {
+    const expression = `request.headers.exists(name, '${"x".repeat(1000)}'.matches('(x+)+y'))`;
+    const fields = Array.from({ length: 1000 }, (_, at) => [`x-${at}`, ""] as const);
+    const { lines, lost } = await run(
+      (text) => [create(text, expression), withToken(text, "expr_evaluate")],
+      { "request.headers": fields },
+      { fuelPerCall: 50_000_000 },
+    );
+    assert.deepEqual(lines, ["0"]);
+    assert.equal(lost[0]?.fault, "fuel");
+  });
+
   it("are not there for a guest that does not hold their name when it starts", async () => {
     const { lines } = await run((text) => [
       say(`(call $proxy_call_foreign_function ${text("expr_evaluate")} ${text("1234")} ${out})`),
