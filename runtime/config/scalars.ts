@@ -44,7 +44,7 @@ export const capabilities = z.strictObject({
   object: nameList.default([]).describe("File stores by name"),
   invoke: nameList.default([]).describe("Targets of InvokeService by id"),
   upstreams: nameList.default([]).describe("Upstreams that proxy_http_call and proxy_grpc_call may reach"),
-  foreign: nameList.default([]).describe("Foreign functions by name, other than methods of the runtime and those that Envoy has, which need no grant"),
+  foreign: nameList.default([]).describe("Foreign functions by name, beside those of the runtime and of Envoy"),
 });
 
 export type Capabilities = z.output<typeof capabilities>;
