@@ -53,8 +53,10 @@ export const manifestSchema = z
           .describe("Largest linear memory, rounded up to 64Ki; default 64Mi"),
         budget: duration
           .refine((budget) => positive(budget) && budget <= maxBudgetMs, "expected a duration above 0 and up to 1s")
-          .optional()
-          .describe("Work that one callback may do, as time on a reference machine; default 5ms, for services 50ms"),
+          .default(50)
+          .describe(
+            "Work that one callback may do, as the longest time it can take; most code takes a tenth. Default 50ms",
+          ),
         deadline: duration
           .refine((deadline) => positive(deadline) && deadline <= 300_000, "expected a duration above 0 and up to 5m")
           .default(1_000)
@@ -110,7 +112,7 @@ export const manifestSchema = z
     suspends: manifest.suspends ?? manifest.kind === "service",
     limits: {
       memoryBytes: Math.ceil(limits.memory / wasmPage) * wasmPage,
-      budgetMs: limits.budget ?? (manifest.kind === "service" ? 50 : 5),
+      budgetMs: limits.budget,
       deadlineMs: limits.deadline,
       instances: limits.instances ?? (manifest.isolation === "stream" ? 64 : 16),
     },

@@ -190,6 +190,12 @@ const checks: Readonly<Record<string, (scene: GoPluginScene) => Promise<void>>> 
     const json = { "content-type": "application/json" };
     const good = await ask("/customs", post('{"id": 1, "amount": 2}', json));
     assert.equal(echoed(good).body, '{"id": 1, "amount": 2}');
+    const large = JSON.stringify({
+      id: 1,
+      amount: 2,
+      items: Array.from({ length: 700 }, (_, id) => ({ id, text: "a thing" })),
+    });
+    assert.equal(echoed(await ask("/customs", post(large, json))).body, large);
     const incomplete = await ask("/customs", post('{"id": 1}', json));
     assert.equal(incomplete.status, 422);
     assert.equal(incomplete.text, '"amount" is missing');
