@@ -3,6 +3,7 @@
  * and by Maven.
  */
 import { globSync } from "node:fs";
+import { goPlugins } from "../test/support/go-plugins.ts";
 import { kafkaClassPath } from "../test/support/kafka-artifacts.ts";
 import { findProgram, installPackages, ProgramMissing } from "../test/support/programs.ts";
 import { s3ProxyJar } from "../test/support/s3-server.ts";
@@ -15,7 +16,7 @@ interface Server {
   readonly support: string;
   /** Folders of programs that are in no usual place. */
   readonly places?: string;
-  /** Fetches what is of no package; rejects with ProgramMissing. */
+  /** Fetches or builds what is of no package; rejects with ProgramMissing. */
   readonly fetch?: () => Promise<unknown>;
 }
 
@@ -52,6 +53,14 @@ const servers: readonly Server[] = [
     programs: { java: "openjdk-17-jre-headless", mvn: "maven" },
     support: "s3-server.ts",
     fetch: s3ProxyJar,
+  },
+  // No server, but it takes longer than a test may.
+  {
+    name: "go",
+    programs: { go: "golang-go" },
+    support: "go-plugins.ts",
+    places: "/usr/local/go/bin",
+    fetch: goPlugins,
   },
 ];
 
