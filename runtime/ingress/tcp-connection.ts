@@ -61,7 +61,7 @@ export class TcpConnection implements SlotConnection {
     this.#facts = options.facts;
     this.#slots = options.filters.map((use, index) => new ConnectionSlot(index, this, use));
     this.#client = new TcpEnd(socket, {
-      arrived: (chunk, isLast) => this.#arrived("downstream", chunk, isLast),
+      arrived: (chunks, isLast) => this.#arrived("downstream", chunks, isLast),
       congested: (isCongested) => this.#congested("upstream", isCongested),
       closed: (peer, isWhole) => this.#clientIsClosed(peer, isWhole),
     });
@@ -102,11 +102,11 @@ export class TcpConnection implements SlotConnection {
     else next.start();
   }
 
-  passData(slot: ConnectionSlot, side: ConnectionSide, chunk: Uint8Array, isLast: boolean): void {
+  passData(slot: ConnectionSlot, side: ConnectionSide, chunks: readonly Uint8Array[], isLast: boolean): void {
     if (this.#details !== undefined) return;
     const next = this.#slots[side === "downstream" ? slot.index + 1 : slot.index - 1];
-    if (next === undefined) this.#send(side, chunk, isLast);
-    else next.arrive(side, chunk, isLast);
+    if (next === undefined) this.#send(side, chunks, isLast);
+    else next.arrive(side, chunks, isLast);
   }
 
   hold(side: ConnectionSide): void {
@@ -156,22 +156,22 @@ export class TcpConnection implements SlotConnection {
     return this.#kept.set(path, value);
   }
 
-  #arrived(side: ConnectionSide, chunk: Uint8Array, isLast: boolean): void {
+  #arrived(side: ConnectionSide, chunks: readonly Uint8Array[], isLast: boolean): void {
     this.#quietSweeps = 0;
-    if (side === "downstream") this.#bytesReceived += chunk.length;
+    if (side === "downstream") this.#bytesReceived += bytesIn(chunks);
     if (this.#details !== undefined) return;
     const first = side === "downstream" ? this.#slots[0] : this.#slots.at(-1);
-    if (first === undefined) this.#send(side, chunk, isLast);
-    else first.arrive(side, chunk, isLast);
+    if (first === undefined) this.#send(side, chunks, isLast);
+    else first.arrive(side, chunks, isLast);
   }
 
-  #send(side: ConnectionSide, chunk: Uint8Array, isLast: boolean): void {
+  #send(side: ConnectionSide, chunks: readonly Uint8Array[], isLast: boolean): void {
     if (side === "upstream") {
-      this.#bytesSent += chunk.length;
-      this.#client.write(chunk, isLast);
-    } else if (this.#upstream !== undefined) this.#upstream.write(chunk, isLast);
+      this.#bytesSent += bytesIn(chunks);
+      this.#client.write(chunks, isLast);
+    } else if (this.#upstream !== undefined) this.#upstream.write(chunks, isLast);
     else {
-      this.#waiting.append(chunk);
+      for (const chunk of chunks) this.#waiting.append(chunk);
       this.#waitingEnd ||= isLast;
       if (this.#holdsClient || this.#waiting.length < waitingBytes) return;
       this.#holdsClient = true;
@@ -208,13 +208,12 @@ export class TcpConnection implements SlotConnection {
     this.#facts.upstreamLocalAddress = socket.localAddress;
     this.#facts.upstreamLocalPort = socket.localPort;
     const upstream = new TcpEnd(socket, {
-      arrived: (chunk, isLast) => this.#arrived("upstream", chunk, isLast),
+      arrived: (chunks, isLast) => this.#arrived("upstream", chunks, isLast),
       congested: (isCongested) => this.#congested("downstream", isCongested),
       closed: (peer, isWhole) => this.#upstreamIsClosed(peer, isWhole),
     });
     this.#upstream = upstream;
-    for (const chunk of this.#waiting.take()) upstream.write(chunk, false);
-    if (this.#waitingEnd) upstream.write(new Uint8Array(0), true);
+    upstream.write(this.#waiting.take(), this.#waitingEnd);
     if (!this.#holdsClient) return;
     this.#holdsClient = false;
     this.#client.release();
@@ -279,3 +278,5 @@ export class TcpConnection implements SlotConnection {
     });
   }
 }
+
+const bytesIn = (chunks: readonly Uint8Array[]): number => chunks.reduce((sum, { length }) => sum + length, 0);

@@ -5,14 +5,12 @@ import { Hold } from "../proxy/hold.ts";
 /** What one end of a TCP connection tells. */
 export interface TcpEndReceiver {
   /** The peer sent something; `isLast` when it sends no more. */
-  arrived(chunk: Uint8Array, isLast: boolean): void;
+  arrived(chunks: readonly Uint8Array[], isLast: boolean): void;
   /** What was written waits to be sent, or does no more. */
   congested(isCongested: boolean): void;
   /** The last call. `isWhole` when both ways ended in order. */
   closed(peer: ClosingPeer, isWhole: boolean): void;
 }
-
-const nothing = new Uint8Array(0);
 
 /** A socket, half of which may be closed, as one end of a connection that is passed through. */
 export class TcpEnd {
@@ -34,17 +32,20 @@ export class TcpEnd {
       .on("drain", () => this.#drained())
       .on("end", () => this.#ended())
       .on("close", () => this.#closed())
-      .on("data", (chunk: Buffer) => receiver.arrived(chunk, false));
+      .on("data", (chunk: Buffer) => receiver.arrived([chunk], false));
   }
 
   get hasEnded(): boolean {
     return this.#hasEnded;
   }
 
-  write(chunk: Uint8Array, isLast: boolean): void {
+  write(chunks: readonly Uint8Array[], isLast: boolean): void {
     const socket = this.#socket;
     if (!socket.writable) return;
-    if (chunk.length > 0 && !socket.write(chunk) && !this.#isCongested) {
+    socket.cork();
+    for (const chunk of chunks) socket.write(chunk);
+    socket.uncork();
+    if (socket.writableNeedDrain && !this.#isCongested) {
       this.#isCongested = true;
       this.#receiver.congested(true);
     }
@@ -71,12 +72,14 @@ export class TcpEnd {
   /** Closes at once; the peer learns that something is missing. */
   reset(): void {
     if (!this.#hasEnded) this.#isEndedHere = true;
-    this.#socket.resetAndDestroy();
+    // A socket on which a shutdown is under way cannot be reset, and would not close by it.
+    if (this.#socket.writableEnded) this.#socket.destroy();
+    else this.#socket.resetAndDestroy();
   }
 
   #ended(): void {
     this.#hasEnded = true;
-    this.#receiver.arrived(nothing, true);
+    this.#receiver.arrived([], true);
   }
 
   #drained(): void {

@@ -10,7 +10,6 @@ import type {
 } from "../plugin/contract.ts";
 import { PluginError } from "../plugin/plugin-error.ts";
 import { ChunkedBody } from "./body-buffer.ts";
-import { noBytes } from "./exchange.ts";
 
 /** What a slot needs of the TCP connection that it sits in. */
 export interface SlotConnection {
@@ -19,7 +18,7 @@ export interface SlotConnection {
   readonly isOver: boolean;
   /** The filter lets the connection go on to what lies behind it. */
   passOpening(slot: ConnectionSlot): void;
-  passData(slot: ConnectionSlot, side: ConnectionSide, chunk: Uint8Array, isLast: boolean): void;
+  passData(slot: ConnectionSlot, side: ConnectionSide, chunks: readonly Uint8Array[], isLast: boolean): void;
   hold(side: ConnectionSide): void;
   release(side: ConnectionSide): void;
   overflowed(slot: ConnectionSlot, side: ConnectionSide): void;
@@ -93,9 +92,10 @@ export class ConnectionSlot implements ConnectionHost {
     this.#pump();
   }
 
-  arrive(side: ConnectionSide, chunk: Uint8Array, isLast: boolean): void {
+  /** The chunks are shown together. */
+  arrive(side: ConnectionSide, chunks: readonly Uint8Array[], isLast: boolean): void {
     const half = this.#half(side);
-    half.incoming.append(chunk);
+    for (const chunk of chunks) half.incoming.append(chunk);
     if (isLast) half.end = "arrived";
     this.#pump();
     if (half.throttled || half.incoming.length < Math.min(throttleBytes, this.#connection.maxBufferBytes)) return;
@@ -258,12 +258,7 @@ export class ConnectionSlot implements ConnectionHost {
     const isLast = half.end === "shown";
     if (isLast) half.end = "passed";
     const chunks = half.shown.take();
-    let left = chunks.length;
-    for (const chunk of chunks) {
-      left -= 1;
-      this.#connection.passData(this, half.side, chunk, isLast && left === 0);
-    }
-    if (isLast && chunks.length === 0) this.#connection.passData(this, half.side, noBytes, true);
+    if (isLast || chunks.length > 0) this.#connection.passData(this, half.side, chunks, isLast);
   }
 
   /** Passes on whatever is here as if there were no filter. */
