@@ -139,7 +139,7 @@ const checks: Readonly<Record<string, (scene: GoPluginScene) => Promise<void>>> 
   },
 
   "witness tells what it knows of a stream": async ({ sidecar, ask }) => {
-    const { headers } = await ask("/witness/a?b=c", { headers: { "x-given": "gift", "user-agent": "tests" } });
+    const { headers, body } = await ask("/witness/a?b=c", { headers: { "x-given": "gift", "user-agent": "tests" } });
     const [, port] = sidecar.ingress.split(":");
     const expected = {
       court: "the high court",
@@ -156,6 +156,9 @@ const checks: Readonly<Record<string, (scene: GoPluginScene) => Promise<void>>> 
       code: "200",
       port,
       plugin: "witness",
+      cluster: ":app",
+      node: "shop",
+      inbound: "true",
       route: "/witness*",
       fields: "gift",
       tls: "false",
@@ -165,6 +168,8 @@ const checks: Readonly<Record<string, (scene: GoPluginScene) => Promise<void>>> 
     assert.match(String(headers["x-source"]), /^127\.0\.0\.1:\d+$/);
     assert.match(String(headers["x-upstream"]), /^127\.0\.0\.1:\d+$/);
     assert.match(String(headers["x-id"]), /^[\w-]{36}$/);
+    const summary = `first saw 0 bytes come and ${body.length} go, via_upstream, flags 0, for true`;
+    await sidecar.logged(({ plugin, msg }) => plugin === "witness" && msg === summary);
   },
 
   "switchboard leads a request to another upstream": async ({ ask }) => {

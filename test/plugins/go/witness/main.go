@@ -94,6 +94,9 @@ func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
 		"port":     strconv.FormatUint(check.Must(properties.GetDownstreamLocalPort()), 10),
 		"upstream": check.Must(properties.GetUpstreamAddress()),
 		"plugin":   check.Must(properties.GetPluginName()),
+		"cluster":  check.Must(properties.GetClusterName()),
+		"node":     check.Must(properties.GetNodeId()),
+		"inbound":  strconv.FormatBool(check.Must(properties.GetListenerDirection()) == properties.EnvoyTrafficDirectionInbound),
 		"route":    check.Must(properties.GetRouteName()),
 		"fields":   check.Must(properties.GetRequestHeaders())["x-given"],
 		"tls":      strconv.FormatBool(check.Must(properties.IsDownstreamConnectionTls())),
@@ -104,4 +107,11 @@ func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
 		proxywasm.LogErrorf("a property that is not there gives %v", err)
 	}
 	return types.ActionContinue
+}
+
+func (s *stream) OnHttpStreamDone() {
+	took := time.Duration(check.Must(properties.GetRequestDuration()))
+	proxywasm.LogInfof("%s saw %d bytes come and %d go, %s, flags %d, for %v", s.plugin.name,
+		check.Must(properties.GetRequestSize()), check.Must(properties.GetResponseSize()),
+		check.Must(properties.GetResponseCodeDetails()), check.Must(properties.GetResponseFlags()), took > 0)
 }
