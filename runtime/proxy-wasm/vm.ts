@@ -92,6 +92,8 @@ export class Vm {
   #running: Callback | undefined;
   #acting = false;
   #release: ((error: PluginError) => void) | undefined;
+  /** The first error that was logged in the callback of that number. */
+  #outcry = { call: -1, text: "" };
 
   /** `died` is called once, when the guest trapped, overran or was too late; not when it was closed. */
   constructor(program: PluginProgram, services: HostServices, died: (error: PluginError) => void) {
@@ -220,6 +222,11 @@ export class Vm {
     return typeof answer === "number" ? answer : 0;
   }
 
+  /** The guest logged an error: if this is the callback that it dies in, the first of them tells why. */
+  loggedError(text: string): void {
+    if (this.#outcry.call !== this.counters.calls) this.#outcry = { call: this.counters.calls, text };
+  }
+
   /** Puts off what may reach back into the guest until the guest has been left. */
   defer(action: () => void): void {
     this.#deferred.push(action);
@@ -329,8 +336,9 @@ export class Vm {
 
   #trapped(cause: unknown): void {
     if (this.closed !== undefined) return;
-    const { meter } = this;
-    this.#fail(faultOf(this.program, meter, this.#running?.name ?? "its start function", this.#fuelPerCall, cause));
+    const where = this.#running?.name ?? "its start function";
+    const outcry = this.#outcry.call === this.counters.calls ? this.#outcry.text : "";
+    this.#fail(faultOf(this.program, this.meter, where, this.#fuelPerCall, cause, outcry));
   }
 
   #overran(): void {

@@ -50,6 +50,7 @@ export function payForLog(vm: Vm, level: GuestLogLevel, length: number): boolean
 export function tellLog(vm: Vm, level: GuestLogLevel, text: string): void {
   const message = cut(text);
   if (isWorrying(level)) vm.complaint = message;
+  if (level === "error" || level === "critical") vm.loggedError(message);
   if (isWanted(vm, level)) vm.services.log(level, message);
 }
 

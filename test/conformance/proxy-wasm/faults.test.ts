@@ -51,6 +51,21 @@ describe("a guest that fails takes its instance with it", () => {
     assert.match(await fault(await guestThat("(i32.div_s (i32.const 1) (i32.const 0))")), /divide by zero/);
   });
 
+  it("with the first line of what it had cried out", async () => {
+    const crying = (level: number, place: string): string => drop(`(call $proxy_log (i32.const ${level}) ${place})`);
+    const guest = await startText((text) => ({
+      on: {
+        proxy_on_request_headers: `${crying(4, text("long ago"))} (i32.const 0)`,
+        proxy_on_request_body: `${crying(3, text("careful"))} ${crying(5, text("panic: no price\nin a.go"))}
+          ${crying(4, text("more"))} unreachable`,
+      },
+    }));
+    assert.equal(
+      await fault(guest),
+      "plugin 'guest' 1.0.0 trapped in proxy_on_request_body: unreachable, after it logged 'panic: no price'",
+    );
+  });
+
   it("by a loop without end", async () => {
     assert.equal(
       await fault(await guestThat("(loop $on (br $on)) (i32.const 0)")),
