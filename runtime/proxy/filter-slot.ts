@@ -186,11 +186,11 @@ export class FilterSlot implements StreamHost {
   }
 
   setProperty(path: readonly string[], value: Uint8Array): boolean {
-    return this.#phase !== "ended" && this.#chain.stream.keep(path, value);
+    return this.#chain.stream.keep(path, value);
   }
 
   clearRoute(): void {
-    if (this.#phase !== "ended") this.#chain.clearRoute();
+    this.#chain.clearRoute();
   }
 
   #half(direction: Direction): Half {

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import http2 from "node:http2";
+import { text } from "node:stream/consumers";
 import { describe, it } from "node:test";
 import { makeArtifact } from "../../runtime/plugin/artifact.ts";
 import type { StreamHost } from "../../runtime/plugin/contract.ts";
@@ -125,6 +127,22 @@ describe("a request whose head a filter of every route changed", () => {
     });
   });
 
+  it("takes another route over HTTP/2, too", async () => {
+    const seen: string[] = [];
+    await withUpstreams(
+      { filters: ["front"], routes: [blue, green] },
+      { front: rewriting(seen, "front", "/green"), greenish: rewriting(seen, "greenish") },
+      async (rig) => {
+        const session = http2.connect(`http://127.0.0.1:${rig.port}`);
+        for (const path of ["/blue", "/nowhere"]) {
+          assert.equal(await text(session.request({ ":path": path })), "green");
+        }
+        session.destroy();
+        assert.deepEqual(seen, ["front", "greenish", "front", "greenish"]);
+      },
+    );
+  });
+
   it("has the time of the route that it takes", async () => {
     const seen: string[] = [];
     const ingress = {
@@ -149,12 +167,12 @@ describe("a request whose route a filter clears", () => {
   it("takes another when a plugin of Proxy-Wasm asks for it, by both names that there are", async () => {
     const byFunction = `(call $proxy_call_foreign_function (i32.const 1024) (i32.const 17) ${"(i32.const 0) ".repeat(4)})`;
     const clearing = (marker: string, clear: string): string =>
-      guestText((text) => ({
+      guestText((place) => ({
         marker,
         imports: `(import "env" "proxy_clear_route_cache" (func $clear (result i32)))`,
         on: {
-          proxy_on_request_headers: `${drop(text("clear_route_cache").replace(/ \(.*/, ""))}
-            ${drop(`(call $proxy_replace_header_map_value (i32.const 0) ${text(":path")} ${text("/green")})`)}
+          proxy_on_request_headers: `${drop(place("clear_route_cache").replace(/ \(.*/, ""))}
+            ${drop(`(call $proxy_replace_header_map_value (i32.const 0) ${place(":path")} ${place("/green")})`)}
             ${drop(clear)} (i32.const 0)`,
         },
       }));
