@@ -152,6 +152,8 @@ ingress:
     - { match: { prefix: /a }, to: { upstream: bakend } }
     - { match: { prefix: /b }, to: { app: true } }
     - { match: { regex: "(" }, to: [{ upstream: backend, weight: 0 }] }
+  tcp:
+    - { listen: 127.0.0.1:34904, to: { upstream: backnd } }
 admin: { http: 127.0.0.1:2045 }
 `);
     assert.deepEqual(mistakes, [
@@ -159,10 +161,12 @@ admin: { http: 127.0.0.1:2045 }
       "ingress.routes[1].to.app@8: the route leads to the application, but neither app.http nor app.grpc says where that is",
       "ingress.routes[2].to@9: every weight is 0; expected at least one above it",
       "ingress.routes[2].match.regex@9: Invalid regular expression: /(/: Unterminated group",
+      "ingress.tcp[0].to.upstream@11: no upstream is named 'backnd'; did you mean 'backend'?",
       "upstreams.outrigger@3: the name is reserved: to a plugin it means the runtime itself",
       "plugins.grants.shop.state[0]@4: no state component is named 'order'; did you mean 'orders'?",
       "plugins.grants.shop.upstreams[1]@4: no upstream is named 'other'; known here: backend, outrigger",
       "ingress.http@6: 127.0.0.1:2045 is already the address of admin.http",
+      "ingress.tcp[0].listen@11: 127.0.0.1:34904 is already the address of api.grpc.0",
     ]);
   });
 

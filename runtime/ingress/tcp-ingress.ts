@@ -100,8 +100,11 @@ export class TcpIngress implements AsyncDisposable {
   async #update({ tcp, maxBufferBytes }: Configuration["ingress"]): Promise<void> {
     await using building = new AsyncDisposableStack();
     const changes: { listener: TcpListener; route: TcpRoute }[] = [];
+    // Several may ask for any free port.
+    const left = [...tcp];
     for (const listener of this.#listeners) {
-      const entry = tcp.find(({ listen }) => listen === listener.wanted);
+      const at = left.findIndex(({ listen }) => listen === listener.wanted);
+      const [entry] = at < 0 ? [] : left.splice(at, 1);
       if (entry === undefined) continue;
       const route = building.use(await TcpRoute.build(entry, maxBufferBytes, this.#options.plugins));
       changes.push({ listener, route });

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
+import { TestConnection } from "../../test/support/proxy-wasm-connection.ts";
 import { ToyRequest, toyEngine, toyModule } from "../../test/support/toy-engine.ts";
 import type { HostServices, HttpMessage, PluginProgram } from "./contract.ts";
 import { CrashBudget, type CrashLimits, defaultCrashLimits } from "./crash-budget.ts";
@@ -122,6 +123,12 @@ describe("a pool of one shared instance", () => {
     );
     assert.deepEqual({ ...one.pool.counters, fuel: 0 }, { instances: 2, streams: 3, calls: 5, fuel: 0 });
     assert.equal(one.seen.starts, 2);
+  });
+
+  it("refuses TCP connections of an engine that has none", async () => {
+    await using one = await open();
+    const host = new TestConnection();
+    assert.throws(() => one.pool.openConnection(host), { fault: "refused", message: /takes no TCP connections/ });
   });
 
   it("rejects when the guest refuses its configuration or crashes at its start", async () => {

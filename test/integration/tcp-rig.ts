@@ -30,7 +30,8 @@ interface TcpRigOptions {
 
 export interface TcpRig extends AsyncDisposable {
   readonly tcp: TcpIngress;
-  readonly registry: ReturnType<typeof openRegistry>["registry"];
+  /** Deploys a plugin, in place of the one of that name. */
+  deploy(name: string, build: (text: PlaceText) => GuestText): Promise<void>;
   readonly records: readonly ConnectionRecord[];
   /** Parses a section `ingress` with that listener, as the configuration file would. */
   section(listener: object): TcpIngressOptions["config"];
@@ -44,11 +45,12 @@ export interface TcpRig extends AsyncDisposable {
 export async function openTcpRig(options: TcpRigOptions): Promise<TcpRig> {
   await using opening = new AsyncDisposableStack();
   const { registry, metrics } = opening.use(openRegistry({ engines: [proxyWasmEngine], ...options.services }));
-  for (const [name, build] of Object.entries(options.plugins ?? {})) {
+  const deploy: TcpRig["deploy"] = async (name, build) => {
     const manifest = stringify({ name, kind: "filter", ...options.manifest });
     const module = await assemble(name, guestText(build));
     await registry.deploy(makeArtifact(module, `${name}.wasm`, { text: manifest, path: `${name}.yaml` }));
-  }
+  };
+  for (const [name, build] of Object.entries(options.plugins ?? {})) await deploy(name, build);
   const log = createLog({ level: "silent", destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
   const upstreams = opening.use(
     new Upstreams({
@@ -75,7 +77,7 @@ export async function openTcpRig(options: TcpRigOptions): Promise<TcpRig> {
   const owned = opening.move();
   return {
     tcp,
-    registry,
+    deploy,
     records,
     section,
     expose: () => metrics.expose(),

@@ -257,6 +257,60 @@ describe("a Proxy-Wasm guest on TCP connections", () => {
     assert.ok(client.text.split(".").length > 2, "the guest was shown it in parts, and had an answer each time");
   });
 
+  it("takes a connection that waited for an instance, and fails one that waited too long", async () => {
+    await using backend = await serveTcpEcho();
+    await using rig = await openTcpRig({
+      endpoints: [backend.address],
+      listener: { filters: ["marking"] },
+      plugins: { marking },
+      manifest: { isolation: "stream", limits: { instances: 1, deadline: "5s" } },
+    });
+    using first = await rig.connect();
+    first.socket.write("one");
+    await first.got("]");
+    using second = await rig.connect();
+    second.socket.end("two");
+    await eventually("both are there", () => rig.tcp.active === 2);
+    assert.equal(second.text, "");
+    first.socket.end();
+    await second.closed;
+    assert.deepEqual([first.text, second.text], ["[<one>]", "[<two>]"]);
+
+    await using hurried = await openTcpRig({
+      endpoints: [backend.address],
+      listener: { filters: ["marking"] },
+      plugins: { marking },
+      manifest: { isolation: "stream", limits: { instances: 1, deadline: "100ms" } },
+    });
+    using third = await hurried.connect();
+    third.socket.write("three");
+    await third.got("]");
+    await assert.rejects(hurried.answer("four"), /ECONNRESET|closed before/);
+    await eventually("it is told of", () => hurried.records.length === 1);
+    assert.equal(hurried.records[0]?.details, "plugin_deadline");
+  });
+
+  it("is replaced under connections that end on the version they began on", async () => {
+    await using backend = await serveTcpEcho();
+    await using rig = await openTcpRig({
+      endpoints: [backend.address],
+      listener: { filters: ["marking"] },
+      plugins: { marking },
+    });
+    using old = await rig.connect();
+    old.socket.write("old");
+    await old.got("]");
+    await rig.deploy("marking", (text) => ({
+      on: {
+        proxy_on_upstream_data: `(if (local.get $size) (then ${append(upstream, text("!"))})) ${goOn}`,
+      },
+    }));
+    assert.equal(await rig.answer("new"), "new!");
+    old.socket.end("old");
+    await old.closed;
+    assert.equal(old.text, "[<old>][<old>]");
+  });
+
   it("reads slowly when its client does", async () => {
     const total = 32 * 1024 ** 2;
     let written = 0;
