@@ -160,7 +160,10 @@ export const configurationSchema = z.strictObject({
   ingress: z
     .strictObject({
       http: tcpAddress.default("127.0.0.1:2045").describe("Where the ingress listens"),
-      filters: z.array(filterUse).default([]).describe("Filters of every route"),
+      filters: z
+        .array(filterUse)
+        .default([])
+        .describe("Filters of every route; the route is chosen by what they make of a request's head"),
       routes: z.array(route).default([]).describe("The first that matches is taken"),
       tcp: z.array(tcpListener).default([]).describe("Listeners for TCP connections, whatever these carry"),
       maxHeaderBytes: byteSize.default(64 * 1024).describe("Largest request head; default 64Ki"),

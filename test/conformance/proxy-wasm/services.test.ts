@@ -81,6 +81,14 @@ describe("proxy_get_property", () => {
     assert.deepEqual(lines, ["0", "0", "blue", "0", "blue", "6", "6"]);
   });
 
+  it("answers INTERNAL_FAILURE when the stream has no room for it", async () => {
+    const { lines } = await run((text) => [
+      say(`(call $proxy_set_property ${text("large")} (i32.const 0) (i32.const 1001))`),
+      say(`(call $proxy_get_property ${text("large")} ${out})`),
+    ]);
+    assert.deepEqual(lines, ["10", "1"]);
+  });
+
   it("cannot be set without a stream", async () => {
     await using guest = await startText((text) => ({
       on: { proxy_on_vm_start: `${say(`(call $proxy_set_property ${text("a")} ${text("b")})`)} (i32.const 1)` },
