@@ -102,6 +102,10 @@ const serveApplication = (name: string): Promise<Server> =>
     response.setHeader("x-application", name);
     response.setHeader("x-internal-node", "7");
     if (url.endsWith("/missing")) response.statusCode = 404;
+    if (url.endsWith("/summed")) {
+      response.setHeader("trailer", "x-sum, x-internal-sum");
+      response.addTrailers({ "x-sum": "3", "x-internal-sum": "4" });
+    }
     if (url.endsWith("/text")) response.end("some text");
     else if (url.endsWith("/slowly")) {
       response.write("some ");

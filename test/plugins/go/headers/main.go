@@ -45,6 +45,14 @@ func (s *stream) OnHttpRequestTrailers(count int) types.Action {
 	return types.ActionContinue
 }
 
+// OnHttpResponseTrailers sets one of them, and takes one away.
+func (s *stream) OnHttpResponseTrailers(int) types.Action {
+	sum := check.Must(proxywasm.GetHttpResponseTrailer("x-sum"))
+	check.OK(proxywasm.ReplaceHttpResponseTrailer("x-sum", sum+sum))
+	check.OK(proxywasm.RemoveHttpResponseTrailer("x-internal-sum"))
+	return types.ActionContinue
+}
+
 // OnHttpResponseHeaders writes all the fields anew, without those that are nobody's business.
 func (s *stream) OnHttpResponseHeaders(int, bool) types.Action {
 	kept := [][2]string{}
