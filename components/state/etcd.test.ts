@@ -177,7 +177,7 @@ describe("state on an etcd", () => {
   it("that hangs fails calls in time, and serves when it goes on", async () => {
     await using server = await startEtcd();
     const { told, changes } = recording();
-    await using store = await open({ endpoints: [server.address], requestTimeoutMs: 300 }, changes);
+    await using store = await open({ endpoints: [server.address], requestTimeoutMs: 2_000 }, changes);
     await store.set(setOf("key", "x"), callWith());
     server.process.kill("SIGSTOP");
     await assert.rejects(store.get({ key: "key", consistency: "strong" }, callWith()), { code: "UNAVAILABLE" });
