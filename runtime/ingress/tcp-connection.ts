@@ -21,6 +21,8 @@ export interface TcpConnectionOptions {
   readonly connectTimeoutMs: number;
   /** Most that a filter may hold back of one side. */
   readonly maxBufferBytes: number;
+  /** Longest time to send what is left when one side closes and the other must. */
+  readonly lingerMs: number;
   readonly log: Log;
   /** Called once, when both sides are closed and the filters know it. */
   readonly finished: (connection: TcpConnection, record: ConnectionRecord) => void;
@@ -55,6 +57,7 @@ export class TcpConnection implements SlotConnection {
   #upstreamClosed = false;
   #isFinished = false;
   #quietSweeps = 0;
+  #lingering: NodeJS.Timeout | undefined;
 
   constructor(socket: net.Socket, options: TcpConnectionOptions) {
     this.#options = options;
@@ -90,7 +93,7 @@ export class TcpConnection implements SlotConnection {
   /** Ends it at once, for that reason. */
   abort(details: string): void {
     if (this.#isFinished) return;
-    this.#settle(details);
+    this.#details ??= details;
     this.#client.reset();
     this.#dropUpstream();
   }
@@ -127,10 +130,10 @@ export class TcpConnection implements SlotConnection {
   closedBy(slot: ConnectionSlot): void {
     if (this.#details !== undefined) return;
     this.#plugin = slot.plugin;
-    this.#settle("plugin_close");
-    this.#client.close();
+    this.#details = "plugin_close";
+    this.#close(this.#client);
     if (this.#upstream === undefined) this.#dropUpstream();
-    else this.#upstream.close();
+    else this.#close(this.#upstream);
   }
 
   failedClosed(slot: ConnectionSlot, error: PluginError): void {
@@ -238,17 +241,22 @@ export class TcpConnection implements SlotConnection {
   #lost(details: string, broken: TcpEnd, other: TcpEnd | undefined): void {
     if (this.#details !== undefined) return;
     this.#details = details;
-    if (broken.hasEnded) other?.close();
-    else other?.reset();
+    if (other === undefined) return;
+    if (broken.hasEnded) this.#close(other);
+    else other.reset();
   }
 
   #tellClosed(side: ConnectionSide, peer: ClosingPeer): void {
     for (const slot of this.#slots) slot.closed(side, peer);
   }
 
-  /** Nothing passes from here on. */
-  #settle(details: string): void {
-    this.#details ??= details;
+  /** Lets an end send what was written to it, if its peer takes that in time. */
+  #close(end: TcpEnd): void {
+    end.close();
+    this.#lingering ??= setTimeout(() => {
+      this.#client.reset();
+      this.#upstream?.reset();
+    }, this.#options.lingerMs);
   }
 
   #dropUpstream(): void {
@@ -261,6 +269,7 @@ export class TcpConnection implements SlotConnection {
   #finish(): void {
     if (!this.#clientClosed || !this.#upstreamClosed || this.#isFinished) return;
     this.#isFinished = true;
+    clearTimeout(this.#lingering);
     const { upstream, listener, id, peer, endpoint } = this.#facts;
     for (const slot of this.#slots) slot.end();
     this.#options.finished(this, {

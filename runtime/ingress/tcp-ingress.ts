@@ -15,6 +15,8 @@ export interface TcpIngressOptions {
   readonly metrics: Metrics;
   /** Called once for every connection, when it is over. */
   readonly onComplete: (record: ConnectionRecord) => void;
+  /** A connection that must close has this long to send what is left; default 5 s. */
+  readonly lingerMs?: number;
 }
 
 /** The listeners of `ingress.tcp`: each passes its connections through filters to an upstream. */
@@ -32,7 +34,7 @@ export class TcpIngress implements AsyncDisposable {
 
   /** Resolves when all listen; rejects when a plugin or an address is not acceptable, with nothing left open. */
   static async open(options: TcpIngressOptions): Promise<TcpIngress> {
-    const { config, plugins, upstreams, log } = options;
+    const { config, plugins, upstreams, log, lingerMs = 5_000 } = options;
     const ingress = new TcpIngress(options);
     const finished = ingress.#recorder();
     const nextId = (): number => {
@@ -43,7 +45,7 @@ export class TcpIngress implements AsyncDisposable {
       for (const entry of config.tcp) {
         await using route = new AsyncDisposableStack();
         const built = route.use(await TcpRoute.build(entry, config.maxBufferBytes, plugins));
-        ingress.#listeners.push(await TcpListener.open(built, { upstreams, log, nextId, finished }));
+        ingress.#listeners.push(await TcpListener.open(built, { upstreams, log, nextId, finished, lingerMs }));
         route.move();
       }
     } catch (error) {

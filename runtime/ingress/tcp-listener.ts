@@ -14,6 +14,7 @@ export interface TcpListenerOptions {
   /** Gives each connection of the process its id. */
   readonly nextId: () => number;
   readonly finished: (record: ConnectionRecord) => void;
+  readonly lingerMs: number;
 }
 
 const sweepsPerIdle = 4;
@@ -27,7 +28,7 @@ export class TcpListener {
   #route: TcpRoute;
   #listener: Listener | undefined;
   #sweeper: NodeJS.Timeout | undefined;
-  #emptied: (() => void) | undefined;
+  #empty: PromiseWithResolvers<void> | undefined;
 
   private constructor(route: TcpRoute, options: TcpListenerOptions) {
     this.wanted = route.config.listen;
@@ -72,9 +73,8 @@ export class TcpListener {
   async drain(): Promise<void> {
     await this.#listener?.stop();
     if (this.#live.size === 0) return;
-    await new Promise<void>((resolve) => {
-      this.#emptied = resolve;
-    });
+    this.#empty ??= Promise.withResolvers();
+    await this.#empty.promise;
   }
 
   /** Accepts nothing more and ends what is left. */
@@ -88,7 +88,7 @@ export class TcpListener {
   #accept(socket: net.Socket): void {
     const route = this.#route;
     const { config, filters, maxBufferBytes } = route;
-    const { upstreams, log, nextId, finished } = this.#options;
+    const { upstreams, log, nextId, finished, lingerMs } = this.#options;
     const { remoteAddress = "", remotePort = 0, localAddress = "", localPort = 0 } = socket;
     const connection = new TcpConnection(socket, {
       facts: {
@@ -108,12 +108,13 @@ export class TcpListener {
       balancer: upstreams.balancer(config.to.upstream),
       connectTimeoutMs: config.connectTimeout,
       maxBufferBytes,
+      lingerMs,
       log,
       finished: (over, record) => {
         this.#live.delete(over);
         route.end();
         finished(record);
-        if (this.#live.size === 0) this.#emptied?.();
+        if (this.#live.size === 0) this.#empty?.resolve();
       },
     });
     route.begin();

@@ -25,6 +25,7 @@ interface TcpRigOptions {
   readonly plugins?: Readonly<Record<string, (text: PlaceText) => GuestText>>;
   /** More of the plugins' manifests. */
   readonly manifest?: object;
+  readonly lingerMs?: number;
   readonly services?: Parameters<typeof openRegistry>[0];
 }
 
@@ -71,6 +72,7 @@ export async function openTcpRig(options: TcpRigOptions): Promise<TcpRig> {
       log,
       metrics,
       onComplete: (record) => records.push(record),
+      ...(options.lingerMs === undefined ? {} : { lingerMs: options.lingerMs }),
     }),
   );
   const connect = (): Promise<Client> => Client.to(tcp.addresses[0] ?? "");

@@ -164,6 +164,36 @@ describe("a Proxy-Wasm guest on TCP connections", () => {
     );
   });
 
+  it("does not wait for ever for a client that reads nothing before it closes", async () => {
+    let written = 0;
+    await using backend = await serveTcp((socket) => {
+      const more = (): void => {
+        do written += 65_536;
+        while (socket.write(Buffer.alloc(65_536)));
+      };
+      socket.on("drain", more);
+      more();
+    });
+    const closing = (): GuestText => ({ on: { proxy_on_downstream_data: `${closeStream(downstream)} ${goOn}` } });
+    await using rig = await openTcpRig({
+      endpoints: [backend.address],
+      listener: { filters: ["closing"], idleTimeout: "0s" },
+      plugins: { closing },
+      lingerMs: 100,
+    });
+    using client = await rig.connect();
+    client.socket.pause();
+    let before = -1;
+    await eventually("the upstream is held back", () => {
+      const isStill = written > 0 && written === before;
+      before = written;
+      return isStill;
+    });
+    client.socket.write("bye");
+    await eventually("it is told of", () => rig.records.length === 1);
+    assert.equal(rig.records[0]?.details, "plugin_close");
+  });
+
   it("reads where the connection comes from and goes to", async () => {
     await using backend = await serveTcpEcho();
     const telling = (text: PlaceText): GuestText => {
