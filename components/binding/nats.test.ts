@@ -44,7 +44,7 @@ describe("the binding to NATS", () => {
 
   it("sends a request and gives the answer, or says that nobody answers", async () => {
     const subject = unique("ask");
-    await using binding = await open({ subject, requestTimeoutMs: 300 });
+    await using binding = await open({ subject, requestTimeoutMs: 1_500 });
     const ask = () => binding.invoke({ operation: "request", data: Buffer.from("2"), metadata: {} }, callWith());
     await assert.rejects(ask(), refused("UNAVAILABLE"));
     let mayAnswer = true;

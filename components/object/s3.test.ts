@@ -232,7 +232,7 @@ describe("an S3 in trouble", () => {
     await using server = await startS3();
     await using patient = await open(settingsOf(server));
     await put(patient, "large", chunks(4 * partBytes));
-    await using store = await open({ ...settingsOf(server), replyTimeoutMs: 600 });
+    await using store = await open({ ...settingsOf(server), replyTimeoutMs: 1_500 });
     const found = await store.get({ name: "large" }, callWith());
     assert.ok(found !== undefined);
     const reading = found[Symbol.asyncIterator]();

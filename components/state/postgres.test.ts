@@ -82,7 +82,7 @@ describe("state in Postgres", () => {
   });
 
   it("lets a row that somebody holds fail alone, in time", async () => {
-    await using store = await open({ url: server.url, table: "held", replyTimeoutMs: 300 });
+    await using store = await open({ url: server.url, table: "held", replyTimeoutMs: 1_500 });
     await store.set(setOf("held", "before"), callWith());
     const { promise: released, resolve: release } = Promise.withResolvers<void>();
     const { promise: held, resolve: isHeld } = Promise.withResolvers<void>();
@@ -228,7 +228,7 @@ describe("a Postgres in trouble", () => {
 
   it("that hangs on a connection is given up a second after replyTimeoutMs, and the next call has another", async () => {
     await using server = await startPostgres();
-    await using store = await open({ url: server.url, maxConnections: 1, replyTimeoutMs: 200 });
+    await using store = await open({ url: server.url, maxConnections: 1, replyTimeoutMs: 1_500 });
     await using other = await openPostgres(postgresSettings.parse({ url: server.url }), openContext("other"));
     await store.set(setOf("k", "v"), callWith());
     const { rows } = await other.run({

@@ -289,7 +289,7 @@ describe("a Redis in trouble", () => {
 
   it("that hangs is given up after replyTimeoutMs, and taken back when it goes on", async () => {
     await using server = await startRedis();
-    await using store = await open({ url: `redis://${server.address}`, replyTimeoutMs: 600 });
+    await using store = await open({ url: `redis://${server.address}`, replyTimeoutMs: 1_500 });
     await store.set(setOf("k", "v"), callWith());
     server.process.kill("SIGSTOP");
     await assert.rejects(textAt(store, "k"), isUnavailable);
