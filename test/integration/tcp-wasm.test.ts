@@ -241,6 +241,43 @@ describe("a Proxy-Wasm guest on TCP connections", () => {
     }
   }
 
+  it("loses nothing that it held when it traps and is left out", async () => {
+    await using backend = await serveTcpEcho();
+    const holding = (): GuestText => ({
+      on: {
+        proxy_on_downstream_data: `(if (i32.ge_u (local.get $size) (i32.const 6)) (then unreachable)) ${hold}`,
+        proxy_on_upstream_connection_close: "unreachable",
+      },
+    });
+    await using rig = await openTcpRig({
+      endpoints: [backend.address],
+      listener: { filters: [{ plugin: "holding", fail: "open" }, "marking"] },
+      plugins: { holding, marking },
+    });
+    using client = await rig.connect();
+    client.socket.write("one");
+    await eventually("the guest holds it", () => rig.tcp.active === 1);
+    client.socket.write("two");
+    await client.got("]");
+    client.socket.end();
+    await client.closed;
+    assert.equal(client.text, "[<onetwo>]");
+  });
+
+  it("may trap when a connection closes, which harms no other", async () => {
+    await using backend = await serveTcpEcho();
+    for (const fail of ["open", "closed"]) {
+      await using rig = await openTcpRig({
+        endpoints: [backend.address],
+        listener: { filters: [{ plugin: "trapping", fail }] },
+        plugins: { trapping: trapping("proxy_on_upstream_connection_close") },
+      });
+      assert.equal(await rig.answer("hello"), "hello");
+      await eventually("it is told of", () => rig.records.length === 1);
+      assert.equal(await rig.answer("again"), "again", "another instance took over");
+    }
+  });
+
   it("waits for the runtime in the middle of a callback while data piles up", async () => {
     await using backend = await serveTcpEcho();
     const gate = Promise.withResolvers<void>();

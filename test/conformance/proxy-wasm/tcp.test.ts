@@ -101,6 +101,21 @@ describe("the callbacks of a TCP connection", () => {
     assert.deepEqual(host.events, []);
   });
 
+  it("keep a guest from finishing until they have ended", async () => {
+    await using guest = await telling();
+    const { filter } = connect(guest);
+    filter.newConnection();
+    let hasFinished = false;
+    const drained = guest.instance.drain().then(() => {
+      hasFinished = true;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(hasFinished, false);
+    assert.throws(() => guest.instance.openConnection?.(new TestConnection()), { fault: "closed" });
+    filter.end();
+    await drained;
+  });
+
   it("may be missing", async () => {
     await using guest = await startText((text) => ({ on: { proxy_on_log: note(text, "log") } }));
     const { host, filter } = connect(guest);
