@@ -193,7 +193,12 @@ describe("a NATS server that goes away", () => {
   it("is given up when it says nothing any more, and found again when it does", async () => {
     const { told, changes } = recording();
     await using server = await startNats();
-    const settings = { servers: [server.address], pingIntervalMs: 200, requestTimeoutMs: 1_500, connectTimeoutMs: 1_500 };
+    const settings = {
+      servers: [server.address],
+      pingIntervalMs: 200,
+      requestTimeoutMs: 1_500,
+      connectTimeoutMs: 1_500,
+    };
     await using connection = await open(settings, changes);
     server.process.kill("SIGSTOP");
     await eventually("it says nothing any more", async () => {
