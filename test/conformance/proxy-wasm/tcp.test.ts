@@ -437,21 +437,45 @@ describe("a guest that suspends on a TCP connection", () => {
   });
 });
 
-describe("ABI 0.2.0 and 0.1.0", () => {
+describe("ABI 0.1.0 and 0.2.0", () => {
   for (const version of ["0_1_0", "0_2_0"]) {
-    it(`have the callbacks of TCP, too (${version})`, async () => {
+    it(`have the callbacks and buffers of TCP, too (${version})`, async () => {
       await using guest = await startText((text) => ({
         marker: `proxy_abi_version_${version}`,
         on: {
           proxy_on_new_connection: `${note(text, "new")} (i32.const 0)`,
           proxy_on_downstream_data: `${say("(local.get $end)")} ${getBytes(downstream)} ${tell} (i32.const 1)`,
+          proxy_on_upstream_data: `${setBytes(upstream, 0, 4, text("PONG"))} ${sizeOf(upstream)} (i32.const 0)`,
+          proxy_on_upstream_connection_close: say("(local.get $peer)"),
+          proxy_on_downstream_connection_close: say("(local.get $peer)"),
         },
       }));
       const { host, filter } = connect(guest);
-      filter.newConnection();
+      assert.equal(filter.newConnection(), "continue");
       host.show("downstream", "ping");
       assert.equal(filter.downstreamData(true), "pause");
-      assert.deepEqual(guest.services.lines, ["new", "1", "0", "ping"]);
+      const answer = host.show("upstream", "pong");
+      assert.equal(filter.upstreamData(false), "continue");
+      assert.equal(answer.text, "PONG");
+      filter.upstreamClose("remote");
+      filter.downstreamClose("local");
+      filter.end();
+      assert.deepEqual(guest.services.lines, ["new", "1", "0", "ping", "0", "0", "4", "2", "1"]);
     });
   }
+
+  it("continue and close connections since 0.2.0", async () => {
+    await using guest = await startText(() => ({
+      marker: "proxy_abi_version_0_2_0",
+      on: {
+        proxy_on_downstream_data: `${continueStream(downstream)} ${continueStream(4)} (i32.const 1)`,
+        proxy_on_upstream_data: `${closeStream(upstream)} ${closeStream(4)} (i32.const 0)`,
+      },
+    }));
+    const { host, filter } = connect(guest);
+    assert.equal(filter.downstreamData(false), "continue");
+    assert.equal(filter.upstreamData(false), "pause");
+    assert.deepEqual(guest.services.lines, ["0", "2", "0", "2"]);
+    assert.deepEqual(host.events, ["close upstream"]);
+  });
 });
