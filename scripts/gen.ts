@@ -1,6 +1,6 @@
 /**
  * Generates what is checked in from its one source: TypeScript and AssemblyScript from the .proto files, the reference pages from the
- * schemas. `generate(root)` writes below another root, which is how `npm run check` sees whether all is current.
+ * schemas and the suites. `generate(root)` writes below another root, which is how `npm run check` sees whether all is current.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -8,6 +8,7 @@ import { join, resolve } from "node:path";
 import { componentsReference } from "./components-page.ts";
 import { generateAssemblyScript } from "./gen-assemblyscript.ts";
 import { generateDescriptors } from "./gen-descriptors.ts";
+import { proxyWasmReference } from "./proxy-wasm-page.ts";
 import { configurationReference, configurationSchemaJson, manifestReference } from "./reference-pages.ts";
 
 /** What `generate` writes, relative to its root. */
@@ -17,6 +18,7 @@ export const generated = [
   "docs/reference/components.md",
   "docs/reference/configuration.md",
   "docs/reference/plugin-manifest.md",
+  "docs/reference/proxy-wasm.md",
   "docs/reference/outrigger.schema.json",
 ];
 
@@ -32,6 +34,7 @@ export function generate(root: string): void {
   write("docs/reference/components.md", componentsReference());
   write("docs/reference/configuration.md", configurationReference());
   write("docs/reference/plugin-manifest.md", manifestReference());
+  write("docs/reference/proxy-wasm.md", proxyWasmReference());
   write("docs/reference/outrigger.schema.json", configurationSchemaJson());
 }
 

@@ -36,6 +36,9 @@ const names = {
   queueReady: "proxy_on_queue_ready",
 } as const;
 
+/** What the host calls of a guest, by the names of the ABI; its allocator besides. */
+export const callbackNames: readonly string[] = Object.values(names);
+
 /** The callbacks that a guest has; those it lacks are undefined and count as done. */
 export type Callbacks = { readonly [Name in keyof typeof names]: Callback | undefined };
 
