@@ -100,6 +100,7 @@ export async function openTcpRig(options: TcpRigOptions): Promise<TcpRig> {
 export class Client implements Disposable {
   readonly socket: net.Socket;
   readonly closed: Promise<void>;
+  readonly ended: Promise<void>;
   text = "";
   hasEnded = false;
   error: Error | undefined;
@@ -107,6 +108,7 @@ export class Client implements Disposable {
   private constructor(socket: net.Socket) {
     this.socket = socket;
     this.closed = new Promise((resolve) => socket.once("close", () => resolve()));
+    this.ended = new Promise((resolve) => socket.once("end", () => resolve()));
     socket
       .on("data", (chunk: Buffer) => {
         this.text += chunk.toString("latin1");

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { eventually } from "../conformance/backend.ts";
 import { drop, type GuestText, out, type PlaceText } from "../support/proxy-wasm-guest.ts";
+import { randomOf } from "../support/random.ts";
 import { openTcpRig, serveTcp, serveTcpEcho } from "./tcp-rig.ts";
 
 const downstream = 2;
@@ -377,6 +378,57 @@ describe("a Proxy-Wasm guest on TCP connections", () => {
     await old.closed;
     assert.equal(old.text, "[<old>][<old>]");
   });
+
+  for (const suspends of [false, true]) {
+    it(`leaves nothing behind of clients and upstreams that break off anywhere${suspends ? ", suspending" : ""}`, async () => {
+      const { below } = randomOf(suspends ? 11 : 7);
+      const random = (): number => below(1000) / 1000;
+      await using backend = await serveTcp((socket) => {
+        const way = random();
+        if (way < 0.2) socket.resetAndDestroy();
+        else if (way < 0.4) socket.end("enough");
+        else socket.pipe(socket);
+      });
+      await using rig = await openTcpRig({
+        endpoints: [backend.address],
+        ingress: { maxBufferBytes: "20Ki" },
+        // Nobody ends connections whose client is gone before the end of its line.
+        listener: { filters: ["by-line", "marking", { plugin: "closing", fail: "open" }], idleTimeout: "1s" },
+        plugins: {
+          "by-line": byLine,
+          marking,
+          closing: () => ({
+            on: {
+              proxy_on_upstream_data: `(if (i32.gt_u (local.get $size) (i32.const 40000)) (then ${closeStream(upstream)})) ${goOn}`,
+            },
+          }),
+        },
+        manifest: { suspends },
+      });
+      const one = async (): Promise<void> => {
+        using client = await rig.connect();
+        for (let left = Math.floor(random() * 4); left > 0; left -= 1) {
+          client.socket.write("x".repeat(Math.floor(random() * 30_000)) + (random() < 0.7 ? "\n" : ""));
+          if (random() < 0.5) await new Promise((resolve) => setImmediate(resolve));
+        }
+        const way = random();
+        if (way < 0.3) client.socket.resetAndDestroy();
+        else if (way < 0.5) client.socket.destroy();
+        else client.socket.end("last\n");
+        if (way >= 0.5) await Promise.race([client.closed, client.ended]);
+      };
+      const count = 150;
+      const refused = (await Promise.allSettled(Array.from({ length: count }, one))).filter(
+        ({ status }) => status === "rejected",
+      );
+      assert.equal(refused.length, 0);
+      await eventually("all are told of", () => rig.records.length === count);
+      assert.equal(rig.tcp.active, 0);
+      const details = new Set(rig.records.map((record) => record.details));
+      assert.ok(details.size > 1, "they ended in different ways");
+      assert.match(await rig.expose(), /outrigger_tcp_active_connections 0/);
+    });
+  }
 
   it("reads slowly when its client does", async () => {
     const total = 32 * 1024 ** 2;
