@@ -35,10 +35,14 @@ export type StreamMap = "request-headers" | "request-trailers" | "response-heade
 
 /**
  * `continue`: pass on what was shown. `pause`: hold it; after headers nothing more of this direction is shown until
- * `resume`; after data, what arrives is added to the buffer and shown again. `suspended`: the guest waits for the host in
+ * `resume`; after data, what arrives is added to the buffer and shown again. `hold`, after headers only: hold them, but show
+ * what follows; when that may pass on, or at `resume`, they go before it. `suspended`: the guest waits for the host in
  * the middle of this callback; nothing of this stream is shown until `settle` tells how the callback ended.
  */
-export type FilterAction = "continue" | "pause" | "suspended";
+export type FilterAction = SettledAction | "suspended";
+
+/** How a callback ended. */
+export type SettledAction = "continue" | "pause" | "hold";
 
 /** A response made by a plugin, or by the proxy itself. */
 export interface LocalReply {
@@ -69,7 +73,7 @@ export interface StreamHost {
   /** Goes on with a direction that the filter paused; no effect when it is not paused. */
   resume(direction: Direction): void;
   /** Tells how a callback ended that had answered `suspended`. */
-  settle(action: "continue" | "pause"): void;
+  settle(action: SettledAction): void;
   /** Answers in place of whatever lies behind the filter; no effect once response headers went on to the client. */
   respond(reply: LocalReply): void;
   /** Resets the stream in both directions. */
@@ -307,6 +311,8 @@ export interface PluginProgram {
   readonly stubsUnknownImports: boolean;
   /** Hostcalls that do not answer OK are logged. */
   readonly logsHostcalls: boolean;
+  /** Headers that the guest holds do not keep it from being shown the body. */
+  readonly showsBodyOfHeldHeaders: boolean;
   /** Instructions that one callback may use. */
   readonly fuelPerCall: number;
   /** Longest time a callback of a suspending guest may take, its wait for its turn included, in milliseconds. */

@@ -43,6 +43,7 @@ describe("a manifest", () => {
       vmId: "",
       rootId: "",
       unknownImports: "refuse",
+      allowOnHeadersStopIteration: false,
       log: { hostcalls: false },
     });
   });

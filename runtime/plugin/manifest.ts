@@ -81,6 +81,12 @@ export const manifestSchema = z
       .describe(
         "What is done with functions of module `env` that this host does not have: `refuse` the plugin, or `stub` them so that they answer UNIMPLEMENTED; default refuse",
       ),
+    allowOnHeadersStopIteration: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether a plugin that pauses on headers (1, StopIteration) is shown the body all the same; else it is shown nothing more until it goes on. Envoy's setting of the same name. Default false",
+      ),
     log: z
       .strictObject({
         hostcalls: z

@@ -42,6 +42,7 @@ async function open(options: OpenOptions = {}) {
     rootId: "",
     stubsUnknownImports: false,
     logsHostcalls: false,
+    showsBodyOfHeldHeaders: false,
     suspends: true,
     fuelPerCall: 10_000,
     deadlineMs: 1_000,

@@ -131,6 +131,7 @@ function programOf({ manifest, module }: PreparedPlugin, configuration: string):
     suspends,
     stubsUnknownImports: unknownImports === "stub",
     logsHostcalls: log.hostcalls,
+    showsBodyOfHeldHeaders: manifest.allowOnHeadersStopIteration,
     fuelPerCall: limits.budgetMs * fuelPerMillisecond,
     deadlineMs: limits.deadlineMs,
   };

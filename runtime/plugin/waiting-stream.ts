@@ -37,7 +37,7 @@ export class WaitingStream implements StreamFilter, Waiter {
     const held = this.#held;
     this.#held = undefined;
     const action = held?.(this.#filter);
-    if (!this.#hasFailed && (action === "continue" || action === "pause")) this.#host.settle(action);
+    if (!this.#hasFailed && action !== undefined && action !== "suspended") this.#host.settle(action);
   }
 
   /** Ends the wait: the fail policy decides. */

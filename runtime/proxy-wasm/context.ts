@@ -1,4 +1,12 @@
-import type { Direction, FilterAction, LocalReply, StreamFilter, StreamHost, StreamMap } from "../plugin/contract.ts";
+import type {
+  Direction,
+  FilterAction,
+  LocalReply,
+  SettledAction,
+  StreamFilter,
+  StreamHost,
+  StreamMap,
+} from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { deleteContext, finishContext } from "./context-end.ts";
 import { pluginError } from "./fault.ts";
@@ -169,7 +177,7 @@ export class StreamContext implements StreamFilter {
     const create = this.#created ? undefined : vm.callbacks.contextCreate;
     this.#created = true;
     if (create !== undefined) await vm.callLater(this, create, this.id, vm.rootId);
-    let action: "continue" | "pause" = "continue";
+    let action: SettledAction = "continue";
     if (callback !== undefined && vm.closed === undefined) {
       this.#begin(part);
       const answer = await vm.callLater(this, callback, this.id, this.#sizeOf(part), endOfStream ? 1 : 0);
@@ -195,16 +203,17 @@ export class StreamContext implements StreamFilter {
   }
 
   /** What the callback's answer means; the numbers beyond 0 and 1 are those of the C++ library. */
-  #actionOf(part: Part, answer: number): "continue" | "pause" {
+  #actionOf(part: Part, answer: number): SettledAction {
     this.#direction = undefined;
     if (this.#stopped) return "pause";
     const isBody = part.map === undefined;
-    const continues = answer === 0 || (answer === 2 && part.map?.endsWith("-headers") === true);
-    if (continues) return "continue";
+    const isHead = part.map?.endsWith("-headers") === true;
+    if (answer === 0 || (answer === 2 && isHead)) return "continue";
     const keepsNothing = isBody && answer !== 1 && answer !== 2;
     const body = keepsNothing && this.#isOpen() ? this.#host.body(part.direction) : undefined;
     body?.splice(0, body.length, nothing);
-    return this.#resumed ? "continue" : "pause";
+    if (this.#resumed) return "continue";
+    return answer === 1 && isHead && this.#vm.program.showsBodyOfHeldHeaders ? "hold" : "pause";
   }
 
   /** The time of a callback was up, its wait included; the guest itself may go on. */

@@ -6,6 +6,7 @@ import type {
   LocalReply,
   PluginUse,
   PropertyValue,
+  SettledAction,
   StreamFilter,
   StreamHost,
   StreamMap,
@@ -157,7 +158,7 @@ export class FilterSlot implements StreamHost {
     else if (this.#phase === "idle") this.#release(half);
   }
 
-  settle(action: "continue" | "pause"): void {
+  settle(action: SettledAction): void {
     if (this.#phase !== "suspended") return;
     this.#finish(action);
     this.#pump(this.#request);
@@ -271,7 +272,7 @@ export class FilterSlot implements StreamHost {
       this.#failure ??= asPluginError(error, this.plugin, "threw in a callback");
     }
     if (action === "suspended" && this.#failure === undefined) this.#phase = "suspended";
-    else this.#finish(action === "pause" ? "pause" : "continue");
+    else this.#finish(action === "suspended" ? "continue" : action);
   }
 
   #showRequest(filter: StreamFilter, step: Step): FilterAction {
@@ -289,13 +290,13 @@ export class FilterSlot implements StreamHost {
   }
 
   /** A callback ended. */
-  #finish(action: "continue" | "pause"): void {
+  #finish(action: SettledAction): void {
     const shown = this.#shown;
     this.#shown = undefined;
     this.#phase = "idle";
     const answered = this.#reply !== undefined;
     if (this.#doWanted() || shown === undefined) return;
-    if (answered && action === "pause") {
+    if (answered && action !== "continue") {
       // Too late for its answer, and what it wanted to stop must not go on either.
       this.#chain.resetBy(this);
       return;
@@ -306,7 +307,7 @@ export class FilterSlot implements StreamHost {
     const other = half === this.#request ? this.#response : this.#request;
     if (!this.#chain.closed(half.direction)) {
       if (action === "continue" || resumed) this.#letPass(half, step);
-      else this.#keep(half, step);
+      else this.#keep(half, step, action);
     }
     if (!other.resumed) return;
     other.resumed = false;
@@ -324,17 +325,16 @@ export class FilterSlot implements StreamHost {
     return true;
   }
 
-  #keep(half: Half, step: Step): void {
+  #keep(half: Half, step: Step, action: SettledAction): void {
     half.hold = step;
+    if (step === "headers") half.headHeldAlone = action === "hold";
     if (half.body.length > this.#chain.maxBufferBytes) this.#chain.overflowed(this, half.direction);
   }
 
   #letPass(half: Half, step: Step): void {
     half.hold = undefined;
-    if (step === "headers") {
-      this.#passHead(half);
-      return;
-    }
+    if (half.head !== "passed") this.#passHead(half);
+    if (step === "headers") return;
     this.#passBody(half);
     if (step === "trailers") this.#passTrailers(half);
   }

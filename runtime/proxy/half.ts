@@ -11,6 +11,8 @@ export interface Half {
   /** The head is the whole message. */
   headOnly: boolean;
   hold: Step | undefined;
+  /** The head is held, and what follows is shown all the same. */
+  headHeldAlone: boolean;
   /** Shown to the filter, not passed on. */
   readonly body: ChunkedBody;
   /** Arrived, not shown. */
@@ -29,6 +31,7 @@ export function newHalf(direction: Direction): Half {
     head: "awaited",
     headOnly: false,
     hold: undefined,
+    headHeldAlone: false,
     body: new ChunkedBody(),
     incoming: new ChunkedBody(),
     end: "awaited",
@@ -41,7 +44,8 @@ export function newHalf(direction: Direction): Half {
 /** The callback that is due; undefined when the filter must be waited for, or the message. */
 export function nextStep(half: Half): Step | undefined {
   if (half.head === "arrived") return "headers";
-  if (half.head !== "passed" || half.hold === "trailers") return undefined;
+  const isOpen = half.head === "passed" || (half.head === "shown" && half.headHeldAlone);
+  if (!isOpen || half.hold === "trailers") return undefined;
   if (half.incoming.length > 0 || half.end === "arrived") return "body";
   return half.trailers === "arrived" ? "trailers" : undefined;
 }

@@ -307,6 +307,63 @@ describe("a filter that pauses", () => {
     );
   });
 
+  it("on the head alone is shown the body, with which the head goes on", async () => {
+    for (const [gather, late] of [
+      [false, false],
+      [true, false],
+      [true, true],
+    ]) {
+      const seen: string[] = [];
+      const ended = Promise.withResolvers<StreamHost>();
+      await withFilters(
+        {
+          a: (host) => ({
+            requestHeaders: () => "hold",
+            requestBody: (end) => {
+              seen.push(bodyOf(host, "request"));
+              host.headers("request-headers")?.set("x-length", String(host.body("request")?.length));
+              if (end && late) ended.resolve(host);
+              return !late && (end || !gather) ? "continue" : "pause";
+            },
+          }),
+          b: tracing("b", seen),
+        },
+        async (rig) => {
+          const answered = rig.send({ method: "POST", path: "/" }, "hello");
+          if (late) (await ended.promise).resume("request");
+          const got: Echoed = JSON.parse((await answered).body);
+          assert.deepEqual([got.body, fieldsOf(got).get("x-length")], ["hello", "5"]);
+          assert.equal(seen[0], "hello");
+          assert.ok(seen.indexOf("b request headers") > 0, "the head went on after the body was shown");
+        },
+      );
+    }
+  });
+
+  it("on the head alone may answer by what the body is, and let an empty message go on", async () => {
+    await withFilters(
+      {
+        a: (host) => ({
+          requestHeaders: (end) => {
+            if (end) host.resume("request");
+            return "hold";
+          },
+          requestBody: (end) => {
+            if (end) host.respond(reply(422, bodyOf(host, "request")));
+            return "pause";
+          },
+          responseHeaders: () => "hold",
+        }),
+      },
+      async (rig, plugins) => {
+        assert.equal((await rig.send({ method: "GET", path: "/" })).status, 200);
+        const refused = await rig.send({ method: "POST", path: "/" }, "bad");
+        assert.deepEqual([refused.status, refused.body], [422, "bad"]);
+        assert.equal(plugins.opened, 2);
+      },
+    );
+  });
+
   it("on the body is shown what has gathered each time, and resumes with all of it", async () => {
     const seen: string[] = [];
     const gathered = Promise.withResolvers<StreamHost>();

@@ -57,6 +57,7 @@ export async function startPlugin(wasm: Uint8Array<ArrayBuffer>, options: Plugin
     suspends: service,
     stubsUnknownImports: false,
     logsHostcalls: false,
+    showsBodyOfHeldHeaders: false,
     fuelPerCall: (service ? 50 : 5) * fuelPerMillisecond,
     deadlineMs: 10_000,
   };

@@ -17,6 +17,7 @@ import type {
   PluginInstance,
   PluginProgram,
   PropertyValue,
+  SettledAction,
   StreamHost,
   StreamMap,
 } from "../../runtime/plugin/contract.ts";
@@ -120,7 +121,7 @@ export class TestStream implements StreamHost {
     this.#tell(`resume ${direction}`);
   }
 
-  settle(action: "continue" | "pause"): void {
+  settle(action: SettledAction): void {
     this.#tell(`settle ${action}`);
   }
 
@@ -303,7 +304,14 @@ export interface StartOptions
   extends Partial<
     Pick<
       PluginProgram,
-      "kind" | "suspends" | "fuelPerCall" | "deadlineMs" | "rootId" | "stubsUnknownImports" | "logsHostcalls"
+      | "kind"
+      | "suspends"
+      | "fuelPerCall"
+      | "deadlineMs"
+      | "rootId"
+      | "stubsUnknownImports"
+      | "logsHostcalls"
+      | "showsBodyOfHeldHeaders"
     >
   > {
   readonly configuration?: string;
@@ -335,6 +343,7 @@ export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOp
     rootId: options.rootId ?? "",
     stubsUnknownImports: options.stubsUnknownImports ?? false,
     logsHostcalls: options.logsHostcalls ?? false,
+    showsBodyOfHeldHeaders: options.showsBodyOfHeldHeaders ?? false,
     suspends: options.suspends ?? false,
     fuelPerCall: options.fuelPerCall ?? 1_000_000,
     deadlineMs: options.deadlineMs ?? 10_000,
