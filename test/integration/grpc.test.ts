@@ -21,6 +21,7 @@ import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
 import { reflectionServices } from "../../runtime/grpc/reflection.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { openApiParts, silentLog } from "../support/api.ts";
+import { ask, serveEcho } from "../support/grpc-echo.ts";
 import { serviceClient } from "../support/service-client.ts";
 import { temporaryDirectory } from "../support/sidecar.ts";
 
@@ -72,12 +73,10 @@ describe("the gRPC transport", () => {
   });
 
   it("answers UNIMPLEMENTED with a sentence for methods that are not built", async () => {
-    await using served = await serve();
-    const error = await failed<unknown>((done) =>
-      served.runtime.getSecret({ storeName: "s", key: "k", metadata: {} }, done),
-    );
-    assert.equal(error.code, status.UNIMPLEMENTED);
-    assert.match(error.details, /GetSecret is not built yet/);
+    await using served = await serveEcho({ handlers: {} });
+    const { code, details } = await ask(served.client, "hello");
+    assert.equal(code, status.UNIMPLEMENTED);
+    assert.match(details, /Unary is not built yet/);
   });
 
   it("refuses messages over the limit with RESOURCE_EXHAUSTED, either way", async () => {
