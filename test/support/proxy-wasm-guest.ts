@@ -1,7 +1,7 @@
 /** Writes small Proxy-Wasm guests as WebAssembly text: the hostcalls are imported, the test writes the callbacks. */
 
 /** Hostcalls by their numbers of i32 parameters; they answer a status. */
-const hostcalls: Readonly<Record<string, number>> = {
+export const hostcalls: Readonly<Record<string, number>> = {
   proxy_log: 3,
   proxy_get_log_level: 1,
   proxy_done: 0,

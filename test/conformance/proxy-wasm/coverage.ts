@@ -22,12 +22,15 @@ export interface Recording {
   readonly uses: readonly Use[];
 }
 
+const longestMs = 180_000;
+
 /** Runs the suite in a process of its own. Tests that fail are left to the run that reports them. */
 export function recordSuite(): Recording {
   const folder = mkdtempSync(join(tmpdir(), "outrigger-proxy-wasm-"));
   const file = join(folder, "recording.json");
   try {
-    spawnSync(process.execPath, [join(import.meta.dirname, "record.ts"), file], { stdio: "ignore" });
+    const parameters = ["--test-force-exit", join(import.meta.dirname, "record.ts"), file];
+    spawnSync(process.execPath, parameters, { stdio: "ignore", timeout: longestMs });
     return JSON.parse(readFileSync(file, "utf8"));
   } finally {
     rmSync(folder, { recursive: true, force: true });
