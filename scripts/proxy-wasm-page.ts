@@ -25,6 +25,7 @@ const statuses = new Map<number, string>(Object.entries(Status).map(([name, code
 export function proxyWasmReference(): string {
   const recorded = recordSuite().uses;
   const uses = Map.groupBy(recorded, ({ name }) => name);
+  const breadths = breadthsOf(recorded);
   const files = [...new Set(recorded.map(({ file }) => file))].sort();
   return [
     "# The Proxy-Wasm ABI",
@@ -32,10 +33,10 @@ export function proxyWasmReference(): string {
     "The version of a guest is that of its marker (`proxy_abi_version_0_2_1`), of several the first that this host speaks. A column of a version names the suite in which a guest of that version used the function; – where the version does not have it. Hostcalls are given to guests of every version all the same. The last column is a test to begin reading with.",
     "## Callbacks",
     "What a guest exports. All but an allocator (`malloc` or `proxy_on_memory_allocate`) may be missing.",
-    ...callbackSections.flatMap((section) => tableOf(section, "callback", uses)),
+    ...callbackSections.flatMap((section) => tableOf(section, "callback", uses, breadths)),
     "## Hostcalls",
     "What a guest imports from `env`, and what the tests have seen it answer.",
-    ...hostcallSections.flatMap((section) => tableOf(section, "hostcall", uses)),
+    ...hostcallSections.flatMap((section) => tableOf(section, "hostcall", uses, breadths)),
     "The functions of WASI are there as `wasi_snapshot_preview1` and as `wasi_unstable`, tested by both names.",
     "## Not there",
     absent.map(({ name, why }) => `- \`${name.replaceAll(", ", "`, `")}\`: ${why}.`).join("\n"),
@@ -46,10 +47,15 @@ export function proxyWasmReference(): string {
     .replace(/\n+$/, "\n");
 }
 
-function tableOf({ title, functions }: AbiSection, kind: string, uses: ReadonlyMap<string, readonly Use[]>): string[] {
+function tableOf(
+  { title, functions }: AbiSection,
+  kind: "callback" | "hostcall",
+  uses: ReadonlyMap<string, readonly Use[]>,
+  breadths: ReadonlyMap<string, number>,
+): string[] {
   const rows = [...Map.groupBy(functions, ({ name }) => name)]
     .filter(([name]) => !name.startsWith("wasi_unstable."))
-    .map(([name, entries]) => rowOf(name, entries, uses.get(name) ?? []));
+    .map(([name, entries]) => rowOf(name, entries, uses.get(name) ?? [], breadths));
   const answers = kind === "hostcall" ? ["answers"] : [];
   const heads = [kind, ...supportedVersions, ...answers, "a test"];
   const kept = rows.map((row) => (answers.length > 0 ? row : row.toSpliced(-2, 1)));
@@ -57,7 +63,12 @@ function tableOf({ title, functions }: AbiSection, kind: string, uses: ReadonlyM
   return [`### ${title}`, lines.join("\n")];
 }
 
-function rowOf(name: string, entries: readonly AbiFunction[], uses: readonly Use[]): string[] {
+function rowOf(
+  name: string,
+  entries: readonly AbiFunction[],
+  uses: readonly Use[],
+  breadths: ReadonlyMap<string, number>,
+): string[] {
   const versions = supportedVersions.map((version) => {
     const isThere = entries.some(({ versions }) => versions.some((one) => one === version));
     const ofVersion = uses.filter((one) => one.version === version);
@@ -70,19 +81,33 @@ function rowOf(name: string, entries: readonly AbiFunction[], uses: readonly Use
   const nameOf = (answer: number): string =>
     (name.startsWith(wasiModule) ? wasiErrors[answer] : statuses.get(answer)) ?? String(answer);
   const answers = seen.sort((one, other) => one - other).map(nameOf);
-  return [`\`${name.replace(wasiModule, "")}\``, ...versions, answering ? answers.join(" ") : "", bestTest(name, uses)];
+  return [
+    `\`${name.replace(wasiModule, "")}\``,
+    ...versions,
+    answering ? answers.join(" ") : "",
+    bestTest(name, uses, breadths),
+  ];
 }
 
-/** A test of a suite about the function's subject, by its name if there is one; else one of the suites of everything. */
-function bestTest(name: string, uses: readonly Use[]): string {
+/** A test that names the function, else one that uses it; of a suite about its subject before those of everything, and of few functions. */
+function bestTest(name: string, uses: readonly Use[], breadths: ReadonlyMap<string, number>): string {
   const ofSubject = uses.filter(({ file }) => !isOfEverything(file));
-  const best =
-    ofSubject.find(({ test }) => test.includes(name)) ??
-    ofSubject[0] ??
-    uses.find(({ test }) => test.includes(name)) ??
-    uses[0];
-  return best === undefined ? "*none*" : `${linkTo(best.file)}: ${best.test.replaceAll("|", "\\|")}`;
+  const isNaming = ({ test }: Use): boolean => test.includes(name);
+  const choices = [ofSubject.filter(isNaming), uses.filter(isNaming), ofSubject, uses];
+  const [first, ...others] = choices.find((choice) => choice.length > 0) ?? [];
+  if (first === undefined) return "*none*";
+  const breadthOf = (use: Use): number => breadths.get(keyOf(use)) ?? 0;
+  const best = others.reduce((one, other) => (breadthOf(other) < breadthOf(one) ? other : one), first);
+  return `${linkTo(best.file)}: ${best.test.replaceAll("|", "\\|")}`;
 }
+
+/** How many functions each test uses. */
+function breadthsOf(uses: readonly Use[]): ReadonlyMap<string, number> {
+  const byTest = [...Map.groupBy(uses, keyOf)];
+  return new Map(byTest.map(([key, ofTest]) => [key, new Set(ofTest.map(({ name }) => name)).size]));
+}
+
+const keyOf = ({ file, test }: Use): string => `${file} ${test}`;
 
 /** The suites that go through all functions of a kind in every version. */
 const isOfEverything = (file: string): boolean => file.startsWith("every-");
