@@ -50,6 +50,8 @@ import { version } from "./version.ts";
 const defaultFile = "outrigger.yaml";
 /** Shorter than the 30 seconds that Kubernetes waits before it kills. */
 const drainMs = 25_000;
+/** Longest that closing takes after that, whatever a server that hangs keeps waiting for. */
+const closeMs = 4_000;
 
 /** Runs the sidecar until SIGTERM, SIGINT or SIGHUP, drains it and resolves; a second signal ends it at once. */
 export async function run(file: string | undefined, say: (line: string) => void): Promise<void> {
@@ -74,6 +76,10 @@ export async function run(file: string | undefined, say: (line: string) => void)
   });
   await reloading;
   await runtime.drain(drainMs);
+  setTimeout(() => {
+    log.error("a component does not close in time; the sidecar ends without it");
+    process.exit(1);
+  }, closeMs).unref();
 }
 
 /** The sidecar while it serves. */

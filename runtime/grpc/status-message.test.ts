@@ -15,3 +15,9 @@ test("printable ASCII travels as it is, and a broken surrogate as the replacemen
   assert.equal(encodeStatusMessage("cut \ud83d"), "cut %EF%BF%BD");
   assert.equal(encodeStatusMessage("\u007f"), "%7F");
 });
+
+test("blanks at either end are encoded, since a field's value has none there", () => {
+  assert.equal(encodeStatusMessage(" a b  "), "%20a b%20%20");
+  assert.equal(encodeStatusMessage(" "), "%20");
+  assert.equal(encodeStatusMessage(""), "");
+});
