@@ -2,6 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { createSecureContext } from "node:tls";
 import { z } from "zod";
+import { milliseconds } from "../clients/milliseconds.ts";
 import { secretSetting } from "../clients/secret-setting.ts";
 import { readTlsFiles, type TlsFiles, tlsSettings } from "../clients/tls-settings.ts";
 import { withinCall } from "../clients/within-call.ts";
@@ -23,9 +24,7 @@ const settings = z.strictObject({
     .record(z.string().min(1), secretSetting)
     .default({})
     .describe("Headers of every request, such as Authorization; those of a call cannot change them"),
-  timeoutMs: z
-    .int()
-    .positive()
+  timeoutMs: milliseconds
     .default(15_000)
     .describe("Longest time for an answer, within the call's own deadline, in milliseconds; default 15 seconds"),
   errorIfNot2XX: z

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { milliseconds } from "../clients/milliseconds.ts";
 import { openRedis, type RedisConnection } from "../clients/redis.ts";
 import { redisSettings } from "../clients/redis-settings.ts";
 import type { StreamEntry } from "../clients/redis-stream.ts";
@@ -28,8 +29,7 @@ const settings = redisSettings.safeExtend({
     .max(1_000)
     .default(1)
     .describe("Most entries that are worked on at a time; default 1, in their order"),
-  claimIdleMs: z
-    .int()
+  claimIdleMs: milliseconds
     .min(300)
     .default(10_000)
     .describe(

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
 import { tlsSettings } from "./tls-settings.ts";
 
@@ -23,14 +24,10 @@ export const etcdSettings = (prefix: string) =>
         .min(1)
         .default(prefix)
         .describe(`What all keys begin with; default ${prefix}. Components with the same one share what they keep`),
-      connectTimeoutMs: z
-        .int()
-        .positive()
+      connectTimeoutMs: milliseconds
         .default(5_000)
         .describe("Longest wait for the server when the component is opened, in milliseconds; default 5 seconds"),
-      requestTimeoutMs: z
-        .int()
-        .positive()
+      requestTimeoutMs: milliseconds
         .default(5_000)
         .describe("Longest wait for the answer to a request, in milliseconds; default 5 seconds"),
     })

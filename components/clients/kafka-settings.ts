@@ -1,8 +1,7 @@
 import { z } from "zod";
+import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
 import { tlsSettings } from "./tls-settings.ts";
-
-const ms = z.int().positive();
 
 /** The settings that every component on Kafka has; a component adds its own. */
 export const kafkaSettings = z.strictObject({
@@ -28,12 +27,12 @@ export const kafkaSettings = z.strictObject({
     .optional()
     .describe("User and password; default none"),
   tls: tlsSettings.optional().describe("Speak TLS; {} trusts the authorities of Node. Default plain TCP"),
-  connectTimeoutMs: ms
+  connectTimeoutMs: milliseconds
     .default(5_000)
     .describe(
       "Longest wait for the brokers when the component is opened, and for each connection, in milliseconds; default 5 seconds",
     ),
-  requestTimeoutMs: ms
+  requestTimeoutMs: milliseconds
     .default(10_000)
     .describe("Longest wait for an answer, in milliseconds; a call that waits longer fails. Default 10 seconds"),
   createTopics: z
@@ -68,12 +67,12 @@ export type KafkaSettings = z.output<typeof kafkaSettings>;
 
 /** The settings of whoever consumes in a group. */
 export const kafkaGroupSettings = {
-  sessionTimeoutMs: ms
+  sessionTimeoutMs: milliseconds
     .default(10_000)
     .describe(
       "After this long without a sign of life a subscriber is taken for dead and its partitions go to others of its group, in milliseconds; default 10 seconds",
     ),
-  heartbeatIntervalMs: ms
+  heartbeatIntervalMs: milliseconds
     .default(1_000)
     .describe("How often a subscriber gives a sign of life, in milliseconds; default 1 second"),
   prefetchBytes: z

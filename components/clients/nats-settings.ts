@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
 import { tlsSettings } from "./tls-settings.ts";
 
@@ -33,21 +34,15 @@ export const natsSettings = z.strictObject({
   tls: tlsSettings
     .optional()
     .describe("Insist on TLS, with these files; without it TLS is spoken when the server offers it"),
-  connectTimeoutMs: z
-    .int()
-    .positive()
+  connectTimeoutMs: milliseconds
     .default(5_000)
     .describe(
       "Longest wait for the server when the component is opened, and for each connection, in milliseconds; default 5 seconds",
     ),
-  requestTimeoutMs: z
-    .int()
-    .positive()
+  requestTimeoutMs: milliseconds
     .default(5_000)
     .describe("Longest wait for an answer, in milliseconds; default 5 seconds"),
-  pingIntervalMs: z
-    .int()
-    .positive()
+  pingIntervalMs: milliseconds
     .default(10_000)
     .describe(
       "How often a silent server is asked whether it lives, in milliseconds; one that leaves two unanswered is given up. Default 10 seconds",

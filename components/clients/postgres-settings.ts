@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
 import { tlsSettings } from "./tls-settings.ts";
 
@@ -23,14 +24,10 @@ export const postgresSettings = z.strictObject({
       "The table; default KIND_NAME, such as state_orders. It is made when there is none; the user must have the right to that, or to read and write it",
     ),
   maxConnections: z.int().min(1).max(1000).default(8).describe("Most connections to the server; default 8"),
-  connectTimeoutMs: z
-    .int()
-    .positive()
+  connectTimeoutMs: milliseconds
     .default(5_000)
     .describe("Longest wait for a connection, in milliseconds; default 5 seconds"),
-  replyTimeoutMs: z
-    .int()
-    .positive()
+  replyTimeoutMs: milliseconds
     .default(5_000)
     .describe(
       "The server gives up a statement that takes longer, locks included; a second later so does the client. In milliseconds; default 5 seconds",

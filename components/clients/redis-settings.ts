@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
 import { tlsSettings } from "./tls-settings.ts";
 
@@ -32,16 +33,12 @@ export const redisSettings = z
     password: secretSetting.optional().describe("Password"),
     db: z.int().min(0).optional().describe("Database number; default the url's, else 0. A cluster has only 0"),
     tls: tlsSettings.optional().describe("Speak TLS, which rediss:// does with no settings at all"),
-    connectTimeoutMs: z
-      .int()
-      .positive()
+    connectTimeoutMs: milliseconds
       .default(5_000)
       .describe(
         "Longest wait for the server when the component is opened, and for each connection, in milliseconds; default 5 seconds",
       ),
-    replyTimeoutMs: z
-      .int()
-      .positive()
+    replyTimeoutMs: milliseconds
       .default(5_000)
       .describe(
         "A connection on which nothing arrives for this long while replies are due is given up, in milliseconds; default 5 seconds",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
 import { tlsSettings } from "./tls-settings.ts";
 
@@ -55,14 +56,10 @@ export const s3Settings = z.strictObject({
     .default(32)
     .describe("Most files that are put at once, each with a part in memory; one more is refused. Default 32"),
   maxConnections: z.int().positive().default(64).describe("Most connections to the server; default 64"),
-  connectTimeoutMs: z
-    .int()
-    .positive()
+  connectTimeoutMs: milliseconds
     .default(5_000)
     .describe("Longest wait for a connection, in milliseconds; default 5 seconds"),
-  replyTimeoutMs: z
-    .int()
-    .positive()
+  replyTimeoutMs: milliseconds
     .default(30_000)
     .describe(
       "Longest wait for an answer, for a part to be taken, and for more of a file, in milliseconds; default 30 seconds",

@@ -1,11 +1,10 @@
 import { z } from "zod";
+import { milliseconds } from "../clients/milliseconds.ts";
 import { openNats } from "../clients/nats.ts";
 import { jetStreamSettings, natsMaxBytes, natsName, natsSettings } from "../clients/nats-settings.ts";
 import { CoreNatsPubSub } from "./nats-core.ts";
 import { JetStreamPubSub } from "./nats-stream.ts";
 import { definePubSub } from "./pubsub.ts";
-
-const longestTimerMs = 2 ** 31 - 1;
 
 const settings = natsSettings.extend({
   ...jetStreamSettings,
@@ -38,18 +37,14 @@ const settings = natsSettings.extend({
     .enum(["refuse", "drop-oldest"])
     .default("refuse")
     .describe("What a full stream does: refuse (default) what is published, or drop its oldest messages, taken or not"),
-  duplicateWindowMs: z
-    .int()
+  duplicateWindowMs: milliseconds
     .min(100)
-    .max(longestTimerMs)
     .default(120_000)
     .describe(
       "How long the stream knows a message that is sent again because the first answer was lost, in milliseconds; default 2 minutes",
     ),
-  ackWaitMs: z
-    .int()
+  ackWaitMs: milliseconds
     .min(300)
-    .max(longestTimerMs)
     .default(15_000)
     .describe(
       "A message whose subscriber has died comes to another after this, in milliseconds; default 15 seconds. While a subscriber works it may take longer",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { milliseconds } from "../clients/milliseconds.ts";
 import { openRedis, type RedisArgument, type RedisConnection } from "../clients/redis.ts";
 import { isRefusedAsWhole, redisFailure } from "../clients/redis-failure.ts";
 import { redisScript } from "../clients/redis-script.ts";
@@ -68,8 +69,7 @@ const settings = redisSettings.safeExtend({
     .max(10_000)
     .default(16)
     .describe("Most messages that one subscriber reads ahead of its deliveries; default 16"),
-  claimIdleMs: z
-    .int()
+  claimIdleMs: milliseconds
     .min(300)
     .default(10_000)
     .describe(
