@@ -22,6 +22,7 @@ import type {
   StreamMap,
 } from "../../runtime/plugin/contract.ts";
 import type { PluginError } from "../../runtime/plugin/plugin-error.ts";
+import type { SandboxedModule } from "../../runtime/plugin/sandbox/sandboxed-module.ts";
 import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";
 import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { type GuestText, guestText, type PlaceText } from "./proxy-wasm-guest.ts";
@@ -327,15 +328,13 @@ export interface Guest extends AsyncDisposable {
   readonly lost: PluginError[];
 }
 
-/** Sandboxes, starts and configures a module. */
-export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOptions = {}): Promise<Guest> {
-  const services = options.services ?? new TestServices();
-  const lost: PluginError[] = [];
-  const program: PluginProgram = {
+/** A program of the module, with what matters filled in. */
+export function programOf(module: SandboxedModule, options: StartOptions = {}): PluginProgram {
+  return {
     name: "guest",
     version: "1.0.0",
     kind: options.kind ?? "filter",
-    module: await sandboxed(wasm),
+    module,
     configuration: Buffer.from(options.configuration ?? ""),
     vmConfiguration: Buffer.from(options.vmConfiguration ?? ""),
     environment: options.environment ?? {},
@@ -348,6 +347,13 @@ export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOp
     fuelPerCall: options.fuelPerCall ?? 1_000_000,
     deadlineMs: options.deadlineMs ?? 10_000,
   };
+}
+
+/** Sandboxes, starts and configures a module. */
+export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOptions = {}): Promise<Guest> {
+  const services = options.services ?? new TestServices();
+  const lost: PluginError[] = [];
+  const program = programOf(await sandboxed(wasm), options);
   const instance = await proxyWasmEngine.start(program, services, (error) => lost.push(error));
   return { instance, services, lost, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
