@@ -53,6 +53,7 @@ export const kafkaBinding = defineBinding({
         return { data: new Uint8Array(0), metadata: { topic } };
       },
       async [Symbol.asyncDispose]() {
+        connection.startClosing();
         await Promise.all([...listening].map((one) => one[Symbol.asyncDispose]()));
         await producer[Symbol.asyncDispose]();
         await connection[Symbol.asyncDispose]();
@@ -93,14 +94,19 @@ async function subscribed(
   settings: Settings,
   deliver: DeliverBindingEvent,
 ): Promise<AsyncDisposable> {
-  await using opened = new AsyncDisposableStack();
+  const opened: AsyncDisposable[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(opened.map((one) => one[Symbol.asyncDispose]()));
+  };
+  await using closing = new AsyncDisposableStack();
+  closing.defer(close);
   const opening = settings.topics.map(async (topic) => {
     const groupId = `${settings.group}.${topic}`;
     const deliverEvent: SessionOptions["deliver"] = ({ id, data, contentType, metadata }, signal) =>
       deliver({ data, metadata: { ...metadata, topic, id, contentType } }, signal);
-    opened.use(await KafkaSubscription.open({ connection, settings, groupId, topic, deliver: deliverEvent }));
+    opened.push(await KafkaSubscription.open({ connection, settings, groupId, topic, deliver: deliverEvent }));
   });
   await Promise.allSettled(opening);
   await Promise.all(opening);
-  return opened.move();
+  return closing.move();
 }

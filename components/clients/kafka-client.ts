@@ -1,4 +1,6 @@
-import type { Kafka, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from "kafkajs";
+import { connect, isIP, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { ISocketFactory, Kafka, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from "kafkajs";
 import type { ComponentLog, OpenContext } from "../component.ts";
 import { kafkaFileFailure } from "./kafka-failure.ts";
 import type { KafkaSettings } from "./kafka-settings.ts";
@@ -16,6 +18,8 @@ export interface KafkaLink {
   why: string;
   /** The clients are to try no more. */
   isClosed: boolean;
+  /** All that are open. */
+  readonly sockets: Set<Socket>;
 }
 
 /** Loads kafkajs, the secrets and the files. */
@@ -32,6 +36,7 @@ export async function kafkaClients(
     connectionTimeout: connectTimeoutMs,
     authenticationTimeout: connectTimeoutMs,
     requestTimeout: requestTimeoutMs,
+    socketFactory: socketsOf(link),
     ...(files === undefined ? {} : { ssl: files }),
     ...(sasl === undefined ? {} : { sasl: saslOf(sasl, await secret(sasl.password)) }),
   };
@@ -41,6 +46,30 @@ export async function kafkaClients(
     library,
     create: (retry) => new library.Kafka({ ...config, retry, logLevel: library.logLevel.WARN, logCreator }),
   };
+}
+
+const closed = "the component is closed";
+const keepAliveMs = 60_000;
+
+/** Makes sockets as the library does, notes them for as long as they are open, and makes none once the component is closed. */
+function socketsOf(link: KafkaLink): ISocketFactory {
+  return ({ host, port, ssl, onConnect }) => {
+    if (link.isClosed) throw new Error(closed);
+    const servername = isIP(host) === 0 ? { servername: host } : {};
+    const socket =
+      ssl === undefined || ssl === null
+        ? connect({ host, port }, onConnect)
+        : connectTls({ host, port, ...servername, ...ssl }, onConnect);
+    link.sockets.add(socket);
+    socket.once("close", () => link.sockets.delete(socket));
+    return socket.setKeepAlive(true, keepAliveMs);
+  };
+}
+
+/** What still waits for a broker fails, and nothing asks anew: of a broker that hangs the library would wait to hear for a minute. */
+export function cutOff(link: KafkaLink): void {
+  link.isClosed = true;
+  for (const socket of link.sockets) socket.destroy(new Error(closed));
 }
 
 function saslOf({ mechanism, username }: NonNullable<KafkaSettings["sasl"]>, password: string): SASLOptions {
@@ -90,5 +119,5 @@ function bridge(
   if (namespace === "Connection" && connectionError !== undefined) link.why = connectionError;
   log.debug({ broker, groupId, why: error }, `kafkajs ${namespace}: ${message}`);
   // It says so before it tries another broker, and tries none after an error of this kind; nothing else ends its tries.
-  if (namespace === "BrokerPool" && link.isClosed) throw new TypeError("the component is closed");
+  if (namespace === "BrokerPool" && link.isClosed) throw new TypeError(closed);
 }

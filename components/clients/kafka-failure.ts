@@ -20,6 +20,7 @@ const meanings: ReadonlyMap<string, Meaning> = new Map([
   ["GROUP_AUTHORIZATION_FAILED", notAllowed],
   ["CLUSTER_AUTHORIZATION_FAILED", notAllowed],
   ["UNKNOWN_TOPIC_OR_PARTITION", ["NOT_FOUND", "KAFKA_NO_TOPIC", "has no such topic; create it or set createTopics"]],
+  ["INVALID_TOPIC_EXCEPTION", ["INVALID_ARGUMENT", "KAFKA_TOPIC_NAME", "takes nothing from outside for that topic"]],
   ["INVALID_RECORD", ["INVALID_ARGUMENT", "KAFKA_INVALID_RECORD", "refuses the message"]],
   ["INVALID_REPLICATION_FACTOR", wrongTopicSettings],
   ["INVALID_PARTITIONS", wrongTopicSettings],

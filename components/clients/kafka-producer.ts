@@ -74,9 +74,10 @@ export class KafkaProducer implements AsyncDisposable {
 
   /** Waits for what is under way, though not for ever. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#connection.farewell(Promise.all(this.#sending));
+    const endMs = this.#connection.farewellEndMs();
+    await this.#connection.farewell(Promise.all(this.#sending), endMs);
     if (this.#client !== undefined) this.#retire(this.#client);
-    await this.#connection.farewell(Promise.all(this.#farewells));
+    await this.#connection.farewell(Promise.all(this.#farewells), endMs);
   }
 
   #add(topic: string, waiting: Waiting): void {

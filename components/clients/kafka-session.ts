@@ -44,6 +44,7 @@ export class KafkaSession implements AsyncDisposable {
   /** Open once it is known where the group stands, for as long as the membership lasts. */
   #positioned: Promise<void> = Promise.resolve();
   #generation = 0;
+  #started: Promise<void> = Promise.resolve();
 
   constructor(options: SessionOptions) {
     const { connection, settings, groupId } = options;
@@ -74,7 +75,11 @@ export class KafkaSession implements AsyncDisposable {
     return this.#ended.promise;
   }
 
-  async start(): Promise<void> {
+  start(): void {
+    this.#started = this.#start();
+  }
+
+  async #start(): Promise<void> {
     const { topic, settings } = this.#options;
     const { GROUP_JOIN, CRASH } = this.#consumer.events;
     this.#consumer.on(GROUP_JOIN, (event) => this.#onJoin(event));
@@ -100,12 +105,15 @@ export class KafkaSession implements AsyncDisposable {
   /** Aborts deliveries, commits what was taken, and leaves the group. */
   async [Symbol.asyncDispose](): Promise<void> {
     const { connection } = this.#options;
+    const endMs = connection.farewellEndMs();
+    // What is still being set up would outlive it.
+    await connection.farewell(this.#started, endMs);
     this.#stopping.abort();
     for (const timer of this.#resuming) clearTimeout(timer);
-    await connection.farewell(Promise.all(this.#handling));
-    await connection.farewell(this.#commit());
-    await connection.farewell(this.#consumer.disconnect());
-    await connection.farewell(this.#admin.disconnect());
+    await connection.farewell(Promise.all(this.#handling), endMs);
+    await connection.farewell(this.#commit(), endMs);
+    await connection.farewell(this.#consumer.disconnect(), endMs);
+    await connection.farewell(this.#admin.disconnect(), endMs);
   }
 
   #onJoin({ payload }: ConsumerGroupJoinEvent): void {

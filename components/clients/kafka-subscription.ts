@@ -71,17 +71,14 @@ export class KafkaSubscription implements AsyncDisposable {
   /** Resolves to what ended it. */
   async #session(stopped: Promise<"stopped">): Promise<unknown> {
     const { connection, topic } = this.#options;
-    await connection.ensureTopic(topic);
+    if ((await Promise.race([connection.ensureTopic(topic), stopped])) === "stopped") return undefined;
     await using session = new KafkaSession(this.#options);
     const joined = (): void => {
       this.#isReady = true;
       this.#ready.resolve();
     };
     session.joined.then(joined, () => undefined);
-    const started = session.start();
-    const cause = await Promise.race([session.ended, stopped]);
-    // What is still being set up would outlive it.
-    await connection.farewell(started);
-    return cause;
+    session.start();
+    return await Promise.race([session.ended, stopped]);
   }
 }

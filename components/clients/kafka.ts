@@ -1,9 +1,10 @@
+import type { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Admin, Kafka, RetryOptions } from "kafkajs";
 import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
-import { type KafkaClients, type KafkaLink, kafkaClients } from "./kafka-client.ts";
+import { cutOff, type KafkaClients, type KafkaLink, kafkaClients } from "./kafka-client.ts";
 import { kafkaFailure, kafkaRefusal, typeOf } from "./kafka-failure.ts";
 import type { KafkaSettings } from "./kafka-settings.ts";
 import { onceReady } from "./once-ready.ts";
@@ -13,7 +14,7 @@ import { withinCall } from "./within-call.ts";
 const pingMs = 3_000;
 const shortestPauseMs = 20;
 const longestBackOffMs = 1_000;
-/** Longest wait for farewells, and that for those to brokers that are away. */
+/** Longest wait for the farewells of one part, and of all of a component that closes; and that for one to brokers that are away. */
 const farewellMs = { longest: 3_000, unheard: 200 };
 const once: RetryOptions = { retries: 0 };
 /** About a second and a half: a leader that moves is not missed. */
@@ -28,7 +29,7 @@ const topicBackOffMs = 50;
  * in time, another code when one answers that credentials or settings are refused.
  */
 export async function openKafka(settings: KafkaSettings, context: OpenContext): Promise<KafkaConnection> {
-  const link = { why: "no broker answers", isClosed: false };
+  const link = { why: "no broker answers", isClosed: false, sockets: new Set<Socket>() };
   const clients = await kafkaClients(settings, context, link);
   const connection = new KafkaConnection(settings, context, clients, link);
   return onceReady(connection, connection.ready());
@@ -51,6 +52,7 @@ export class KafkaConnection implements AsyncDisposable {
   readonly #topics = new Set<string>();
   #admin: Admin | undefined;
   #isDown = false;
+  #closedAtMs: number | undefined;
   #watching: Promise<void> = Promise.resolve();
   #doubt = Promise.withResolvers<void>();
 
@@ -162,20 +164,33 @@ export class KafkaConnection implements AsyncDisposable {
     this.#topics.delete(topic);
   }
 
-  /** Ends what is to be ended, and does not wait for ever. */
-  async farewell(work: Promise<unknown>): Promise<void> {
+  /** The farewells of the whole component end as soon as those of one part would. */
+  startClosing(): void {
+    this.#closedAtMs ??= this.farewellEndMs();
+  }
+
+  /** When farewells that begin now are over. */
+  farewellEndMs(): number {
+    return Math.min(performance.now() + farewellMs.longest, this.#closedAtMs ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** Waits for what is to be ended, until it is time. */
+  async farewell(work: Promise<unknown>, endMs = this.farewellEndMs()): Promise<void> {
     const patience = new AbortController();
-    const longestMs = this.#isDown ? farewellMs.unheard : farewellMs.longest;
+    const leftMs = Math.max(endMs - performance.now(), 0);
+    const longestMs = this.#isDown ? Math.min(leftMs, farewellMs.unheard) : leftMs;
     const late = delay(longestMs, undefined, { signal: patience.signal }).catch(() => undefined);
     await Promise.race([work.catch(() => undefined), late]);
     patience.abort();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.startClosing();
     this.#closing.abort();
     this.#link.isClosed = true;
     await this.#watching;
     await this.farewell(this.#discardAdmin());
+    cutOff(this.#link);
   }
 
   async #watch(): Promise<void> {

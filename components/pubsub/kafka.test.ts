@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { bytesOf, callWith, eventually, unique } from "../../test/conformance/backend.ts";
 import { selfSigned } from "../../test/support/certificate.ts";
+import type { LeaverTask } from "../../test/support/kafka-leaver.ts";
 import { type KafkaServer, startKafka } from "../../test/support/kafka-server.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { ProgramMissing } from "../../test/support/programs.ts";
@@ -12,6 +15,7 @@ import { RuntimeError } from "../error.ts";
 import { kafkaPubSub } from "./kafka.ts";
 import type { Deliver, PubSub } from "./pubsub.ts";
 
+const leaverProgram = fileURLToPath(new URL("../../test/support/kafka-leaver.ts", import.meta.url));
 const password = "open-sesame-4711";
 const certificate = selfSigned();
 const users = { alice: password };
@@ -193,6 +197,37 @@ describe("pub/sub on Kafka", { skip }, () => {
     assert.equal(refused.length, 3);
     for (const { reason } of refused) assert.equal(reason.code, "RESOURCE_EXHAUSTED");
     await publish(pubsub, topic, "there is room again");
+  });
+
+  it("refuses to publish to a topic of the brokers' own", async () => {
+    await using pubsub = await open({ brokers: brokers() });
+    await using _ = await subscribe(pubsub, unique("topic"), async () => undefined);
+    const error = await rejection(publish(pubsub, "__consumer_offsets", "text"));
+    assert.equal(error.code, "INVALID_ARGUMENT");
+    assert.equal(error.reason, "KAFKA_TOPIC_NAME");
+  });
+
+  it("closes while the broker hangs, and leaves nothing that keeps the process", async () => {
+    const settings = { brokers: brokers(), sessionTimeoutMs: 3_000, heartbeatIntervalMs: 200 };
+    const task: LeaverTask = { settings, topic: unique("topic") };
+    const child = spawn(process.execPath, [leaverProgram, JSON.stringify(task)], {
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    let said = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    try {
+      await eventually("it has used the broker", () => said === "used\n");
+      server.process.kill("SIGSTOP");
+      child.stdin.write("the broker hangs\n");
+      await eventually("it has ended", () => child.exitCode !== null);
+    } finally {
+      server.process.kill("SIGCONT");
+      child.kill("SIGKILL");
+    }
+    assert.equal(child.exitCode, 0);
+    assert.equal(said, "used\nnot answered\nclosed\nended\n");
   });
 });
 

@@ -27,6 +27,10 @@ class KafkaPubSub implements PubSub {
     this.#producer = new KafkaProducer(connection);
   }
 
+  checkTopic(topic: string): void {
+    this.#connection.requireName(topic);
+  }
+
   publish({ topic, data, contentType, metadata }: PublishMessage, call: CallContext): Promise<void> {
     return this.#producer.send(topic, { data, contentType, metadata }, call);
   }
@@ -50,6 +54,7 @@ class KafkaPubSub implements PubSub {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#connection.startClosing();
     await Promise.all([...this.#subscriptions].map((subscription) => subscription[Symbol.asyncDispose]()));
     await this.#producer[Symbol.asyncDispose]();
     await this.#connection[Symbol.asyncDispose]();

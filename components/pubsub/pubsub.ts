@@ -30,6 +30,8 @@ export type Deliver = (message: ReceivedMessage, signal: AbortSignal) => Promise
 
 /** Topics with at-least-once delivery, in publish order within a topic as far as the broker keeps one. */
 export interface PubSub extends AsyncDisposable {
+  /** Throws INVALID_ARGUMENT when no topic can have that name; absent where each can. */
+  checkTopic?(topic: string): void;
   /** Resolves once the broker has the message. */
   publish(message: PublishMessage, call: CallContext): Promise<void>;
   /** Resolves once messages published from now on will be delivered; disposing ends it and delivers nothing more. */
