@@ -5,7 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { PubSubBlock } from "../../runtime/api/pubsub.ts";
+import { storeSet } from "../../runtime/api/stores.ts";
+import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { bytesOf, callWith, eventually, unique } from "../../test/conformance/backend.ts";
+import { oneStore, silentLog } from "../../test/support/api.ts";
 import { selfSigned } from "../../test/support/certificate.ts";
 import type { LeaverTask } from "../../test/support/kafka-leaver.ts";
 import { type KafkaServer, startKafka } from "../../test/support/kafka-server.ts";
@@ -122,6 +126,17 @@ describe("pub/sub on Kafka", { skip }, () => {
         assert.match(error.message, /1 to 249 of the characters/);
       }
     }
+  });
+
+  it("has no subscription with a dead-letter topic that cannot be one", async () => {
+    await using pubsub = await open({ brokers: brokers() });
+    const stores = storeSet("pubsub", oneStore("events", pubsub));
+    const block = new PubSubBlock({ stores, appId: "app", log: silentLog, metrics: new Metrics() });
+    const subscription = { pubsub: "events", topic: unique("topic"), metadata: { deadLetterTopic: "bad topic!" } };
+    const error = await rejection(block.subscribe(subscription, async () => "drop"));
+    assert.equal(error.code, "INVALID_ARGUMENT");
+    assert.equal(error.reason, "KAFKA_TOPIC_NAME");
+    assert.match(error.message, /'bad topic!' cannot be a topic/);
   });
 
   it("refuses a topic that is not there when it may not create it", async () => {

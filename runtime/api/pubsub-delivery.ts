@@ -1,7 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
-import type { PubSub, ReceivedMessage } from "../../components/pubsub/pubsub.ts";
+import type { PublishMessage, PubSub, ReceivedMessage } from "../../components/pubsub/pubsub.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type TopicEvent, unwrapEvent } from "./cloud-event.ts";
 import { settledWithin } from "./settled-within.ts";
@@ -44,6 +44,8 @@ export class TopicDelivery implements AsyncDisposable {
   readonly #handler: EventHandler;
   readonly #closing = new AbortController();
   readonly #handling = new Set<Promise<unknown>>();
+  /** Dead letters in succession that could not be published. */
+  #lettersInVain = 0;
   #source: AsyncDisposable | undefined;
   #closed: Promise<void> | undefined;
 
@@ -112,7 +114,7 @@ export class TopicDelivery implements AsyncDisposable {
     if (outcome === "success") return true;
     if (outcome === "retry" && !isLast) return false;
     if (deadLetterTopic !== undefined) {
-      await this.#options.store.publish({ ...message, topic: deadLetterTopic }, this.#ownCall(signal));
+      await this.#publishLetter({ ...message, topic: deadLetterTopic }, signal, fields);
       count("dead_letter");
       return true;
     }
@@ -123,6 +125,25 @@ export class TopicDelivery implements AsyncDisposable {
     count("returned");
     log.warn(fields, "an event was tried again and again in vain; it goes back to the broker, which delivers it later");
     throw new RuntimeError("ABORTED", "EVENT_NOT_TAKEN", `the event '${event.id}' was not taken`);
+  }
+
+  async #publishLetter(letter: PublishMessage, signal: AbortSignal, fields: object): Promise<void> {
+    try {
+      await this.#options.store.publish(letter, this.#ownCall(signal));
+      this.#lettersInVain = 0;
+    } catch (error) {
+      if (!signal.aborted) this.#noteLetterInVain({ ...fields, deadLetterTopic: letter.topic, err: error });
+      throw error;
+    }
+  }
+
+  /** Says so the first time in succession, the second, the fourth, and so on: the broker may deliver it again at once. */
+  #noteLetterInVain(fields: object): void {
+    const times = ++this.#lettersInVain;
+    if (!Number.isInteger(Math.log2(times))) return;
+    const message =
+      "an event could not go to the dead-letter topic; it goes back to the broker, which delivers it later";
+    this.#options.log.warn({ ...fields, times }, message);
   }
 
   async #outcome(event: TopicEvent, signal: AbortSignal, fields: object): Promise<EventOutcome> {

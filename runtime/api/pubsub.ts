@@ -76,6 +76,8 @@ export class PubSubBlock implements AsyncDisposable {
     const { store } = stores.find(pubsub);
     requireTopic(topic);
     const deadLetterTopic = deadLetterTopicOf(subscription);
+    store.checkTopic?.(topic);
+    if (deadLetterTopic !== undefined) store.checkTopic?.(deadLetterTopic);
     const ownAttempts = attemptsOf(metadata.maxAttempts);
     const delivery = await TopicDelivery.open(
       {

@@ -14,14 +14,17 @@ import {
 import { PubSubBlock } from "../../runtime/api/pubsub.ts";
 import { storeSet } from "../../runtime/api/stores.ts";
 import { AppChannel } from "../../runtime/app/app-channel.ts";
+import { createLog } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
-import { callContext, oneStore, openComponent, silentLog } from "../support/api.ts";
+import { eventually } from "../conformance/backend.ts";
+import { callContext, oneStore, silentLog } from "../support/api.ts";
+import { openContext } from "../support/open-context.ts";
 
-async function openBlock() {
+async function openBlock(settings: object = {}, log = silentLog) {
   const open = new AsyncDisposableStack();
-  const store = open.use(await openComponent(memoryPubSub, "events"));
+  const store = open.use(await memoryPubSub.open(memoryPubSub.config.parse(settings), openContext("events")));
   const stores = storeSet("pubsub", oneStore("events", store));
-  const block = new PubSubBlock({ stores, appId: "shop", log: silentLog, metrics: new Metrics() });
+  const block = new PubSubBlock({ stores, appId: "shop", log, metrics: new Metrics() });
   const publish = (topic: string, data: string, metadata: Record<string, string> = {}, contentType = "text/plain") =>
     block.publish({ pubsub: "events", topic, data: Buffer.from(data), contentType, metadata }, callContext());
   return { block, publish, [Symbol.asyncDispose]: () => open.disposeAsync() };
@@ -154,6 +157,43 @@ describe("events to the application", () => {
     await events.publish("orders", "again", { "cloudevent.id": "retried" });
     while (!dead().some(({ id }) => id === "retried")) await new Promise((resolve) => setImmediate(resolve));
     assert.equal(application.received.filter(({ id, topic }) => id === "retried" && topic === "orders").length, 5);
+  });
+
+  it("come again while the dead-letter topic cannot have them, and the log says so", async () => {
+    const lines: string[] = [];
+    const log = createLog({ level: "warn", destination: { write: (line) => void lines.push(line) } });
+    await using events = await openBlock({ maxPending: 1 }, log);
+    const subscription = { pubsub: "events", metadata: {} };
+    const letters: string[] = [];
+    const opened = Promise.withResolvers<void>();
+    await using _dead = await events.block.subscribe({ ...subscription, topic: "dead" }, async ({ id }) => {
+      await opened.promise;
+      letters.push(id);
+      return "success";
+    });
+    await events.publish("dead", "it fills the topic", { "cloudevent.id": "filler" });
+    let tries = 0;
+    await using _orders = await events.block.subscribe(
+      { ...subscription, topic: "orders", deadLetterTopic: "dead" },
+      async () => {
+        tries++;
+        return "drop";
+      },
+    );
+    await events.publish("orders", "text", { "cloudevent.id": "dropped" });
+    await eventually("it was tried often", () => tries >= 5);
+    const first = JSON.parse(lines[0] ?? "{}");
+    assert.match(first.msg, /could not go to the dead-letter topic/);
+    assert.deepEqual(
+      [first.topic, first.id, first.deadLetterTopic, first.err.reason],
+      ["orders", "dropped", "dead", "PUBSUB_FULL"],
+    );
+    assert.deepEqual(
+      lines.slice(0, 3).map((line) => JSON.parse(line).times),
+      [1, 2, 4],
+    );
+    opened.resolve();
+    await eventually("the letter has come", () => letters.includes("dropped"));
   });
 
   it("cannot have their own topic as the dead-letter topic", async () => {
