@@ -40,6 +40,9 @@ export function postgresFailure(component: string, error: unknown, phase: "openi
 /** Whether the connection is of no more use, and maybe the server gone: 25006 comes from one that is no longer the primary. */
 export const isOfLostServer = (error: unknown): boolean => !isRefusal(error) || /^(08|57P0|25006)/.test(error.code);
 
+/** Whether the table or its schema is not there. */
+export const isOfLostTable = (error: unknown): boolean => isRefusal(error) && /^(42P01|3F000)$/.test(error.code);
+
 /** Whether the server undid a transaction for the sake of another, so that it may be tried again. */
 export const isConflict = (error: unknown): boolean => isRefusal(error) && /^(40001|40P01)$/.test(error.code);
 

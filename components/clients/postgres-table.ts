@@ -41,6 +41,7 @@ export async function ensureTable(
   { sql, schema }: PostgresTable,
   statements: readonly string[],
 ): Promise<void> {
+  connection.needs(sql);
   const text = "SELECT to_regclass($1) IS NOT NULL, $2::text IS NULL OR to_regnamespace($2) IS NOT NULL";
   const { rows } = await connection.run({ text, values: [sql, schema === undefined ? null : quoted(schema)] });
   const [hasTable, hasSchema] = rows[0] ?? [];

@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { checkServerIdentity } from "node:tls";
 import type { Pool, PoolClient, PoolConfig, QueryArrayResult } from "pg";
@@ -5,13 +6,15 @@ import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
 import { onceReady } from "./once-ready.ts";
-import { isConflict, isOfLostServer, postgresFailure } from "./postgres-failure.ts";
+import { isConflict, isOfLostServer, isOfLostTable, postgresFailure } from "./postgres-failure.ts";
 import type { PostgresSettings } from "./postgres-settings.ts";
 import { ServerWatch } from "./server-watch.ts";
 import { readTlsFiles } from "./tls-settings.ts";
 
 /** How much longer than the server the client waits for it to give up a statement. */
 const graceMs = 1_000;
+/** Longest wait for the farewell of a server when the connections are closed. */
+const quitMs = 1_000;
 /** Most callers that wait for a connection. */
 const maxWaiting = 256;
 const maxTries = 5;
@@ -39,7 +42,14 @@ type PostgresContext = Pick<OpenContext, "name" | "log" | "reachability" | "secr
 export async function openPostgres(settings: PostgresSettings, context: PostgresContext): Promise<PostgresConnection> {
   // Loaded here, so that only a sidecar with a component on Postgres loads it.
   const { Pool } = await import("pg");
-  const connection = new PostgresConnection(new Pool(await optionsOf(settings, context)), context);
+  const sockets = new Set<Socket>();
+  const stream = (): Socket => {
+    const socket = new Socket();
+    sockets.add(socket);
+    return socket.once("close", () => sockets.delete(socket));
+  };
+  const pool = new Pool({ ...(await optionsOf(settings, context)), stream });
+  const connection = new PostgresConnection(pool, sockets, context);
   return onceReady(connection, connection.ready());
 }
 
@@ -51,13 +61,18 @@ export class PostgresConnection implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #context: PostgresContext;
   readonly #watch: ServerWatch;
+  /** Of all connections of the pool, those that are being made included. */
+  readonly #sockets: ReadonlySet<Socket>;
+  /** What shows that the server serves. */
+  #probeText = "SELECT 1";
 
-  constructor(pool: Pool, context: PostgresContext) {
+  constructor(pool: Pool, sockets: ReadonlySet<Socket>, context: PostgresContext) {
     this.#pool = pool;
+    this.#sockets = sockets;
     this.#context = context;
     const { name, log, reachability } = context;
     const server = `the Postgres of '${name}'`;
-    this.#watch = new ServerWatch({ server, log, reachability, probe: () => this.#probe() });
+    this.#watch = new ServerWatch({ server, log, reachability, probe: (signal) => this.#probe(signal) });
     // One that is lost while it is used tells whoever uses it; the event would end the process.
     pool.on("connect", (client) => client.on("error", () => undefined));
     pool.on("error", () => this.#watch.suspect());
@@ -71,6 +86,11 @@ export class PostgresConnection implements AsyncDisposable {
     } catch (error) {
       throw postgresFailure(this.#context.name, error, "opening");
     }
+  }
+
+  /** From now on the server serves only while it has this table, and lets the user read it. */
+  needs(table: string): void {
+    this.#probeText = `SELECT FROM ${table} LIMIT 1`;
   }
 
   /** Runs one statement, which stands for itself. Rejects with RuntimeError. */
@@ -106,7 +126,14 @@ export class PostgresConnection implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#watch[Symbol.asyncDispose]();
-    await this.#pool.end();
+    const open = [...this.#sockets].filter((socket) => !socket.closed);
+    const closed = open.map((socket) => new Promise((resolve) => socket.once("close", resolve)));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, quitMs);
+    // A server that hangs says no farewell, and its connections would keep the process.
+    await Promise.race([Promise.all([this.#pool.end(), ...closed]), late]);
+    clearTimeout(timer);
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async #retrying<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
@@ -133,7 +160,7 @@ export class PostgresConnection implements AsyncDisposable {
       return await work(client);
     } catch (error) {
       isLost = isOfLostServer(error);
-      if (isLost) this.#watch.suspect();
+      if (isLost || isOfLostTable(error)) this.#watch.suspect();
       throw error;
     } finally {
       client?.release(isLost);
@@ -141,17 +168,23 @@ export class PostgresConnection implements AsyncDisposable {
   }
 
   /** On a connection of its own: all of the pool's may be in use. */
-  async #probe(): Promise<void> {
+  async #probe(signal: AbortSignal): Promise<void> {
     const { Client } = await import("pg");
-    const client = new Client(this.#pool.options);
+    const socket = new Socket();
+    const { options } = this.#pool;
+    // The pool hides the password from whoever lists its options.
+    const client = new Client({ ...options, password: options.password, stream: () => socket });
     client.on("error", () => undefined);
+    const stop = (): void => void socket.destroy();
+    signal.addEventListener("abort", stop);
     try {
       await client.connect();
-      await client.query("SELECT 1");
+      await client.query(this.#probeText);
     } catch (error) {
       throw postgresFailure(this.#context.name, error);
     } finally {
-      await client.end();
+      signal.removeEventListener("abort", stop);
+      socket.destroy();
     }
   }
 }

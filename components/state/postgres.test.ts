@@ -1,8 +1,10 @@
 /** What the store on Postgres does beside what every state store does: the layout, rights, and trouble with the server. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { callWith, eventually } from "../../test/conformance/backend.ts";
 import { selfSigned } from "../../test/support/certificate.ts";
 import { openContext } from "../../test/support/open-context.ts";
@@ -21,6 +23,17 @@ const open = (settings: object, changes: Partial<OpenContext> = {}): Promise<Sta
 
 const isUnavailable = (error: unknown): boolean =>
   error instanceof RuntimeError && error.code === "UNAVAILABLE" && error.message.includes("'orders'");
+
+/** The process and its children: the server puts each of them into a session of its own. */
+async function familyOf(parent: number | undefined): Promise<readonly number[]> {
+  assert.ok(parent !== undefined);
+  const { stdout } = await promisify(execFile)("ps", ["-A", "-o", "pid=,ppid="]);
+  const rows = stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/).map(Number));
+  return [parent, ...rows.flatMap(([pid, of]) => (pid !== undefined && of === parent ? [pid] : []))];
+}
 
 describe("state in Postgres", () => {
   let server: PostgresServer;
@@ -242,6 +255,61 @@ describe("a Postgres in trouble", () => {
     } finally {
       process.kill(pid, "SIGCONT");
     }
+  });
+
+  for (const way of ["without TLS", "by TLS"]) {
+    it(`that hangs as a whole does not keep the store from being closed, ${way}`, async () => {
+      const tls = selfSigned();
+      await using server = await startPostgres({ tls });
+      const ca = join(server.directory, "ca.pem");
+      await writeFile(ca, tls.cert);
+      const sockets = (): number => process.getActiveResourcesInfo().filter((one) => one === "TCPSocketWrap").length;
+      const before = sockets();
+      const store = await open({ url: server.url, ...(way === "by TLS" ? { tls: { ca } } : {}) });
+      await store.set(setOf("k", "v"), callWith());
+      assert.equal(sockets(), before + 1);
+      const pids = await familyOf(server.process.pid);
+      assert.ok(pids.length > 2, "the server has processes for its connections");
+      for (const pid of pids) process.kill(pid, "SIGSTOP");
+      try {
+        await store[Symbol.asyncDispose]();
+        await eventually("nothing of it keeps the process", () => sockets() === before);
+      } finally {
+        for (const pid of pids) process.kill(pid, "SIGCONT");
+      }
+    });
+  }
+
+  it("that hangs while it is probed does not keep the store from being closed", async () => {
+    await using server = await startPostgres();
+    const { told, changes } = recording();
+    const store = await open({ url: server.url, replyTimeoutMs: 500, connectTimeoutMs: 60_000 }, changes);
+    await store.set(setOf("k", "v"), callWith());
+    const pids = await familyOf(server.process.pid);
+    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    try {
+      await assert.rejects(textAt(store, "k"), isUnavailable);
+      await store[Symbol.asyncDispose]();
+    } finally {
+      for (const pid of pids) process.kill(pid, "SIGCONT");
+    }
+    assert.deepEqual(told, []);
+  });
+
+  it("that has lost the table is told with the reason, and that it has it again", async () => {
+    await using server = await startPostgres();
+    const { told, reasons, changes } = recording();
+    await using store = await open({ url: server.url }, changes);
+    await using admin = await openPostgres(postgresSettings.parse({ url: server.url }), openContext("admin"));
+    await store.set(setOf("k", "v"), callWith());
+    await admin.run({ text: "ALTER TABLE state_orders RENAME TO elsewhere" });
+    await assert.rejects(textAt(store, "k"), { code: "FAILED_PRECONDITION" });
+    await eventually("it is told", () => told.length === 1);
+    assert.match(reasons[0] ?? "", /'orders' lacks a table or a right: relation "state_orders" does not exist/);
+    await admin.run({ text: "ALTER TABLE elsewhere RENAME TO state_orders" });
+    await eventually("it is told again", () => told.length === 2);
+    assert.deepEqual(told, ["down", "up"]);
+    assert.equal(await textAt(store, "k"), "v");
   });
 
   it("that ends a connection has not gone: nothing is told, and the next call has another", async () => {

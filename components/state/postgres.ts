@@ -117,6 +117,9 @@ class PostgresStateStore implements StateStore {
   }
 
   #writeOf(operation: StateOperation): Write {
+    const of = operation.operation === "set" ? operation.set : operation.delete;
+    // No etag of ours, and no text that Postgres can be asked for.
+    if (of.etag?.includes("\0")) throw etagMismatch(this.#name, of);
     return operation.operation === "set" ? this.#setting(operation.set) : this.#deleting(operation.delete);
   }
 

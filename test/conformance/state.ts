@@ -135,7 +135,10 @@ export function testStateStore(backend: Backend<StateStore>): void {
       assert.equal(await get(key), undefined);
       await set(key, "first");
       const etag = await etagAt(key);
-      await assert.rejects(set(key, "second", { etag: "not-an-etag" }), etagMismatch(key));
+      for (const wrong of ["not-an-etag", `${etag}\0`, "a\0b"]) {
+        await assert.rejects(set(key, "second", { etag: wrong }), etagMismatch(key));
+        await assert.rejects(remove(key, { etag: wrong }), etagMismatch(key));
+      }
       assert.equal(await etagAt(key), etag);
     });
 
