@@ -17,7 +17,7 @@ export const jetStreamCodes = {
 } as const;
 
 const full = new Set([10077, 10023, 10047, 10028, 10122]);
-const tooLarge = new Set([10054]);
+const tooLarge = new Set([10054, 10097]);
 const notEnabled = new Set([10076, 10039]);
 const passing = new Set([10008, 10005, 10118]);
 

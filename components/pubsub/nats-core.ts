@@ -39,11 +39,9 @@ export class CoreNatsPubSub implements PubSub {
   async publish(message: PublishMessage, call: CallContext): Promise<void> {
     throwIfAborted(call);
     const { topic, data } = message;
-    this.#connection.checkSize(
-      `the message to topic '${topic.slice(0, 100)}'`,
-      data.byteLength + headerBytesOf(message),
-    );
     const headers = headersOf(this.#connection, message);
+    const bytes = data.byteLength + headerBytesOf(headers);
+    this.#connection.checkSize(`the message to topic '${topic.slice(0, 100)}'`, bytes);
     if (!this.#connection.publish(this.#subjectOf(topic), data, { headers })) throw this.#connection.unreachable();
     await this.#connection.flush();
   }

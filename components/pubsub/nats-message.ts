@@ -21,9 +21,14 @@ export function headersOf(connection: NatsConnection, { contentType, metadata }:
   });
 }
 
-/** Bytes that the headers take, at most. */
-export const headerBytesOf = ({ contentType, metadata }: PublishMessage): number =>
-  6 * JSON.stringify({ contentType, metadata }).length;
+/** Bytes that the headers take; all of them are ASCII. */
+export function headerBytesOf(headers: NatsHeaders): number {
+  let bytes = "NATS/1.0\r\n\r\n".length;
+  for (const [name, values] of headers) {
+    for (const value of values) bytes += `${name}: ${value}\r\n`.length;
+  }
+  return bytes;
+}
 
 /** A message as it came, also of a publisher that is not one of us; `sequence` is its number in a stream. */
 export function receivedOf(message: NatsMessage, topic: string, sequence?: number): ReceivedMessage {

@@ -10,6 +10,8 @@ import { headerBytesOf, headersOf } from "./nats-message.ts";
 import { NatsGroupMember } from "./nats-subscription.ts";
 import type { Deliver, PublishMessage, PubSub, SubscribeTopic } from "./pubsub.ts";
 
+/** What JetStream takes of headers, whatever max_payload says. */
+const mostHeaderBytes = 65_535;
 /** Between looks whether JetStream answers again after its server has come back. */
 const lookMs = 100;
 
@@ -24,20 +26,32 @@ export class JetStreamPubSub implements PubSub {
   readonly #jetStream: JetStream;
   readonly #settings: NatsPubSubSettings;
   readonly #members = new Set<NatsGroupMember>();
+  /** Those of the open subscriptions. */
+  readonly #groups = new Set<TopicGroup>();
+  readonly #watch: Disposable;
+  /** When the stream was made that has the consumers of all groups. */
+  #created: string;
+  /** Whether it may be another one by now, since its server was away. */
+  #isUnsure = false;
+  #restoring: Promise<void> | undefined;
 
-  private constructor(jetStream: JetStream, settings: NatsPubSubSettings) {
+  private constructor(jetStream: JetStream, settings: NatsPubSubSettings, created: string) {
     this.#connection = jetStream.connection;
     this.#jetStream = jetStream;
     this.#settings = settings;
+    this.#created = created;
+    this.#watch = this.#connection.watch(() => {
+      this.#isUnsure = true;
+    });
   }
 
   /** The connection belongs to it from now on. */
   static async open(connection: NatsConnection, settings: NatsPubSubSettings): Promise<JetStreamPubSub> {
-    const pubsub = new JetStreamPubSub(new JetStream(connection), settings);
+    const jetStream = new JetStream(connection);
     try {
-      const { config } = await pubsub.#ensureStream();
-      pubsub.#check(config);
-      return pubsub;
+      const { created, config } = await jetStream.ensureStream(streamOf(settings));
+      check(connection, settings, config);
+      return new JetStreamPubSub(jetStream, settings, created);
     } catch (error) {
       await connection[Symbol.asyncDispose]();
       throw error;
@@ -47,14 +61,13 @@ export class JetStreamPubSub implements PubSub {
   async publish(message: PublishMessage, call: CallContext): Promise<void> {
     throwIfAborted(call);
     const { topic, data } = message;
-    this.#connection.checkSize(
-      `the message to topic '${topic.slice(0, 100)}'`,
-      data.byteLength + headerBytesOf(message),
-    );
     const headers = headersOf(this.#connection, message);
+    this.#checkSize(topic, data.byteLength, headerBytesOf(headers));
     const giveUpAtMs = performance.now() + this.#settings.requestTimeoutMs;
     for (let attempt = 1; ; attempt++) {
       try {
+        // A stream that was made anew would drop the message while no group has its consumer there.
+        if (this.#isUnsure || this.#restoring !== undefined) await this.#ensureStream();
         await this.#jetStream.publish(this.#subjectOf(topic), data, headers);
         return;
       } catch (error) {
@@ -66,8 +79,10 @@ export class JetStreamPubSub implements PubSub {
 
   async subscribe({ topic, group }: SubscribeTopic, deliver: Deliver): Promise<AsyncDisposable> {
     const { stream, ackWaitMs, concurrency, prefetch } = this.#settings;
+    const own = { topic, group };
     let known: string | undefined;
-    const member = await NatsGroupMember.join(this.#jetStream, {
+    this.#groups.add(own);
+    const joining = NatsGroupMember.join(this.#jetStream, {
       stream,
       topic,
       deliver,
@@ -76,26 +91,42 @@ export class JetStreamPubSub implements PubSub {
       prefetch,
       ensureConsumer: async () => {
         // Making one takes the leader of the whole cluster, which may be away while all that is needed goes on.
-        if (known === undefined || !(await this.#hasConsumer(known))) known = await this.#makeConsumer(topic, group);
+        await this.#ensureStream();
+        if (known === undefined || !(await this.#hasConsumer(known))) known = await this.#makeConsumer(own);
         return known;
       },
+      ensureStream: () => this.#ensureStream(),
+    });
+    const member = await joining.catch((error) => {
+      this.#groups.delete(own);
+      throw error;
     });
     this.#members.add(member);
     return {
       [Symbol.asyncDispose]: async () => {
         this.#members.delete(member);
+        this.#groups.delete(own);
         await member[Symbol.asyncDispose]();
       },
     };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#watch[Symbol.dispose]();
     await Promise.all([...this.#members].map((member) => member[Symbol.asyncDispose]()));
     await this.#connection[Symbol.asyncDispose]();
   }
 
   #subjectOf(topic: string): string {
     return `${this.#settings.subjectPrefix}.${natsNameOf(topic)}`;
+  }
+
+  #checkSize(topic: string, dataBytes: number, headerBytes: number): void {
+    const what = `the message to topic '${topic.slice(0, 100)}'`;
+    this.#connection.checkSize(what, dataBytes + headerBytes);
+    if (headerBytes <= mostHeaderBytes) return;
+    const message = `the metadata of ${what} takes ${headerBytes} bytes of headers, and the NATS of '${this.#connection.name}' takes ${mostHeaderBytes}; send less metadata, or send it as data`;
+    throw new RuntimeError("RESOURCE_EXHAUSTED", "NATS_TOO_LARGE", message);
   }
 
   /**
@@ -117,25 +148,33 @@ export class JetStreamPubSub implements PubSub {
     return false;
   }
 
-  #ensureStream(): Promise<StreamInfo> {
-    const { stream, subjectPrefix, maxAgeMs, maxBytes, whenFull, duplicateWindowMs, storage, replicas } =
-      this.#settings;
-    const config: StreamConfig = {
-      name: stream,
-      description: "kept by Outrigger",
-      subjects: [`${subjectPrefix}.>`],
-      retention: "interest",
-      discard: whenFull === "refuse" ? "new" : "old",
-      max_age: nanoseconds(maxAgeMs),
-      max_bytes: maxBytes,
-      max_msgs: -1,
-      max_consumers: -1,
-      max_msg_size: -1,
-      duplicate_window: nanoseconds(Math.min(duplicateWindowMs, maxAgeMs)),
-      storage,
-      num_replicas: replicas,
-    };
-    return this.#jetStream.ensureStream(config);
+  /** Resolves once there is the stream, with the consumers of the open subscriptions if it was made anew. */
+  #ensureStream(): Promise<void> {
+    this.#restoring ??= this.#restore().finally(() => {
+      this.#restoring = undefined;
+    });
+    return this.#restoring;
+  }
+
+  async #restore(): Promise<void> {
+    this.#isUnsure = false;
+    try {
+      const { created } = await this.#jetStream.ensureStream(streamOf(this.#settings));
+      if (created === this.#created) return;
+      // The numbers of its messages begin again.
+      for (const member of this.#members) member.forget();
+      await Promise.all([...this.#groups].map((group) => this.#makeConsumer(group)));
+      this.#created = created;
+      const { stream } = this.#settings;
+      const { name, log } = this.#connection;
+      log.warn(
+        { stream, subscriptions: this.#groups.size },
+        `the stream '${stream}' on the NATS of '${name}' was gone and was made anew; what no group had taken yet is lost`,
+      );
+    } catch (error) {
+      this.#isUnsure = true;
+      throw error;
+    }
   }
 
   async #hasConsumer(name: string): Promise<boolean> {
@@ -149,8 +188,7 @@ export class JetStreamPubSub implements PubSub {
     }
   }
 
-  async #makeConsumer(topic: string, group: string): Promise<string> {
-    await this.#ensureStream();
+  async #makeConsumer({ topic, group }: TopicGroup): Promise<string> {
     const { stream, ackWaitMs, maxAckPending } = this.#settings;
     const name = natsDigestOf(topic, group);
     const filter = this.#subjectOf(topic);
@@ -169,26 +207,60 @@ export class JetStreamPubSub implements PubSub {
     const request = { stream_name: stream, config };
     return (await this.#jetStream.api(`CONSUMER.CREATE.${stream}.${name}.${filter}`, request, consumerInfo)).name;
   }
+}
 
-  /** Throws when the stream that was there is not for our topics; tells when it is kept by other rules than ours. */
-  #check({ subjects, retention, max_age, max_bytes, discard, storage, num_replicas }: StreamInfo["config"]): void {
-    const { stream, subjectPrefix, maxAgeMs, maxBytes, whenFull, replicas, ...settings } = this.#settings;
-    const { name, log } = this.#connection;
-    if (!subjects.includes(`${subjectPrefix}.>`)) {
-      const message = `the stream '${stream}' on the NATS of '${name}' has the subjects ${subjects.join(", ")} and not ${subjectPrefix}.>; give another stream or another subjectPrefix`;
-      throw new RuntimeError("FAILED_PRECONDITION", "NATS_OTHER_STREAM", message);
-    }
-    const isAsSet =
-      retention === "interest" &&
-      max_age === nanoseconds(maxAgeMs) &&
-      max_bytes === maxBytes &&
-      discard === (whenFull === "refuse" ? "new" : "old") &&
-      storage === settings.storage &&
-      num_replicas === replicas;
-    if (isAsSet) return;
-    log.warn(
-      { stream, retention, max_age, max_bytes, discard, storage, num_replicas },
-      `the stream '${stream}' on the NATS of '${name}' was made with other settings, which it keeps; edit it with the nats command`,
-    );
+interface TopicGroup {
+  readonly topic: string;
+  readonly group: string;
+}
+
+function streamOf({
+  stream,
+  subjectPrefix,
+  maxAgeMs,
+  maxBytes,
+  whenFull,
+  duplicateWindowMs,
+  storage,
+  replicas,
+}: NatsPubSubSettings): StreamConfig {
+  return {
+    name: stream,
+    description: "kept by Outrigger",
+    subjects: [`${subjectPrefix}.>`],
+    retention: "interest",
+    discard: whenFull === "refuse" ? "new" : "old",
+    max_age: nanoseconds(maxAgeMs),
+    max_bytes: maxBytes,
+    max_msgs: -1,
+    max_consumers: -1,
+    max_msg_size: -1,
+    duplicate_window: nanoseconds(Math.min(duplicateWindowMs, maxAgeMs)),
+    storage,
+    num_replicas: replicas,
+  };
+}
+
+/** Throws when the stream that was there is not for our topics; tells when it is kept by other rules than ours. */
+function check(
+  { name, log }: NatsConnection,
+  { stream, subjectPrefix, maxAgeMs, maxBytes, whenFull, replicas, ...settings }: NatsPubSubSettings,
+  { subjects, retention, max_age, max_bytes, discard, storage, num_replicas }: StreamInfo["config"],
+): void {
+  if (!subjects.includes(`${subjectPrefix}.>`)) {
+    const message = `the stream '${stream}' on the NATS of '${name}' has the subjects ${subjects.join(", ")} and not ${subjectPrefix}.>; give another stream or another subjectPrefix`;
+    throw new RuntimeError("FAILED_PRECONDITION", "NATS_OTHER_STREAM", message);
   }
+  const isAsSet =
+    retention === "interest" &&
+    max_age === nanoseconds(maxAgeMs) &&
+    max_bytes === maxBytes &&
+    discard === (whenFull === "refuse" ? "new" : "old") &&
+    storage === settings.storage &&
+    num_replicas === replicas;
+  if (isAsSet) return;
+  log.warn(
+    { stream, retention, max_age, max_bytes, discard, storage, num_replicas },
+    `the stream '${stream}' on the NATS of '${name}' was made with other settings, which it keeps; edit it with the nats command`,
+  );
 }

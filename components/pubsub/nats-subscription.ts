@@ -20,12 +20,16 @@ export interface NatsGroupMemberOptions {
   readonly prefetch: number;
   /** Resolves to the name of the group's consumer. */
   ensureConsumer(): Promise<string>;
+  /** Resolves once there is the stream; one that was made anew has been told by `forget`. */
+  ensureStream(): Promise<void>;
 }
 
 /** A message that the server holds to be with us. */
 interface Held {
   message: NatsMessage;
   readonly sequence: number;
+  /** Its stream is gone: there is nobody to tell what became of it. */
+  isLeftOver: boolean;
 }
 
 /** One subscriber of a group: takes messages of its consumer as there is room, and tells the server what became of them. */
@@ -47,7 +51,7 @@ export class NatsGroupMember implements AsyncDisposable {
     this.#options = options;
     this.#heartbeat = setInterval(() => this.#tellOfWork(), Math.ceil(options.ackWaitMs / 3)).unref();
     this.#watch = jetStream.connection.watch((isUp) => {
-      if (isUp) this.#tellAgain();
+      if (isUp) void this.#tellAgain();
     });
   }
 
@@ -81,6 +85,13 @@ export class NatsGroupMember implements AsyncDisposable {
     if (this.#jetStream.connection.isUp) await this.#jetStream.connection.flush().catch(() => undefined);
   }
 
+  /** The stream is another one now, in which the numbers that are known here mean other messages. */
+  forget(): void {
+    this.#taken.clear();
+    for (const held of this.#held.values()) held.isLeftOver = true;
+    this.#held.clear();
+  }
+
   /** None until half of it is free, so that a busy subscriber does not ask for every single one. */
   #room(): number {
     const { concurrency, prefetch } = this.#options;
@@ -94,9 +105,9 @@ export class NatsGroupMember implements AsyncDisposable {
     if (again !== undefined) {
       again.message = message;
     } else if (this.#taken.has(sequence)) {
-      this.#acknowledge({ message, sequence });
+      this.#acknowledge({ message, sequence, isLeftOver: false });
     } else {
-      const held = { message, sequence };
+      const held = { message, sequence, isLeftOver: false };
       this.#held.set(sequence, held);
       this.#waiting.push(held);
       this.#dispatch();
@@ -127,6 +138,11 @@ export class NatsGroupMember implements AsyncDisposable {
         this.#waiting.push(held);
         return;
       }
+      if (held.isLeftOver) {
+        const { log } = this.#jetStream.connection;
+        log.warn({ err: error, topic }, "a delivery failed and cannot be tried again, since the stream was lost");
+        return;
+      }
       const deliveries = deliveriesOf(held.message);
       this.#jetStream.connection.log.debug(
         { err: error, topic, id: held.sequence, failures: deliveries },
@@ -136,7 +152,8 @@ export class NatsGroupMember implements AsyncDisposable {
     }
   }
 
-  #acknowledge({ message, sequence }: Held): void {
+  #acknowledge({ message, sequence, isLeftOver }: Held): void {
+    if (isLeftOver) return;
     this.#held.delete(sequence);
     const { reply = "" } = message;
     this.#jetStream.connection.publish(reply, "+ACK");
@@ -150,7 +167,8 @@ export class NatsGroupMember implements AsyncDisposable {
   }
 
   /** To come again, here or to another of the group, once the time has passed. */
-  #giveBack({ message, sequence }: Held, afterMs = 0): void {
+  #giveBack({ message, sequence, isLeftOver }: Held, afterMs = 0): void {
+    if (isLeftOver) return;
     this.#held.delete(sequence);
     const { reply = "" } = message;
     const delay = afterMs === 0 ? "" : ` ${JSON.stringify({ delay: Math.round(afterMs) * 1_000_000 })}`;
@@ -167,7 +185,13 @@ export class NatsGroupMember implements AsyncDisposable {
   }
 
   /** Whether what was said last was heard is not known. */
-  #tellAgain(): void {
+  async #tellAgain(): Promise<void> {
+    // In another stream the same numbers would be of other messages.
+    const isThere = await this.#options.ensureStream().then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) return;
     for (const reply of this.#taken.values()) this.#jetStream.connection.publish(reply, "+ACK");
     this.#tellOfWork();
   }

@@ -1,5 +1,7 @@
 /** What topics on NATS do beside what all topics do: other clients of NATS, long work, limits of the stream. */
 import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect, type NatsConnection } from "nats";
 import { callWith, eventually, oddNames, unique } from "../../test/conformance/backend.ts";
@@ -25,6 +27,11 @@ const open = (settings: object = {}, changes: Partial<OpenContext> = {}): Promis
   natsPubSub.open(natsPubSub.config.parse({ servers: [server.address], ...settings }), openContext("events", changes));
 const publish = (pubsub: PubSub, topic: string, text: string): Promise<void> =>
   pubsub.publish({ topic, data: Buffer.from(text), contentType: "text/plain", metadata: {} }, callWith());
+const recorded = () => {
+  const warnings: string[] = [];
+  const warn = (_fields: object, message: string): void => void warnings.push(message);
+  return { warnings, log: { debug: () => undefined, info: () => undefined, warn, error: warn } };
+};
 const subscribe = (pubsub: PubSub, topic: string, deliver: Deliver): Promise<AsyncDisposable> =>
   pubsub.subscribe({ topic, group: "group", metadata: {} }, deliver);
 const textOf = ({ data }: ReceivedMessage): string => Buffer.from(data).toString();
@@ -86,6 +93,38 @@ for (const durable of [true, false]) {
     });
   });
 }
+
+describe("metadata", () => {
+  const withMetadata = (pubsub: PubSub, topic: string, bytes: number): Promise<void> => {
+    const metadata = { note: "x".repeat(bytes) };
+    return pubsub.publish({ topic, data: Buffer.from("x"), contentType: "text/plain", metadata }, callWith());
+  };
+
+  it("that JetStream has no room for is refused with a sentence, and what fits comes", async () => {
+    await using pubsub = await open();
+    const topic = unique("metadata");
+    const notes: (string | undefined)[] = [];
+    await using _ = await subscribe(pubsub, topic, async ({ metadata }) => {
+      notes.push(metadata.note);
+    });
+    for (const bytes of [65_450, 65_536, 500_000]) {
+      await assert.rejects(withMetadata(pubsub, topic, bytes), (error) => {
+        assert.ok(error instanceof RuntimeError);
+        assert.deepEqual([error.code, error.reason], ["RESOURCE_EXHAUSTED", "NATS_TOO_LARGE"]);
+        assert.match(error.message, /^the metadata of the message to topic .* send less metadata/);
+        return true;
+      });
+    }
+    await withMetadata(pubsub, topic, 65_300);
+    await eventually("it has come", () => notes.length === 1);
+    assert.equal(notes[0]?.length, 65_300);
+  });
+
+  it("may be longer on core NATS", async () => {
+    await using pubsub = await open({ durable: false });
+    await withMetadata(pubsub, unique("metadata"), 500_000);
+  });
+});
 
 describe("a subscriber to JetStream", () => {
   it("that works longer than others wait for it keeps its message, and those behind it", async () => {
@@ -163,6 +202,37 @@ describe("a subscriber to JetStream", () => {
 });
 
 describe("a stream", () => {
+  it("that its server has lost is made anew with the groups, and loses nothing that is taken from then on", async () => {
+    await using own = await startNats();
+    const { warnings, log } = recorded();
+    await using pubsub = await open({ servers: [own.address] }, { log });
+    await using subscriptions = new AsyncDisposableStack();
+    const topics = ["a", "b", "c"];
+    const came = new Set<string>();
+    for (const topic of topics) {
+      const subscription = await subscribe(pubsub, topic, async (message) => {
+        came.add(`${topic} ${textOf(message)}`);
+      });
+      subscriptions.use(subscription);
+    }
+    for (let round = 1; round <= 3; round++) {
+      await own.kill();
+      await rm(join(own.directory, "jetstream"), { recursive: true });
+      await own.start();
+      const acknowledged: string[] = [];
+      await eventually("the first of each is acknowledged", async () => {
+        const tries = topics.map(async (topic, index) => {
+          const text = `${round} ${acknowledged.length} ${index}`;
+          await publish(pubsub, topic, text);
+          acknowledged.push(`${topic} ${text}`);
+        });
+        return (await Promise.allSettled(tries)).every(({ status }) => status === "fulfilled");
+      });
+      await eventually("all that was acknowledged has come", () => acknowledged.every((text) => came.has(text)));
+      assert.equal(warnings.filter((text) => text.includes("made anew")).length, round);
+    }
+  });
+
   it("that is full refuses what is published, and loses nothing that was not taken", async () => {
     const stream = unique("full");
     await using pubsub = await open({ stream, subjectPrefix: stream, maxBytes: 1024 ** 2 });
@@ -207,9 +277,7 @@ describe("a stream", () => {
       return error instanceof RuntimeError && error.code === "FAILED_PRECONDITION" && error.message.includes(foreign);
     });
     await (await open({ stream: older, subjectPrefix: older }))[Symbol.asyncDispose]();
-    const warnings: string[] = [];
-    const warn = (_fields: object, message: string): void => void warnings.push(message);
-    const log = { debug: warn, info: warn, warn, error: warn };
+    const { warnings, log } = recorded();
     await using pubsub = await open({ stream: older, subjectPrefix: older, maxAgeMs: 60_000 }, { log });
     assert.match(warnings.join(), /made with other settings/);
     await publish(pubsub, "topic", "x");
