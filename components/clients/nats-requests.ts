@@ -7,6 +7,8 @@ export interface NatsRequestsOptions {
   readonly name: string;
   readonly timeoutMs: number;
   readonly longestBacklogBytes: number;
+  /** Told that something was not answered in its time. */
+  readonly unanswered: () => void;
 }
 
 export interface NatsRequest {
@@ -78,7 +80,10 @@ export class NatsRequests {
   async within(work: Promise<void>): Promise<void> {
     const { timeoutMs } = this.#options;
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(this.#late(timeoutMs)), timeoutMs);
+    const timer = setTimeout(() => {
+      this.#options.unanswered();
+      reject(this.#late(timeoutMs));
+    }, timeoutMs);
     try {
       await Promise.race([work, late]);
     } catch (error) {
@@ -121,6 +126,7 @@ export class NatsRequests {
       if (waiting.giveUpAtMs > now) continue;
       this.#take(token, waiting);
       waiting.reject(this.#late(this.#options.timeoutMs));
+      this.#options.unanswered();
     }
   }
 

@@ -211,6 +211,25 @@ describe("a NATS server that goes away", () => {
     await connection.flush();
   });
 
+  it("is told to be away as soon as calls go unanswered, and to be back when it answers, with the connection kept", async () => {
+    const { told, changes } = recording();
+    await using server = await startNats();
+    const settings = { servers: [server.address], pingIntervalMs: 600_000, requestTimeoutMs: 300 };
+    await using connection = await open(settings, changes);
+    connection.subscribe("silence", () => undefined);
+    await assert.rejects(connection.request("silence", ""), refused("UNAVAILABLE"));
+    await connection.flush();
+    assert.deepEqual(told, [], "who does not answer is not the server");
+    for (const _ of ["once", "again"]) {
+      server.process.kill("SIGSTOP");
+      await assert.rejects(connection.request("silence", ""), refused("UNAVAILABLE"));
+      await eventually("it is told to be away", () => told.at(-1) === "down");
+      server.process.kill("SIGCONT");
+      await eventually("it is back", () => told.at(-1) === "up");
+      await connection.flush();
+    }
+  });
+
   it("is tried on though it refuses the credentials for a while", async () => {
     const { told, lines, changes } = recording();
     await using server = await startNats({ authorization: ["user: orders", "password: open-sesame"] });

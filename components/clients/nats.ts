@@ -10,6 +10,8 @@ import { loadNats } from "./nats-transport.ts";
 
 /** Longest wait for the farewell of a server when the connection is closed. */
 const drainMs = 1_000;
+/** How long a server that left a request unanswered may take for a ping. */
+const pingMs = 2_000;
 /** What may lie between us and the server at a time; more is refused. */
 const longestBacklogBytes = 64 * 1024 ** 2;
 
@@ -77,6 +79,7 @@ export class NatsConnection implements AsyncDisposable {
   readonly #options: NatsConnectionOptions;
   readonly #requests: NatsRequests;
   #isLost = false;
+  #isSuspect = false;
   #lastError = "the connection was closed";
   readonly #watchers = new Set<(isUp: boolean) => void>();
 
@@ -90,6 +93,7 @@ export class NatsConnection implements AsyncDisposable {
       name: options.name,
       timeoutMs: options.requestTimeoutMs,
       longestBacklogBytes,
+      unanswered: () => void this.#suspect(),
     });
     void this.#follow();
   }
@@ -228,6 +232,33 @@ export class NatsConnection implements AsyncDisposable {
     this.log.warn({ why: this.#lastError }, `the NATS of '${this.name}' cannot be reached; it is tried again`);
     this.#options.reachability.down(this.#lastError);
     for (const watcher of [...this.#watchers]) watcher(false);
+  }
+
+  /**
+   * A request was not answered, which may be the fault of whoever should have; a server that does not answer a ping either
+   * is told to be away until it does.
+   */
+  async #suspect(): Promise<void> {
+    if (this.#isSuspect || this.isClosing || !this.isUp) return;
+    this.#isSuspect = true;
+    let isSilent = false;
+    const timer = setTimeout(() => {
+      if (this.isClosing || !this.isUp) return;
+      isSilent = true;
+      const why = "it does not answer";
+      this.log.warn({ why }, `the NATS of '${this.name}' cannot be reached; it is tried again`);
+      this.#options.reachability.down(why);
+    }, pingMs).unref();
+    // Fails when the connection is given up, which is told elsewhere.
+    const answers = await this.#client.flush().then(
+      () => true,
+      () => false,
+    );
+    clearTimeout(timer);
+    this.#isSuspect = false;
+    if (!answers || !isSilent || this.isClosing || !this.isUp) return;
+    this.log.info({}, `the NATS of '${this.name}' is back`);
+    this.#options.reachability.up();
   }
 
   /** What the server says is told as well when it comes after the connection was lost. */
