@@ -44,7 +44,7 @@ class NatsLockStore implements LockStore {
   async tryLock({ resource, owner, leaseMs }: TryLock, call: CallContext): Promise<boolean> {
     throwIfAborted(call);
     const key = natsNameOf(resource);
-    this.#bucket.connection.checkSize(`the owner of lock '${resource.slice(0, 100)}'`, Buffer.byteLength(owner));
+    this.#bucket.connection.checkSize("the owner of the lock", Buffer.byteLength(owner));
     const take = async (revision: number): Promise<boolean> =>
       (await this.#bucket.put(key, owner, { revision, ttlMs: leaseMs, name: resource })) !== undefined;
     if (await take(0)) return true;
@@ -80,7 +80,7 @@ class NatsLockStore implements LockStore {
       if (new TextDecoder().decode(entry.data) !== owner) return "owned-by-other";
       if ((await change(key, entry.revision)) !== undefined) return "success";
     }
-    const message = `lock '${resource}' of '${this.#name}' is changed by many calls of its holder at once; try again`;
+    const message = `a lock of '${this.#name}' is changed by many calls of its holder at once; try again`;
     throw new RuntimeError("ABORTED", "LOCK_CONTENDED", message);
   }
 }
