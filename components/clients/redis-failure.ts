@@ -56,5 +56,7 @@ const acrossNodes =
 /** What an error says; of a cluster of which no node answers, what the last of them said. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return "lastNodeError" in error && error.lastNodeError instanceof Error ? error.lastNodeError.message : error.message;
+  const { message } = "lastNodeError" in error && error.lastNodeError instanceof Error ? error.lastNodeError : error;
+  // Of sentinels that are away the client says when it asks them again, to the trillionth of a second.
+  return message.replace(/ Retrying from scratch after [\d.]+ms\./, "");
 }

@@ -340,6 +340,15 @@ describe("Redis in more than one process", () => {
     });
   });
 
+  it("does not open when no sentinel answers, and says so without the client's waits", async () => {
+    const sentinel = { master: "main", nodes: [`127.0.0.1:${await freePort()}`] };
+    await assert.rejects(open({ sentinel, connectTimeoutMs: 1_000 }), (error: Error) => {
+      assert.match(error.message, /All sentinels are unreachable\. Last error: /);
+      assert.doesNotMatch(error.message, /from scratch|\d\.\d+ms/);
+      return true;
+    });
+  });
+
   it("with sentinels is found through them, also after another server has taken over", async () => {
     await using first = await startRedis();
     await using second = await startRedis("--replicaof", `127.0.0.1 ${first.port}`);
