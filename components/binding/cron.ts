@@ -1,6 +1,6 @@
+import { Cron } from "croner";
 import { z } from "zod";
 import type { ComponentLog } from "../component.ts";
-import { RuntimeError } from "../error.ts";
 import { type Binding, type DeliverBindingEvent, defineBinding } from "./binding.ts";
 
 /** When to tick next after a moment; both in milliseconds since the epoch. Undefined: never again. */
@@ -10,28 +10,36 @@ const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h:
 const every = /^@every ((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)$/;
 const shortestMs = 100;
 
-/** Events by the clock. */
-export const cronBinding = defineBinding({
-  type: "cron",
-  capabilities: ["input"],
-  config: z.strictObject({
+const form = /^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \S+|\S+( +\S+){4,5})$/;
+
+const settings = z
+  .strictObject({
     schedule: z
       .string()
-      .regex(
-        /^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|@every \S+|\S+( +\S+){4,5})$/,
-        "expected five or six fields, @every 1h30m, or @daily and its like",
-      )
+      .regex(form, "expected five or six fields, @every 1h30m, or @daily and its like")
       .describe(
         "Five fields (minute hour day month weekday), six (second first), @every 1h30m, or @yearly, @monthly, @weekly, @daily, @hourly",
       ),
     timeZone: z
       .string()
-      .min(1)
+      .refine(isTimeZone, "expected a time zone, such as UTC or Europe/Berlin")
       .default("UTC")
       .describe("Time zone that the fields are read in, such as Europe/Berlin; default UTC"),
-  }),
+  })
+  .superRefine(({ schedule, timeZone }, context) => {
+    if (!form.test(schedule) || !isTimeZone(timeZone)) return;
+    const mistake = mistakeOf(schedule, timeZone);
+    if (mistake !== undefined)
+      context.addIssue({ code: "custom", path: ["schedule"], input: schedule, message: mistake });
+  });
+
+/** Events by the clock. */
+export const cronBinding = defineBinding({
+  type: "cron",
+  capabilities: ["input"],
+  config: settings,
   async open({ schedule, timeZone }, { name, log }) {
-    const next = every.test(schedule) ? intervalOf(schedule) : await patternOf(schedule, timeZone, name);
+    const next = scheduleOf(schedule, timeZone);
     const listeners = new Set<AsyncDisposable>();
     const binding: Binding = {
       operations: [],
@@ -56,12 +64,37 @@ export const cronBinding = defineBinding({
   },
 });
 
-/** Ticks a whole number of intervals after the first moment asked about, so that it does not drift. */
-function intervalOf(schedule: string): Schedule {
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}
+
+/** Why there is no tick by the schedule; undefined when there is. */
+function mistakeOf(schedule: string, timeZone: string): string | undefined {
+  if (every.test(schedule) && intervalMsOf(schedule) < shortestMs) return `expected at least ${shortestMs} ms`;
+  try {
+    if (scheduleOf(schedule, timeZone)(Date.now()) !== undefined) return undefined;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    return `expected a schedule that can be read (${why})`;
+  }
+  return "expected a schedule that comes at some time";
+}
+
+const scheduleOf = (schedule: string, timeZone: string): Schedule =>
+  every.test(schedule) ? intervalOf(intervalMsOf(schedule)) : patternOf(schedule, timeZone);
+
+function intervalMsOf(schedule: string): number {
   const text = every.exec(schedule)?.[1] ?? "";
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
-  const intervalMs = parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ""] ?? 0), 0);
-  if (intervalMs < shortestMs) throw refusal(`'${schedule}' is shorter than ${shortestMs} ms`);
+  return parts.reduce((sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ""] ?? 0), 0);
+}
+
+/** Ticks a whole number of intervals after the first moment asked about, so that it does not drift. */
+function intervalOf(intervalMs: number): Schedule {
   let startMs: number | undefined;
   return (afterMs) => {
     startMs ??= afterMs;
@@ -69,17 +102,9 @@ function intervalOf(schedule: string): Schedule {
   };
 }
 
-async function patternOf(schedule: string, timeZone: string, name: string): Promise<Schedule> {
-  const { Cron } = await import("croner");
-  try {
-    const cron = new Cron(schedule, { paused: true, timezone: timeZone, mode: "5-or-6-parts" });
-    const next: Schedule = (afterMs) => cron.nextRun(new Date(afterMs))?.getTime();
-    if (next(Date.now()) !== undefined) return next;
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw refusal(`the schedule '${schedule}' in the time zone '${timeZone}' of '${name}' cannot be read: ${why}`);
-  }
-  throw refusal(`the schedule '${schedule}' of '${name}' never comes`);
+function patternOf(schedule: string, timeZone: string): Schedule {
+  const cron = new Cron(schedule, { paused: true, timezone: timeZone, mode: "5-or-6-parts" });
+  return (afterMs) => cron.nextRun(new Date(afterMs))?.getTime();
 }
 
 interface TickingOptions {
@@ -156,5 +181,3 @@ function waited(ms: number, signal: AbortSignal): Promise<void> {
     signal.addEventListener("abort", done, { once: true });
   });
 }
-
-const refusal = (message: string): RuntimeError => new RuntimeError("INVALID_ARGUMENT", "SCHEDULE_INVALID", message);

@@ -174,6 +174,16 @@ describe("an answer to the HTTP binding", () => {
     });
     const strict = await opened({ url, errorIfNot2XX: false });
     assert.equal((await strict("get", { metadata: { path: "/moved" } })).metadata.Location, "/there");
+    const refusing = await opened({ url });
+    const moved = { metadata: { path: "/moved" } };
+    await assert.rejects(
+      refusing("get", moved),
+      failsWith("FAILED_PRECONDITION", /with 302: .* maxRedirects .* allows/),
+    );
+    await assert.rejects(refusing("post", moved), failsWith("FAILED_PRECONDITION", /only redirects of get and head/));
+    const bounded = await opened({ url, maxRedirects: 3 });
+    const round = { metadata: { path: "/round" } };
+    await assert.rejects(bounded("get", round), failsWith("FAILED_PRECONDITION", /same host, at most 3 times/));
     const invoke = await opened({ url, errorIfNot2XX: false, maxRedirects: 3 });
     assert.equal(textOf(await invoke("get", { metadata: { path: "/moved" } })), "/there");
     for (const path of ["/away", "/round"])
@@ -275,8 +285,10 @@ test("settings that cannot be are refused before anything is sent", async () => 
   for (const url of ["ftp://host/", "nowhere", "http://user:secret@host/", "http://host/?a=1", "http://host/#x"])
     assert.throws(() => httpBinding.config.parse({ url }), url);
   const url = "http://127.0.0.1:1";
-  await assert.rejects(opened({ url, headers: { Host: "x" } }), failsWith("INVALID_ARGUMENT", /header 'Host'/));
-  await assert.rejects(opened({ url, headers: { "X-Key": "s3cret\n" } }), (error) => {
+  for (const headers of [{ Host: "x" }, { "X-Key": "s3cret\n" }])
+    assert.throws(() => httpBinding.config.parse({ url, headers }), /expected a header that can be sent/);
+  const headers = { "X-Key": { secretKeyRef: { store: "vault", name: "key" } } };
+  await assert.rejects(opened({ url, headers }, { key: "s3cret\n" }), (error) => {
     return failsWith("INVALID_ARGUMENT", /'X-Key'/)(error) && !String(error).includes("s3cret");
   });
 });

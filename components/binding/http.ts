@@ -22,6 +22,18 @@ const settings = z.strictObject({
     .describe("Address that the paths of calls are appended to: http:// or https://HOST:PORT/PATH"),
   headers: z
     .record(z.string().min(1), secretSetting)
+    .superRefine((headers, context) => {
+      for (const [name, value] of Object.entries(headers)) {
+        const mistake = mistakeOfHeader(name, typeof value === "string" ? value : "");
+        if (mistake === undefined) continue;
+        context.addIssue({
+          code: "custom",
+          path: [name],
+          input: value,
+          message: `expected a header that can be sent, but ${mistake}`,
+        });
+      }
+    })
     .default({})
     .describe("Headers of every request, such as Authorization; those of a call cannot change them"),
   timeoutMs: milliseconds
@@ -276,9 +288,18 @@ class HttpBinding implements Binding {
     const text = new TextDecoder().decode(body.subarray(0, 4 * quotedCharacters)).slice(0, quotedCharacters);
     // Control characters have no place in a status message.
     const quoted = text.replace(/[\p{Cc}\s]+/gu, " ").trim();
-    const message = `the server of ${this.#owner} (${url.origin}) answered ${method} with ${status}${quoted === "" ? "" : `: ${quoted}`}`;
+    const why = redirects.has(status) ? this.#whyNotFollowed(method) : quoted;
+    const message = `the server of ${this.#owner} (${url.origin}) answered ${method} with ${status}${why === "" ? "" : `: ${why}`}`;
     const details = { httpStatus: String(status) };
-    return new RuntimeError(codeOfHttpStatus(status), "HTTP_STATUS_NOT_2XX", message, { details });
+    const code = redirects.has(status) ? "FAILED_PRECONDITION" : codeOfHttpStatus(status);
+    return new RuntimeError(code, "HTTP_STATUS_NOT_2XX", message, { details });
+  }
+
+  #whyNotFollowed(method: string): string {
+    if (!withoutBody.has(method)) return "only redirects of get and head are followed";
+    const { maxRedirects } = this.#config;
+    if (maxRedirects === 0) return "redirects are not followed; maxRedirects of the binding allows it";
+    return `redirects are followed on the same host, at most ${maxRedirects} times`;
   }
 
   #tooLarge(): RuntimeError {

@@ -1,9 +1,10 @@
 import { z } from "zod";
 
-const longestTimerMs = 2 ** 31 - 1;
+/** Of two such and something more a timer of Node can still wait the sum, below 2 ** 31; a longer one it fires at once. */
+const longestMs = 1_000_000_000;
 
-/** A whole number of milliseconds, from 1, that a timer can wait: Node fires a longer one at once. */
+/** A whole number of milliseconds, from 1, that timers can wait, those that are derived from it too. */
 export const milliseconds = z
   .int()
   .positive()
-  .max(longestTimerMs, `expected at most ${longestTimerMs} milliseconds, about 24 days`);
+  .max(longestMs, `expected at most ${longestMs} milliseconds, about 11 days`);

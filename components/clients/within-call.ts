@@ -13,7 +13,13 @@ export async function withinCall<T>(
   const { promise: ended, reject } = Promise.withResolvers<never>();
   const abort = (): void => reject(signal.reason);
   const timer = setTimeout(() => {
-    reject(new RuntimeError("UNAVAILABLE", "SERVER_NOT_ANSWERING", `${server} did not answer within ${longestMs} ms`));
+    reject(
+      new RuntimeError(
+        "UNAVAILABLE",
+        "SERVER_NOT_ANSWERING",
+        `${server} did not answer within ${Math.ceil(longestMs)} ms`,
+      ),
+    );
   }, longestMs);
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { z } from "zod";
+import { catalog } from "../../components/catalog.ts";
 import { type LoadOptions, loadConfiguration, parseConfiguration } from "./load.ts";
 import { ConfigurationError } from "./mistake.ts";
 
@@ -228,6 +229,68 @@ admin: { http: 127.0.0.1:2045 }
   it("never shows what may be a secret", async () => {
     const mistakes = await mistakesOf("admin:\n  token: ${ADMIN_TOKEN}");
     assert.deepEqual(mistakes, ["admin.token@2: expected text, found something else"]);
+  });
+
+  it("shows no address and nothing that may hold a secret, wherever it stands", async () => {
+    const text = `
+app: { http: "http://u:MYSECRETpw@h", grpc: MYSECRETpw@h }
+upstreams: { shop: { endpoints: [MYSECRETpw, "http://h"], protocol: "htp://MYSECRETpw" } }
+admin: MYSECRETpw
+components:
+  state:
+    a: { type: nats, servers: ["nats://u:MYSECRETpw@h:4222"], seed: [MYSECRETpw], tls: MYSECRETpw }
+    b: { type: etcd, endpoints: ["u:MYSECRETpw@h:1", MYSECRETpw], connectTimeoutMs: MYSECRETpw@ }
+    c: { type: redis, cluster: ["redis://u:MYSECRETpw@h"] }
+    d: { type: redis, sentinel: { master: m, nodes: ["u:MYSECRETpw@h:1"], password: 5150 } }
+    e: { type: postgres, url: "postgres://u:MYSECRETpw@h", database: "-----BEGIN MYSECRETpw" }
+  pubsub:
+    a: { type: kafka, brokers: [MYSECRETpw@h], sasl: MYSECRETpw }
+    b: { type: kafka, sasl: { mechanism: MYSECRETpw@, username: [], password: 5150 } }
+  binding:
+    a: { type: http, url: "http://u:MYSECRETpw@h", headers: MYSECRETpw }
+    b: { type: http, url: "http://h", headers: { Authorization: 5150 } }
+  object:
+    a: { type: s3, bucket: some, endpoint: "u:MYSECRETpw@h", accessKeyId: 5150, secretAccessKey: 5150 }
+`;
+    const error = await parseConfiguration(text, undefined, { ...options, known: catalog }).catch((e: unknown) => e);
+    assert.ok(error instanceof ConfigurationError);
+    assert.doesNotMatch(error.message, /MYSECRET|5150/);
+    const told = new Set(error.mistakes.map(({ path }) => path.replace(/\[\d\].*/, "")));
+    for (const place of ["app.http", "upstreams.shop.endpoints", "admin", "components.state.a.servers"])
+      assert.ok(told.has(place), place);
+    for (const place of ["b.endpoints", "c.cluster", "d.sentinel.nodes"])
+      assert.ok(told.has(`components.state.${place}`), place);
+    for (const place of ["pubsub.a.brokers", "pubsub.a.sasl", "binding.a.headers", "object.a.endpoint"])
+      assert.ok(told.has(`components.${place}`), `${place} in ${error.message}`);
+  });
+
+  it("refuses durations that no timer can wait, and schedules and headers that a start would refuse", async () => {
+    const text = `
+ingress: { routes: [{ match: { prefix: / }, to: { app: true }, timeout: 10000h }] }
+components:
+  state: { a: { type: redis, connectTimeoutMs: 99999999999 }, __proto__: { type: memory } }
+  binding:
+    a: { type: cron, schedule: 61 * * * * }
+    b: { type: cron, schedule: 0 0 30 2 * }
+    c: { type: cron, schedule: '@every 0s' }
+    d: { type: cron, schedule: '@daily', timeZone: Mars/X }
+    e: { type: http, url: "http://h", headers: { X-A: "a\\r\\nX-B: b" } }
+`;
+    const error = await parseConfiguration(text, undefined, { ...options, known: catalog }).catch((e: unknown) => e);
+    assert.ok(error instanceof ConfigurationError);
+    assert.deepEqual(
+      error.mistakes.map(({ path, message }) => `${path}: ${message}`),
+      [
+        "components.state.__proto__: the name is not acceptable: expected any but __proto__",
+        "ingress.routes[0].timeout: expected a duration of at most 2147483647ms, about 24 days, found '10000h'",
+        "components.state.a.connectTimeoutMs: expected at most 1000000000 milliseconds, about 11 days, found 99999999999",
+        "components.binding.a.schedule: expected a schedule that can be read (CronPattern: Invalid value for minute: 61), found '61 * * * *'",
+        "components.binding.b.schedule: expected a schedule that comes at some time, found '0 0 30 2 *'",
+        "components.binding.c.schedule: expected at least 100 ms, found '@every 0s'",
+        "components.binding.d.timeZone: expected a time zone, such as UTC or Europe/Berlin, found 'Mars/X'",
+        "components.binding.e.headers.X-A: expected a header that can be sent, but its name or its value has characters that no header may have, found something else",
+      ],
+    );
   });
 
   it("says that a file does not exist", async () => {

@@ -96,7 +96,7 @@ export async function parseConfiguration(
     });
     throw new ConfigurationError(title, mistakes);
   }
-  const missing = substitute(document, options.environment);
+  const missing = [...impossibleNames(document), ...substitute(document, options.environment)];
   const input = contentOf(document, title);
   const { value, problems } = validate(configurationSchema, input);
   const components = await checkComponents(input, options.known);
@@ -111,6 +111,21 @@ function located(problem: Problem, locate: (path: Path) => Mistake["position"]):
   const position = locate(problem.path);
   const mistake = { path: formatPath(problem.path), message: problem.message };
   return position === undefined ? mistake : { ...mistake, position };
+}
+
+/** Keys that would be passed over in silence. */
+function impossibleNames(document: Document): Problem[] {
+  const problems: Problem[] = [];
+  visit(document, {
+    Pair(_, pair, ancestors) {
+      if (!isScalar(pair.key) || pair.key.value !== "__proto__") return;
+      problems.push({
+        path: pathOf(ancestors, pair),
+        message: "the name is not acceptable: expected any but __proto__",
+      });
+    },
+  });
+  return problems;
 }
 
 /** Replaces `${NAME}` and `${NAME:-default}` in values; `$${` stands for `${`. A plain scalar may become a number or a truth value, a quoted one stays text. */

@@ -13,14 +13,19 @@ export const byteSize = z.union([z.number(), z.string()]).transform((value, cont
 });
 
 const durationUnits = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
-/** A duration with its unit (`50ms`, `1s`, `5m`), as milliseconds. */
+/** The longest that a timer of Node can wait; it fires a longer one at once. */
+const longestTimerMs = 2 ** 31 - 1;
+/** A duration with its unit (`50ms`, `1s`, `5m`), as milliseconds that a timer can wait. */
 export const duration = z.string().transform((text, context) => {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
   if (match === null) {
     context.addIssue({ code: "custom", message: "expected a duration with its unit, such as 50ms, 1s or 5m" });
     return z.NEVER;
   }
-  return Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits];
+  const milliseconds = Number(match[1]) * durationUnits[match[2] as keyof typeof durationUnits];
+  if (milliseconds <= longestTimerMs) return milliseconds;
+  context.addIssue({ code: "custom", message: `expected a duration of at most ${longestTimerMs}ms, about 24 days` });
+  return z.NEVER;
 });
 
 /** The name of something configured: a component, an upstream, a plugin. */

@@ -33,7 +33,7 @@ function explain(issue: Issue, root: z.ZodType, base: Path): Problem[] {
       return explainUnion(issue, root, path);
     case "invalid_type": {
       if (issue.input === undefined) return [{ path, message: `missing; expected ${article(issue.expected)}` }];
-      return [{ path, message: `expected ${article(issue.expected)}, found ${show(issue.input, path)}` }];
+      return [{ path, message: `expected ${article(issue.expected)}, found ${showInPlace(issue, path)}` }];
     }
     case "invalid_value": {
       const allowed = issue.values.map((value) => String(value));
@@ -121,14 +121,30 @@ function child(schema: z.core.$ZodType, key: PropertyKey): z.core.$ZodType[] {
   return found === undefined ? [] : [found];
 }
 
+/** Keys below which nothing is shown. */
+const secretBranch = /token|password|secret|credential|url|headers/i;
+/** Keys whose own value, or whose list, may hold a secret: addresses with a user and a password, or text where a mapping belongs. */
+const secretKey = /sasl|tls|endpoint|servers|brokers|nodes|cluster|seed|username|keys?$|keyid$/i;
+/** Text that is an address, may have a user and a password before its host, or is a private key. */
+const secretText = /.@|:\/\/|-----BEGIN/;
+
 /** A value as it may stand in a message: short, never the content of something nested or of what may hold a secret. */
 function show(value: unknown, path: Path): string {
   if (value === null) return "nothing";
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a mapping";
-  if (path.some((key) => /token|password|secret|credential|url/i.test(String(key)))) return "something else";
+  if (mayBeSecret(String(value), path)) return "something else";
   const text = typeof value === "string" ? `'${value}'` : String(value);
   return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+}
+
+/** Text where a mapping belongs may be the secret that one of its settings holds. */
+const showInPlace = ({ expected, input }: Extract<Issue, { code: "invalid_type" }>, path: Path): string =>
+  typeof input === "string" && words[expected] === "a mapping" ? "text" : show(input, path);
+
+function mayBeSecret(text: string, path: Path): boolean {
+  const ownKey = path.findLast((key) => typeof key === "string") ?? "";
+  return secretText.test(text) || secretKey.test(String(ownKey)) || path.some((key) => secretBranch.test(String(key)));
 }
 
 const words: Readonly<Record<string, string>> = {
