@@ -20,6 +20,13 @@ test("an unknown name is an invalid argument that names those that exist", () =>
   });
 });
 
+test("the reason of a binding and of a pub/sub component does not call it a store", () => {
+  const found = (kind: "binding" | "pubsub") => storeSet(kind, new Map([["a", opened("a")]])).find("b");
+  assert.throws(() => found("binding"), { reason: "BINDING_NOT_FOUND" });
+  assert.throws(() => found("pubsub"), { reason: "PUBSUB_NOT_FOUND" });
+  assert.throws(() => storeSet("binding", new Map()).find("b"), { reason: "BINDING_NOT_CONFIGURED" });
+});
+
 test("without any store of the kind the precondition fails and says where to add one", () => {
   assert.throws(() => storeSet("lock", new Map()).find("jobs"), {
     code: "FAILED_PRECONDITION",

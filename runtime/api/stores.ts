@@ -36,6 +36,10 @@ const nouns: Readonly<Record<ComponentKind, string>> = {
   object: "file store",
 };
 
+/** What reasons begin with: a binding and a pub/sub component are no stores. */
+const reasonOf = (kind: ComponentKind): string =>
+  kind === "binding" || kind === "pubsub" ? kind.toUpperCase() : `${kind.toUpperCase()}_STORE`;
+
 /** Throws UNIMPLEMENTED, naming the backend and what it lacks, unless the store has the capability. */
 export function requireCapability(
   kind: ComponentKind,
@@ -64,18 +68,18 @@ export function storeSet<S>(
       const why = whyAbsent(name);
       if (why !== undefined) {
         const message = `${nouns[kind]} '${name}' cannot be used yet: ${why}`;
-        throw new RuntimeError("UNAVAILABLE", `${kind.toUpperCase()}_STORE_NOT_READY`, message);
+        throw new RuntimeError("UNAVAILABLE", `${reasonOf(kind)}_NOT_READY`, message);
       }
       if (stores.size === 0) {
         throw new RuntimeError(
           "FAILED_PRECONDITION",
-          `${kind.toUpperCase()}_STORE_NOT_CONFIGURED`,
+          `${reasonOf(kind)}_NOT_CONFIGURED`,
           `no ${nouns[kind]} is configured; add one under components.${kind}`,
         );
       }
       throw new RuntimeError(
         "INVALID_ARGUMENT",
-        `${kind.toUpperCase()}_STORE_NOT_FOUND`,
+        `${reasonOf(kind)}_NOT_FOUND`,
         `${nouns[kind]} '${name}' is not configured; configured: ${names().join(", ")}`,
       );
     },

@@ -317,6 +317,18 @@ describe("configuration", () => {
     );
   });
 
+  it("saved with the metadata deleted is told as saved", async () => {
+    await using rig = await connect();
+    const { config } = rig.client;
+    await using all = await config.subscribe({ store: "settings" });
+    const metadata = { deleted: "true", by: "me" };
+    await config.save({ store: "settings", items: [{ key: "a", content: "1", metadata }] });
+    for await (const { content, deleted, metadata } of all) {
+      assert.deepEqual({ content, deleted, by: metadata.by }, { content: "1", deleted: false, by: "me" });
+      break;
+    }
+  });
+
   it("of a store that is not there cannot be followed", async () => {
     await using rig = await connect();
     await assert.rejects(rig.client.config.subscribe({ store: "none" }), {

@@ -10,7 +10,7 @@ import type { ConfigBlock, ConfigFeed, ConfigRequest } from "../config.ts";
 /**
  * The configuration methods of Layotto's service. Every request on a stream of SubscribeConfiguration adds a selection
  * to it; the first that is in effect is told by the response metadata. A deleted item is empty and has the metadata
- * `deleted: true`. When the client half-closes, its stream ends. `subscribe_update` of GetConfiguration has no effect.
+ * `deleted: true`, which no other has, whatever it was saved with. When the client half-closes, its stream ends. `subscribe_update` of GetConfiguration has no effect.
  */
 export function configMethods(config: ConfigBlock) {
   return {
@@ -65,5 +65,6 @@ function itemOf({ key, content, group, label, tags, metadata }: Omit<ConfigChang
 
 function changeOf(change: ConfigChange): ConfigurationItem {
   const item = itemOf(change);
-  return change.deleted ? { ...item, content: "", metadata: { ...item.metadata, deleted: "true" } } : item;
+  const { deleted: _, ...metadata } = item.metadata;
+  return change.deleted ? { ...item, content: "", metadata: { ...metadata, deleted: "true" } } : { ...item, metadata };
 }
