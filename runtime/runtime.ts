@@ -3,8 +3,8 @@
  * and close in reverse. This file alone knows all the parts.
  */
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { catalog } from "../components/catalog.ts";
+import { makeFolder } from "../components/clients/make-folder.ts";
 import { type Admin, openAdmin } from "./admin/admin.ts";
 import { type HealthReport, healthOf } from "./admin/health.ts";
 import { BindingBlock } from "./api/binding.ts";
@@ -97,7 +97,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const { configuration } = loaded;
   const { app, api, admin, plugins, ingress: ingressConfiguration } = configuration;
   await using opening = new AsyncDisposableStack();
-  await mkdir(configuration.data.directory, { recursive: true });
+  await makeFolder(configuration.data.directory);
 
   const metrics = new Metrics();
   const life = { isDraining: false };

@@ -1,6 +1,7 @@
-import { lstat, mkdir, realpath } from "node:fs/promises";
+import { lstat, realpath } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { RuntimeError } from "../error.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /** A folder that no name leads out of, whatever the name says and wherever links in the folder point. */
 export interface RootedPath {
@@ -19,7 +20,7 @@ const longestNameBytes = 4_000;
 
 /** Makes the folder where it is missing. `owner` is who speaks in messages: `the binding 'files'`. */
 export async function rootedPath(directory: string, owner: string): Promise<RootedPath> {
-  await mkdir(directory, { recursive: true });
+  await makeFolder(directory);
   const root = await realpath(directory);
   return { root, resolve: (name) => resolveBelow(root, name, owner) };
 }

@@ -1,6 +1,6 @@
-import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { makeFolderSync } from "./make-folder.ts";
 import { failureOf, isBusy, Refusal } from "./sqlite-failure.ts";
 import type { SqliteFile, SqliteOutcome, SqliteResult, SqliteStep, SqliteValue } from "./sqlite-messages.ts";
 
@@ -22,7 +22,7 @@ export class OpenFile {
   /** Throws when the file has another owner, is something else, or cannot be reached. */
   constructor(file: SqliteFile) {
     this.#file = file;
-    mkdirSync(dirname(file.path), { recursive: true });
+    makeFolderSync(dirname(file.path));
     this.#database = openExclusively(file.path);
     try {
       limitSize(this.#database, file.maxBytes);

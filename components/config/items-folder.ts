@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { type BigIntStats, constants } from "node:fs";
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { makeFolder } from "../clients/make-folder.ts";
 import { RuntimeError } from "../error.ts";
 import type { ItemsLayout } from "./items-file.ts";
 
@@ -28,7 +29,7 @@ export class ItemsFolder {
     const found = await stat(path).catch(unlessMissing);
     const isFile = found === undefined ? path.endsWith(extension) : found.isFile();
     try {
-      await mkdir(isFile ? dirname(path) : path, { recursive: true });
+      await makeFolder(isFile ? dirname(path) : path);
     } catch (cause) {
       throw unwritable(path, cause);
     }

@@ -205,5 +205,9 @@ describe("a local file store", () => {
       code: "FAILED_PRECONDITION",
       message: /^the folder '.*' of file store 'files' cannot be used: EEXIST$/,
     });
+    if (process.platform !== "linux") return;
+    await assert.rejects(openAt("/proc/outrigger-none"), {
+      message: /'\/proc\/outrigger-none' .* cannot be used: ENOENT$/,
+    });
   });
 });

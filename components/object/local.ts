@@ -1,6 +1,7 @@
-import { mkdir, rm, rmdir, stat, unlink, utimes } from "node:fs/promises";
+import { rm, rmdir, stat, unlink, utimes } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { makeFolder } from "../clients/make-folder.ts";
 import { isAbsence, type RootedPath, rootedPath } from "../clients/rooted-path.ts";
 import { ServerWatch } from "../clients/server-watch.ts";
 import type { CallContext } from "../component.ts";
@@ -53,7 +54,7 @@ export const localObjectStore = defineObjectStore({
     try {
       const folder = await rootedPath(directory, owner);
       const drafts = join(folder.root, own, "put");
-      await mkdir(drafts, { recursive: true });
+      await makeFolder(drafts);
       await removeLeftBehind(drafts);
       const server = `the folder of ${owner}`;
       const watch = new ServerWatch({ server, log, reachability, probe: () => stat(drafts) });
