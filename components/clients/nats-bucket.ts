@@ -181,7 +181,7 @@ export class NatsBucket implements AsyncDisposable {
   ): Promise<number | undefined> {
     const headers = Object.keys(fields).length === 0 ? undefined : this.connection.headers(fields);
     try {
-      return await this.#orMadeAnew(() => this.jetStream.publish(this.subjectOf(key), data, headers));
+      return await this.orMadeAnew(() => this.jetStream.publish(this.subjectOf(key), data, headers));
     } catch (error) {
       if (isRefusal(error, jetStreamCodes.wrongLastSequence)) return undefined;
       throw error;
@@ -190,7 +190,7 @@ export class NatsBucket implements AsyncDisposable {
 
   async #getDirect(key: string): Promise<Found | undefined> {
     const subject = this.jetStream.subjectOf(`DIRECT.GET.${this.stream}.${this.subjectOf(key)}`);
-    const message = await this.#orMadeAnew(() => this.connection.request(subject, ""));
+    const message = await this.orMadeAnew(() => this.connection.request(subject, ""));
     const { headers } = message;
     if (headers === undefined || headers.code === 404) return undefined;
     const revision = Number(headers.get("Nats-Sequence"));
@@ -221,7 +221,7 @@ export class NatsBucket implements AsyncDisposable {
     const request = { last_by_subj: this.subjectOf(key) };
     try {
       const method = `STREAM.MSG.GET.${this.stream}`;
-      return (await this.#orMadeAnew(() => this.jetStream.api(method, request, storedMessage))).message;
+      return (await this.orMadeAnew(() => this.jetStream.api(method, request, storedMessage))).message;
     } catch (error) {
       if (isRefusal(error, jetStreamCodes.messageNotFound)) return undefined;
       throw error;
@@ -233,7 +233,8 @@ export class NatsBucket implements AsyncDisposable {
     return this.jetStream.ensureStream(bucketStream(this.#settings));
   }
 
-  async #orMadeAnew<T>(work: () => Promise<T>): Promise<T> {
+  /** Does what fails where the bucket is gone, and does it again in one that was made anew. */
+  async orMadeAnew<T>(work: () => Promise<T>): Promise<T> {
     // The server answers no direct read of a bucket that is gone, so that it would be waited for.
     if (this.#isUnsure) await this.#ensureOnce();
     try {

@@ -1,5 +1,7 @@
 /** What configuration on NATS does beside what every configuration store does: other clients, and buckets that are made anew. */
 import assert from "node:assert/strict";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { connect, type NatsConnection } from "nats";
 import { callWith, eventually, unique } from "../../test/conformance/backend.ts";
@@ -87,23 +89,48 @@ describe("configuration in NATS", () => {
     assert.deepEqual(await store.get(selectionOf("orders"), callWith()), []);
   });
 
-  it("tells its subscribers that it is lost when its bucket was made anew", async () => {
+  it("tells its subscribers what a bucket that was made anew has lost, and goes on", async () => {
     await using own = await startNats();
-    await using store = await open({ servers: [own.address], storage: "memory" });
-    await store.save({ appId: "orders", items: [itemOf("a", "1")] }, callWith());
-    const lost: Error[] = [];
-    const listener = { changed: () => undefined, lost: (error: Error) => lost.push(error) };
-    await using _ = await store.subscribe(selectionOf("orders"), listener);
-    await own.kill();
-    await own.start();
-    await eventually("it is told", () => lost.length === 1);
-    const changes: ConfigChange[] = [];
-    await using _again = await store.subscribe(selectionOf("orders"), {
-      changed: (told) => changes.push(...told),
-      lost: () => undefined,
+    const warnings: string[] = [];
+    const quiet = (): void => undefined;
+    const warn = (_fields: object, message: string): void => void warnings.push(message);
+    await using store = await natsConfigStore.open(
+      natsConfigStore.config.parse({ servers: [own.address] }),
+      openContext("settings", { log: { debug: quiet, info: quiet, warn, error: warn } }),
+    );
+    await store.save({ appId: "orders", items: [itemOf("a", "1"), itemOf("b", "1"), itemOf("c", "1")] }, callWith());
+    await store.delete({ ...selectionOf("orders"), keys: ["c"] }, callWith());
+    const told: string[] = [];
+    const toldOfB: string[] = [];
+    const listener = (texts: string[]) => ({
+      changed: (changes: readonly ConfigChange[]) => {
+        for (const { key, content, deleted } of changes) texts.push(deleted ? `${key} deleted` : `${key}=${content}`);
+      },
+      lost: (error: Error) => assert.fail(error),
     });
-    await store.save({ appId: "orders", items: [itemOf("a", "2")] }, callWith());
-    await eventually("the change was told", () => changes.at(-1)?.content === "2");
+    await using _all = await store.subscribe(selectionOf("orders"), listener(told));
+    await using _one = await store.subscribe({ ...selectionOf("orders"), keys: ["b"] }, listener(toldOfB));
+    await store.save({ appId: "orders", items: [itemOf("d", "1")] }, callWith());
+    await eventually("the change was told", () => told.length === 1);
+    for (const round of ["2", "3"]) {
+      told.length = 0;
+      toldOfB.length = 0;
+      await own.kill();
+      await rm(join(own.directory, "jetstream"), { recursive: true });
+      await own.start();
+      await eventually("all that is lost is told", () => told.length === 3 && toldOfB.length === 1);
+      assert.deepEqual(told.toSorted(), ["a deleted", "b deleted", "d deleted"]);
+      assert.deepEqual(toldOfB, ["b deleted"]);
+      assert.deepEqual(await store.get(selectionOf("orders"), callWith()), []);
+      const items = ["a", "b", "d"].map((key) => itemOf(key, round));
+      await store.save({ appId: "orders", items }, callWith());
+      await eventually("the changes are told", () => told.length === 6 && toldOfB.length === 2);
+      assert.deepEqual(
+        told.slice(3).toSorted(),
+        items.map(({ key }) => `${key}=${round}`),
+      );
+    }
+    assert.equal(warnings.filter((text) => text.includes("made anew")).length, 2);
   });
 });
 

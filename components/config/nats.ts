@@ -7,7 +7,7 @@ import { type CallContext, type ComponentLog, throwIfAborted } from "../componen
 import { RuntimeError } from "../error.ts";
 import { type ConfigItem, type ConfigSelection, type ConfigStore, defineConfigStore } from "./config-store.ts";
 import { headersOfItem, itemHeader, itemOf, itemOfMessage } from "./nats-item.ts";
-import { NatsConfigWatch } from "./nats-watch.ts";
+import { type ConfigPlace, NatsConfigWatch } from "./nats-watch.ts";
 import { ConfigSubscribers } from "./subscribers.ts";
 
 /** Requests on their way at a time for one call. */
@@ -85,14 +85,25 @@ class NatsConfigStore implements ConfigStore {
     selection: ConfigSelection,
     listener: Parameters<ConfigStore["subscribe"]>[1],
   ): Promise<AsyncDisposable> {
-    this.#watch ??= NatsConfigWatch.start(this.#bucket, this.#subscribers);
+    this.#watch ??= NatsConfigWatch.start(this.#bucket, {
+      subscribers: this.#subscribers,
+      read: (place) => this.#all(place),
+    });
+    let watch: NatsConfigWatch;
     try {
-      await this.#watch;
+      watch = await this.#watch;
     } catch (error) {
       this.#watch = undefined;
       throw error;
     }
-    return this.#subscribers.add(selection, listener);
+    const following = await watch.follow(selection);
+    const subscription = this.#subscribers.add(selection, listener);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        following[Symbol.dispose]();
+        await subscription[Symbol.asyncDispose]();
+      },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,10 +113,14 @@ class NatsConfigStore implements ConfigStore {
     await this.#bucket[Symbol.asyncDispose]();
   }
 
-  async #all(selection: ConfigSelection): Promise<ConfigItem[]> {
+  #all(place: ConfigPlace): Promise<ConfigItem[]> {
+    return this.#bucket.orMadeAnew(() => this.#scan(place));
+  }
+
+  async #scan(place: ConfigPlace): Promise<ConfigItem[]> {
     const items = new Map<string, ConfigItem>();
     const { jetStream, stream } = this.#bucket;
-    const filter = this.#bucket.subjectOf(`${prefixOf(selection)}.*`);
+    const filter = this.#bucket.subjectOf(`${prefixOf(place)}.*`);
     for await (const batch of scan(jetStream, { stream, filter })) {
       for (const message of batch) {
         const { change } = itemOfMessage(message) ?? {};
@@ -133,11 +148,9 @@ class NatsConfigStore implements ConfigStore {
   }
 }
 
-type Place = Pick<ConfigSelection, "appId" | "group" | "label">;
+const prefixOf = ({ appId, group, label }: ConfigPlace): string => [appId, group, label].map(natsTokenOf).join(".");
 
-const prefixOf = ({ appId, group, label }: Place): string => [appId, group, label].map(natsTokenOf).join(".");
-
-const entryKeyOf = (place: Place, key: string): string => `${prefixOf(place)}.${natsTokenOf(key)}`;
+const entryKeyOf = (place: ConfigPlace, key: string): string => `${prefixOf(place)}.${natsTokenOf(key)}`;
 
 /** Does the work for all, so many at a time, and gives the results in order. */
 async function eachOf<One, Result>(
