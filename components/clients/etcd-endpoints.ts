@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { checkServerIdentity, createSecureContext, type PeerCertificate } from "node:tls";
+import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import type {
   ChannelCredentials,
   Client,
@@ -8,9 +8,8 @@ import type {
   Metadata,
   MethodDefinition,
 } from "@grpc/grpc-js";
-import { RuntimeError } from "../error.ts";
 import type { EtcdSettings } from "./etcd-settings.ts";
-import { readTlsFiles, type TlsFiles } from "./tls-settings.ts";
+import { type TlsFiles, tlsFilesOf } from "./tls-settings.ts";
 
 type Grpc = Pick<typeof import("@grpc/grpc-js"), "Client" | "Metadata" | "credentials">;
 
@@ -176,14 +175,5 @@ function securityOf(
 }
 
 async function filesOf({ tls }: EtcdSettings, component: string): Promise<TlsFiles | undefined> {
-  if (tls === undefined) return undefined;
-  try {
-    const files = await readTlsFiles(tls);
-    createSecureContext(files);
-    return files;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const message = `the files under tls of '${component}' cannot be used: ${why}`;
-    throw new RuntimeError("INVALID_ARGUMENT", "TLS_FILES_UNUSABLE", message);
-  }
+  return tls === undefined ? undefined : tlsFilesOf(tls, `the etcd of '${component}'`);
 }

@@ -2,9 +2,8 @@ import { connect, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { ISocketFactory, Kafka, KafkaConfig, LogEntry, RetryOptions, SASLOptions } from "kafkajs";
 import type { ComponentLog, OpenContext } from "../component.ts";
-import { kafkaFileFailure } from "./kafka-failure.ts";
 import type { KafkaSettings } from "./kafka-settings.ts";
-import { readTlsFiles } from "./tls-settings.ts";
+import { tlsFilesOf } from "./tls-settings.ts";
 
 /** Makes clients of one Kafka. Each has connections of its own. */
 export interface KafkaClients {
@@ -29,7 +28,7 @@ export async function kafkaClients(
   link: KafkaLink,
 ): Promise<KafkaClients> {
   const { brokers, clientId, sasl, tls, connectTimeoutMs, requestTimeoutMs } = settings;
-  const files = tls === undefined ? undefined : await readTlsFiles(tls).catch((error) => kafkaFileFailure(name, error));
+  const files = tls === undefined ? undefined : await tlsFilesOf(tls, `the Kafka of '${name}'`);
   const config: KafkaConfig = {
     brokers,
     clientId,

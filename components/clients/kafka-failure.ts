@@ -82,12 +82,3 @@ const codeOf = (error: Error): string => ("code" in error ? String(error.code) :
 
 /** Slips of the client when it has no broker to ask. */
 const isOfClient = ({ name }: Error): boolean => name === "TypeError" || name === "KafkaJSBrokerNotFound";
-
-/** Throws that a file of `tls` cannot be read. */
-export function kafkaFileFailure(component: string, error: unknown): never {
-  throw failure(
-    component,
-    ["FAILED_PRECONDITION", "KAFKA_TLS_REFUSED", "cannot be reached, since a file of tls cannot be read"],
-    rootOf(error).message,
-  );
-}

@@ -1,10 +1,9 @@
 import { checkServerIdentity } from "node:tls";
 import type { ConnectionOptions } from "nats";
 import type { OpenContext } from "../component.ts";
-import { RuntimeError } from "../error.ts";
 import { natsAuthenticator } from "./nats-authenticator.ts";
 import type { NatsSettings } from "./nats-settings.ts";
-import { readTlsFiles } from "./tls-settings.ts";
+import { tlsFilesOf } from "./tls-settings.ts";
 
 /** What the client is told of the settings. Rejects with RuntimeError when they are contradictory or a file cannot be read. */
 export async function natsOptions(
@@ -30,10 +29,7 @@ export async function natsOptions(
 }
 
 async function tlsOf({ tls = {}, servers }: NatsSettings, name: string) {
-  const files = await readTlsFiles(tls).catch((error: unknown) => {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new RuntimeError("FAILED_PRECONDITION", "NATS_TLS_FILE", `a file of tls of '${name}' cannot be read: ${why}`);
-  });
+  const files = await tlsFilesOf(tls, `the NATS of '${name}'`);
   const hosts = servers.map((server) => server.replace(/^\w+:\/\/|(:\d+)?\/?$/g, "").replace(/^\[|\]$/g, ""));
   const texts = Object.entries(files).map(([field, value]) => [field, String(value)]);
   return {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
+import { isServerUrl } from "./server-url.ts";
 import { tlsSettings } from "./tls-settings.ts";
 
 const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,47}$/, "expected at most 48 letters, digits and _");
@@ -9,7 +10,13 @@ const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,47}$/, "expected a
 export const postgresSettings = z.strictObject({
   url: z
     .string()
-    .regex(/^postgres(ql)?:\/\/[^\s?#@/]+(\/[^\s?#/]*)?$/, "expected postgres://HOST:PORT/DATABASE and nothing more")
+    .regex(/^postgres(ql)?:\/\/[^\s?#@/]+(\/[^\s?#/]*)?$/, {
+      error: "expected postgres://HOST:PORT/DATABASE and nothing more; a user is username, a password is password",
+      abort: true,
+    })
+    .refine(isServerUrl, {
+      error: "expected postgres://HOST:PORT/DATABASE with a port from 1 to 65535, and a % only where two digits follow",
+    })
     .default("postgres://127.0.0.1:5432")
     .describe(
       "The server: postgres://HOST:PORT/DATABASE; default postgres://127.0.0.1:5432 and the database that is named like the user. A folder with a socket is a host with %2F for each slash",

@@ -9,7 +9,7 @@ import { onceReady } from "./once-ready.ts";
 import { isConflict, isOfLostServer, isOfLostTable, postgresFailure } from "./postgres-failure.ts";
 import type { PostgresSettings } from "./postgres-settings.ts";
 import { ServerWatch } from "./server-watch.ts";
-import { readTlsFiles } from "./tls-settings.ts";
+import { tlsFilesOf } from "./tls-settings.ts";
 
 /** How much longer than the server the client waits for it to give up a statement. */
 const graceMs = 1_000;
@@ -209,7 +209,7 @@ async function optionsOf(settings: PostgresSettings, { name, secret }: PostgresC
     database: database === "" ? username : database,
     user: username,
     password: () => resolved,
-    ssl: tls === undefined ? false : await tlsOf(tls),
+    ssl: tls === undefined ? false : await tlsOf(tls, name),
     sslnegotiation: "postgres",
     application_name: `outrigger:${name}`,
     client_encoding: "UTF8",
@@ -227,8 +227,8 @@ async function optionsOf(settings: PostgresSettings, { name, secret }: PostgresC
 }
 
 /** The client asks for the host's name whatever we say; another name can only be checked. */
-async function tlsOf(tls: NonNullable<PostgresSettings["tls"]>): Promise<PoolConfig["ssl"]> {
-  const { servername, ...files } = await readTlsFiles(tls);
+async function tlsOf(tls: NonNullable<PostgresSettings["tls"]>, component: string): Promise<PoolConfig["ssl"]> {
+  const { servername, ...files } = await tlsFilesOf(tls, `the Postgres of '${component}'`);
   if (servername === undefined) return files;
   return { ...files, checkServerIdentity: (_host, certificate) => checkServerIdentity(servername, certificate) };
 }

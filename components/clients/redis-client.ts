@@ -1,10 +1,8 @@
 import type { Cluster, Redis, RedisOptions } from "ioredis";
 import type { OpenContext } from "../component.ts";
-import { RuntimeError } from "../error.ts";
 import { backOffMs } from "./back-off.ts";
-import { messageOf } from "./redis-failure.ts";
 import type { RedisSettings } from "./redis-settings.ts";
-import { readTlsFiles, type TlsFiles } from "./tls-settings.ts";
+import { type TlsFiles, tlsFilesOf } from "./tls-settings.ts";
 
 /** Longest wait for the farewell of a server when the connection is closed. */
 export const quitMs = 1_000;
@@ -28,7 +26,7 @@ export async function redisPlace(settings: RedisSettings, context: OpenContext):
     name,
     password: password === undefined ? undefined : await context.secret(password),
     sentinelPassword: sentinel?.password === undefined ? undefined : await context.secret(sentinel.password),
-    tls: speaksTls ? await filesOf(tls ?? {}, name) : undefined,
+    tls: speaksTls ? await tlsFilesOf(tls ?? {}, `the Redis of '${name}'`) : undefined,
   };
 }
 
@@ -83,15 +81,6 @@ function optionsOf({ settings, name, password, tls }: RedisPlace) {
     ...(db === undefined ? {} : { db }),
     ...(tls === undefined ? {} : { tls: tls satisfies NonNullable<RedisOptions["tls"]> }),
   };
-}
-
-async function filesOf(tls: NonNullable<RedisSettings["tls"]>, name: string): Promise<TlsFiles> {
-  try {
-    return await readTlsFiles(tls);
-  } catch (cause) {
-    const message = `the TLS files of the Redis of '${name}' cannot be read: ${messageOf(cause)}`;
-    throw new RuntimeError("FAILED_PRECONDITION", "TLS_FILES_MISSING", message, { cause });
-  }
 }
 
 /** What a URL says of the server and of who comes. */

@@ -53,10 +53,15 @@ export const isRefusedAsWhole = (error: unknown): boolean =>
 const acrossNodes =
   "is a cluster and cannot change keys of several slots together; give keys that belong together a common {tag}";
 
+/** Whether a command found no connection, which tells nothing of why there is none. */
+export const isUnsent = (error: unknown): boolean => error instanceof Error && /^Stream isn't/.test(error.message);
+
 /** What an error says; of a cluster of which no node answers, what the last of them said. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { message } = "lastNodeError" in error && error.lastNodeError instanceof Error ? error.lastNodeError : error;
+  if (/^(Unknown RESP type|Protocol error)/.test(message)) return "what answers there does not speak as Redis does";
+  if (isUnsent(error)) return "there is no connection";
   // Of sentinels that are away the client says when it asks them again, to the trillionth of a second.
   return message.replace(/ Retrying from scratch after [\d.]+ms\./, "");
 }

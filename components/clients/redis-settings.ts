@@ -1,7 +1,16 @@
 import { z } from "zod";
 import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
+import { isServerUrl } from "./server-url.ts";
 import { tlsSettings } from "./tls-settings.ts";
+
+/** What is no number of a database is the rest of a user or a password that has special characters as they are. */
+function isRedisUrl(url: string): boolean {
+  if (url.startsWith("unix:")) return true;
+  if (!isServerUrl(url)) return false;
+  const { pathname, search, hash } = new URL(url);
+  return /^\/?\d*$/.test(pathname) && search === "" && hash === "";
+}
 
 const endpoint = z.string().regex(/^(\[[\da-fA-F:.]+\]|[^\s:[\]/@]+):\d{1,5}$/, "expected HOST:PORT");
 
@@ -10,7 +19,14 @@ export const redisSettings = z
   .strictObject({
     url: z
       .string()
-      .regex(/^(rediss?:\/\/|unix:\/)\S+$/, "expected redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:/PATH")
+      .regex(/^(rediss?:\/\/|unix:\/)\S+$/, {
+        error: "expected redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:/PATH",
+        abort: true,
+      })
+      .refine(isRedisUrl, {
+        error:
+          "expected redis://HOST:PORT/DB with a port from 1 to 65535 and a number for DB; percent-encode special characters of a user and a password in it, or give them as username and password",
+      })
       .optional()
       .describe(
         "The server: redis://HOST:PORT/DB, rediss:// for TLS, or unix:/PATH; default redis://127.0.0.1:6379. It may hold a user and a password",

@@ -3,7 +3,7 @@ import type { ComponentLog, OpenContext, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { onceReady } from "./once-ready.ts";
 import { quitMs, type RedisPlace, redisClient, redisPlace } from "./redis-client.ts";
-import { messageOf, redisFailure, redisRefusal } from "./redis-failure.ts";
+import { isUnsent, messageOf, redisFailure, redisRefusal } from "./redis-failure.ts";
 import type { RedisScript } from "./redis-script.ts";
 import type { RedisSettings } from "./redis-settings.ts";
 
@@ -56,7 +56,7 @@ export class RedisConnection implements AsyncDisposable {
     this.#reachability = reachability;
     this.#watch = setInterval(() => this.#tick(), Math.ceil(place.settings.replyTimeoutMs / 2)).unref();
     client.on("error", (error: unknown) => {
-      this.#lastError = messageOf(error);
+      if (!isUnsent(error)) this.#lastError = messageOf(error);
       this.#lost();
     });
     client.on("close", () => this.#lost());

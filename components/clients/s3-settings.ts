@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { milliseconds } from "./milliseconds.ts";
 import { secretSetting } from "./secret-setting.ts";
+import { isServerUrl } from "./server-url.ts";
 import { tlsSettings } from "./tls-settings.ts";
 
 /** The settings of a bucket of S3, or of a server that speaks like it. */
@@ -16,7 +17,8 @@ export const s3Settings = z.strictObject({
     .describe("What names of files begin with in the bucket, such as orders/; default nothing"),
   endpoint: z
     .string()
-    .regex(/^https?:\/\/[^\s/?#@]+\/?$/, "expected http://HOST:PORT or https://HOST:PORT")
+    .regex(/^https?:\/\/[^\s/?#@]+\/?$/, { error: "expected http://HOST:PORT or https://HOST:PORT", abort: true })
+    .refine(isServerUrl, { error: "expected http://HOST:PORT or https://HOST:PORT with a port from 1 to 65535" })
     .optional()
     .describe("A server that speaks like S3: https://HOST:PORT; default Amazon's of the region"),
   pathStyle: z

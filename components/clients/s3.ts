@@ -4,7 +4,7 @@ import { onceReady } from "./once-ready.ts";
 import { isAbsent, s3Failure } from "./s3-failure.ts";
 import type { S3Settings } from "./s3-settings.ts";
 import { ServerWatch } from "./server-watch.ts";
-import { readTlsFiles } from "./tls-settings.ts";
+import { tlsFilesOf } from "./tls-settings.ts";
 import { withinCall } from "./within-call.ts";
 
 /** All of the AWS client that is used, since it is loaded late. */
@@ -123,7 +123,7 @@ export class S3Connection implements AsyncDisposable {
 
 const silent = (): void => undefined;
 
-async function optionsOf(settings: S3Settings, { secret }: S3Context): Promise<S3ClientConfig> {
+async function optionsOf(settings: S3Settings, { name, secret }: S3Context): Promise<S3ClientConfig> {
   const { endpoint, pathStyle, region, credentials, tls, maxConnections, connectTimeoutMs } = settings;
   const maxSockets = maxConnections;
   return {
@@ -141,7 +141,11 @@ async function optionsOf(settings: S3Settings, { secret }: S3Context): Promise<S
       // Whoever reads slowly may: waiting for the server has limits of its own.
       socketTimeout: 0,
       httpAgent: { keepAlive: true, maxSockets },
-      httpsAgent: { keepAlive: true, maxSockets, ...(tls === undefined ? {} : await readTlsFiles(tls)) },
+      httpsAgent: {
+        keepAlive: true,
+        maxSockets,
+        ...(tls === undefined ? {} : await tlsFilesOf(tls, `the S3 of '${name}'`)),
+      },
     },
     ...(endpoint === undefined ? {} : { endpoint }),
     ...(credentials === "default"

@@ -185,6 +185,30 @@ describe("a Postgres that asks who comes", () => {
     }
   });
 
+  it("is not asked with files that are none, or at an address that is none", async () => {
+    const none = join(server.directory, "none.pem");
+    await writeFile(none, "no PEM");
+    await assert.rejects(open({ url: server.url, tls: { ca: none } }), {
+      code: "FAILED_PRECONDITION",
+      message: `the Postgres of 'orders' cannot use its tls: the file '${none}' of ca holds no certificate in PEM`,
+    });
+    for (const url of [
+      "postgres://host:99999999",
+      "postgres://host:0",
+      "postgres://host/a%ZZ",
+      "postgres://u:p@host",
+    ]) {
+      const { error } = postgresSettings.safeParse({ url });
+      assert.deepEqual(
+        [error?.issues.length, error?.issues[0]?.message.slice(0, 20)],
+        [1, "expected postgres://"],
+        url,
+      );
+    }
+    const folder = { url: "postgres://%2Fvar%2Frun/orders" };
+    assert.equal(postgresSettings.safeParse(folder).error, undefined);
+  });
+
   it("that speaks no TLS is not spoken to without", async () => {
     await using plain = await startPostgres();
     await assert.rejects(open({ url: plain.url, tls: { ca } }), { code: "UNAUTHENTICATED", message: /SSL/ });

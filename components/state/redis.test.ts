@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { callWith, eventually, unique } from "../../test/conformance/backend.ts";
@@ -206,6 +207,58 @@ describe("state on Redis", () => {
 });
 
 describe("a Redis that is reached another way", () => {
+  it("is not dialled where its URL is cut by a password that is not escaped, or names no server", () => {
+    const wrong = [
+      "redis://u:p@ss/w#SECRET@host:1x",
+      "redis://u:p%ZZ@host:6379",
+      "redis://u:12/SECRET@host",
+      "redis://host:6379/SECRET",
+      "redis://host:6379/0?SECRET",
+      "redis://host:6379#SECRET",
+      "redis://host:99999999",
+      "redis://host:0",
+      "redis:///0",
+      "http://host:6379",
+    ];
+    for (const url of wrong) {
+      const { error } = redisStateStore.config.safeParse({ url });
+      assert.equal(error?.issues.length, 1, url);
+      const [issue] = error.issues;
+      assert.match(issue?.message ?? "", /^expected redis:\/\/HOST:PORT/);
+      assert.doesNotMatch(issue?.message ?? "", /SECRET/);
+    }
+    const right = ["redis://u:p%23@host", "redis://host:6379/", "rediss://[::1]:6379/3", "unix:/tmp/redis.sock"];
+    for (const url of right) assert.equal(redisStateStore.config.safeParse({ url }).error, undefined, url);
+  });
+
+  it("by TLS with files that are none is refused for good, and says which", async () => {
+    await using place = await startRedis();
+    const [one, other] = [selfSigned(), selfSigned()];
+    const texts = { cert: one.cert, key: one.key, otherKey: other.key, text: "no PEM" };
+    const files = Object.fromEntries(Object.keys(texts).map((name) => [name, join(place.directory, `${name}.pem`)]));
+    await Promise.all(Object.entries(texts).map(([name, text]) => writeFile(files[name] ?? "", text)));
+    const { cert, key, otherKey, text } = files;
+    for (const [tls, said] of [
+      [{ ca: text }, /the file '.*text\.pem' of ca holds no certificate in PEM$/],
+      [{ ca: key }, /the file '.*key\.pem' of ca holds no certificate in PEM$/],
+      [{ cert: text, key }, /the file '.*text\.pem' of cert holds no certificate in PEM$/],
+      [{ cert, key: text }, /the file '.*text\.pem' of key holds no private key in PEM that needs no password$/],
+      [
+        { cert, key: otherKey },
+        /the certificate in '.*cert\.pem' is not that of the private key in '.*otherKey\.pem'$/,
+      ],
+      [{ cert: join(place.directory, "none.pem"), key }, /the file '.*none\.pem' of cert cannot be read: ENOENT$/],
+    ] as const) {
+      await assert.rejects(open({ url: `redis://${place.address}`, tls }), (error) => {
+        assert.ok(error instanceof RuntimeError);
+        assert.deepEqual([error.code, error.reason], ["FAILED_PRECONDITION", "TLS_FILES_UNUSABLE"]);
+        assert.match(error.message, /^the Redis of 'orders' cannot use its tls: /);
+        assert.match(error.message, said);
+        return true;
+      });
+    }
+  });
+
   it("by TLS is trusted by its authority only", async () => {
     const { key, cert } = selfSigned();
     await using place = await startRedis();
@@ -246,6 +299,20 @@ describe("a Redis in trouble", () => {
       assert.doesNotMatch(error.message, /Tell-Nobody/);
       return true;
     });
+  });
+
+  it("is told as such when something else answers in its place", async () => {
+    await using server = createServer((_, response) => response.end());
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const address = server.address();
+    assert.ok(typeof address === "object" && address !== null);
+    const { reasons, changes } = recording();
+    const said = "what answers there does not speak as Redis does";
+    await assert.rejects(open({ url: `redis://127.0.0.1:${address.port}`, connectTimeoutMs: 300 }, changes), {
+      code: "UNAVAILABLE",
+      message: `the Redis of 'orders' cannot be reached: ${said}`,
+    });
+    assert.deepEqual(reasons, [said]);
   });
 
   it("that comes a little later is waited for", async () => {
