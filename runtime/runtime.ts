@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { catalog } from "../components/catalog.ts";
 import { makeFolder } from "../components/clients/make-folder.ts";
+import { RuntimeError } from "../components/error.ts";
 import { type Admin, openAdmin } from "./admin/admin.ts";
 import { type HealthReport, healthOf } from "./admin/health.ts";
 import { BindingBlock } from "./api/binding.ts";
@@ -97,7 +98,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const { configuration } = loaded;
   const { app, api, admin, plugins, ingress: ingressConfiguration } = configuration;
   await using opening = new AsyncDisposableStack();
-  await makeFolder(configuration.data.directory);
+  await makeDataDirectory(configuration.data.directory);
 
   const metrics = new Metrics();
   const life = { isDraining: false };
@@ -235,6 +236,16 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function makeDataDirectory(path: string): Promise<void> {
+  try {
+    await makeFolder(path);
+  } catch (cause) {
+    const why = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const message = `data.directory '${path}' cannot be made (${why}); name a folder that can be written to`;
+    throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_UNUSABLE", message, { cause });
+  }
 }
 
 function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): GuestTargets {

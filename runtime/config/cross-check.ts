@@ -1,6 +1,6 @@
 import { suggestion } from "./nearest.ts";
 import type { Configuration } from "./schema.ts";
-import type { Problem } from "./validate.ts";
+import { type Problem, shownText } from "./validate.ts";
 
 /** What one part of a configuration says of another: names that nothing answers to, addresses used twice. */
 export function crossCheck(configuration: Configuration): Problem[] {
@@ -73,7 +73,7 @@ function* secretReferences({ components }: Configuration): Generator<Problem> {
     if (path[1] === "secret") {
       yield { path, message: "a secret store cannot take a setting from a secret store" };
     } else if (!known.includes(store)) {
-      const message = `no secret store is named '${store}'; ${suggestion(store, known)}`;
+      const message = `no secret store is named ${shownText(store)}; ${suggestion(store, known)}`;
       yield { path: [...path, "store"], message };
     }
   }

@@ -200,7 +200,10 @@ admin: { http: 127.0.0.1:2045 }
   });
 
   it("refuses aliases that lead nowhere, or to too much, as mistakes of the file", async () => {
-    assert.match((await mistakesOf("app: *nobody"))[0] ?? "", /not valid YAML: .*nobody/);
+    assert.deepEqual(await mistakesOf("app:\n  id: *s3cret"), [
+      "@2: not valid YAML: an alias leads nowhere; a text that begins with * needs quotes",
+    ]);
+    assert.deepEqual(await mistakesOf("app:\n  id: | s3cret"), ["@2: not valid YAML: Not a YAML token"]);
     const levels = Array.from(
       { length: 8 },
       (_, level) => `k${level + 1}: &k${level + 1} [${`*k${level}, `.repeat(9)}]`,
@@ -245,6 +248,7 @@ components:
     e: { type: postgres, url: "postgres://u:MYSECRETpw@h", database: "-----BEGIN MYSECRETpw" }
   pubsub:
     a: { type: kafka, brokers: [MYSECRETpw@h], sasl: MYSECRETpw }
+    c: { type: "kafka://u:MYSECRETpw@h" }
     b: { type: kafka, sasl: { mechanism: MYSECRETpw@, username: [], password: 5150 } }
   binding:
     a: { type: http, url: "http://u:MYSECRETpw@h", headers: MYSECRETpw }

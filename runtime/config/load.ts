@@ -1,12 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml";
+import { type Document, isAlias, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { z } from "zod";
 import { crossCheck } from "./cross-check.ts";
 import { ConfigurationError, formatPath, type Mistake, type Path } from "./mistake.ts";
 import { suggestion } from "./nearest.ts";
 import { type Configuration, configurationSchema } from "./schema.ts";
-import { type Problem, validate } from "./validate.ts";
+import { type Problem, shownText, validate } from "./validate.ts";
 
 /** One component as configured: its type, what of its settings belongs to the API, and the rest as its own schema made it. */
 export interface ComponentSettings {
@@ -92,12 +92,12 @@ export async function parseConfiguration(
   if (document.errors.length > 0) {
     const mistakes = document.errors.map((error) => {
       const { line, col } = lines.linePos(error.pos[0]);
-      return { path: "", position: { line, column: col }, message: `not valid YAML: ${error.message}` };
+      return { path: "", position: { line, column: col }, message: `not valid YAML: ${withoutSource(error.message)}` };
     });
     throw new ConfigurationError(title, mistakes);
   }
   const missing = [...impossibleNames(document), ...substitute(document, options.environment)];
-  const input = contentOf(document, title);
+  const input = contentOf(document, title, lines);
   const { value, problems } = validate(configurationSchema, input);
   const components = await checkComponents(input, options.known);
   const found = [...missing, ...problems, ...components.problems];
@@ -162,14 +162,36 @@ function plainValueOf(text: string): unknown {
 }
 
 /** The document with its aliases followed; throws when one leads nowhere, or all of them to more than is reasonable. */
-function contentOf(document: Document, title: string): unknown {
+function contentOf(document: Document, title: string, lines: LineCounter): unknown {
   try {
     return document.toJS() ?? {};
   } catch (cause) {
+    const lost = aliasToNothing(document);
+    if (lost !== undefined) {
+      const { line, col } = lines.linePos(lost);
+      const message = "not valid YAML: an alias leads nowhere; a text that begins with * needs quotes";
+      throw new ConfigurationError(title, [{ path: "", position: { line, column: col }, message }]);
+    }
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigurationError(title, [{ path: "", message: `not valid YAML: ${why}` }]);
+    throw new ConfigurationError(title, [{ path: "", message: `not valid YAML: ${withoutSource(why)}` }]);
   }
 }
+
+/** Where the first alias stands whose anchor there is not: it may be a password that lacks its quotes. */
+function aliasToNothing(document: Document): number | undefined {
+  let found: number | undefined;
+  visit(document, {
+    Alias(_, node) {
+      if (!isAlias(node) || node.resolve(document) !== undefined) return undefined;
+      found = node.range?.[0] ?? 0;
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+/** Some sentences of the parser end in a colon and the text that they are about, which may be a secret. */
+const withoutSource = (message: string): string => message.replace(/: .*$/s, "");
 
 function pathOf(ancestors: readonly unknown[], node: unknown): Path {
   const path: PropertyKey[] = [];
@@ -232,7 +254,7 @@ async function checkComponents(
       if (definition === undefined) {
         problems.push({
           path: [...path, "type"],
-          message: `'${type}' is not a type of ${kind} component; ${suggestion(type, types)}`,
+          message: `${shownText(type)} is not a type of ${kind} component; ${suggestion(type, types)}`,
         });
         continue;
       }

@@ -134,9 +134,14 @@ function show(value: unknown, path: Path): string {
   if (Array.isArray(value)) return "a list";
   if (typeof value === "object") return "a mapping";
   if (mayBeSecret(String(value), path)) return "something else";
-  const text = typeof value === "string" ? `'${value}'` : String(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}...`;
+  return shortened(typeof value === "string" ? `'${value}'` : String(value));
 }
+
+/** Text as it may stand in a message: in quotes and short, unless it looks like an address or a key. */
+export const shownText = (text: string): string =>
+  secretText.test(text) ? "what stands there" : shortened(`'${text}'`);
+
+const shortened = (text: string): string => (text.length <= 60 ? text : `${text.slice(0, 57)}...`);
 
 /** Text where a mapping belongs may be the secret that one of its settings holds. */
 const showInPlace = ({ expected, input }: Extract<Issue, { code: "invalid_type" }>, path: Path): string =>
