@@ -56,6 +56,13 @@ describe("files in S3", () => {
   const unfinished = async (): Promise<number> =>
     (await client.send(new ListMultipartUploadsCommand({ Bucket: server.bucket }))).Uploads?.length ?? 0;
 
+  it("are not looked for at an endpoint that is none", () => {
+    for (const endpoint of ["https://host:99999999", "https://host:0", "https://ho%ZZst", "ftp://host"]) {
+      const { error } = s3ObjectStore.config.safeParse({ ...settingsOf(server), endpoint });
+      assert.match(error?.issues.map(({ message }) => message).join("; ") ?? "", /^expected http:[^;]*$/, endpoint);
+    }
+  });
+
   it("lie under the prefix, and are the only ones that are seen", async () => {
     await using all = await open(settingsOf(server));
     await using mine = await open({ ...settingsOf(server), prefix: "mine/" });
