@@ -109,7 +109,7 @@ class StreamMember implements AsyncDisposable {
 
   async #joinGroup(): Promise<void> {
     const { connection, key, group } = this.#options;
-    const [lastId] = await connection.run(joinGroup, [key], [group, this.#lastId]);
+    const [lastId] = await connection.run(joinGroup, [key], [group, this.#lastId, this.#consumer]);
     if (lastId !== undefined) this.#lastId = String(lastId);
   }
 

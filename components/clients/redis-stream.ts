@@ -53,7 +53,8 @@ const functions = `
 
 /**
  * Makes the group of ARGV[1], and the stream, where they are missing; it begins after the id of ARGV[2], or at the begin of a
- * stream that is younger than that. Answers with the last id that the group has had.
+ * stream that is younger than that. Makes the consumer of ARGV[3], too: before Redis 7.2 it would be there only once it has read
+ * something. Answers with the last id that the group has had.
  */
 export const joinGroup = redisScript(`
   ${functions}
@@ -64,6 +65,7 @@ export const joinGroup = redisScript(`
   end
   local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], start, 'MKSTREAM')
   if made.err and string.sub(made.err, 1, 9) ~= 'BUSYGROUP' then return made end
+  redis.pcall('XGROUP', 'CREATECONSUMER', KEYS[1], ARGV[1], ARGV[3])
   for _, group in ipairs(redis.call('XINFO', 'GROUPS', KEYS[1])) do
     local fields = named(group)
     if fields.name == ARGV[1] then return { fields['last-delivered-id'] } end
@@ -80,6 +82,8 @@ export const joinGroup = redisScript(`
 export const keepGroup = redisScript(`
   ${functions}
   local key, group, consumer = KEYS[1], ARGV[1], ARGV[2]
+  -- One that had nothing to read for long may have been forgotten by the others.
+  redis.pcall('XGROUP', 'CREATECONSUMER', key, group, consumer)
   local mine, lost = {}, {}
   for _, pending in ipairs(redis.call('XPENDING', key, group, '-', '+', 10000, consumer)) do
     mine[pending[1]] = true
