@@ -8,7 +8,7 @@ import { tlsFilesOf } from "./tls-settings.ts";
 /** Makes clients of one Kafka. Each has connections of its own. */
 export interface KafkaClients {
   create(retry: RetryOptions): Kafka;
-  readonly library: typeof import("kafkajs");
+  readonly kafkajs: typeof import("kafkajs");
 }
 
 /** What clients and their owner know of each other. */
@@ -39,18 +39,18 @@ export async function kafkaClients(
     ...(files === undefined ? {} : { ssl: files }),
     ...(sasl === undefined ? {} : { sasl: saslOf(sasl, await secret(sasl.password)) }),
   };
-  const library = await loadedLibrary();
+  const kafkajs = await loadedKafkajs();
   const logCreator = () => (entry: LogEntry) => bridge(entry, log, link);
   return {
-    library,
-    create: (retry) => new library.Kafka({ ...config, retry, logLevel: library.logLevel.WARN, logCreator }),
+    kafkajs,
+    create: (retry) => new kafkajs.Kafka({ ...config, retry, logLevel: kafkajs.logLevel.WARN, logCreator }),
   };
 }
 
 const closed = "the component is closed";
 const keepAliveMs = 60_000;
 
-/** Makes sockets as the library does, notes them for as long as they are open, and makes none once the component is closed. */
+/** Makes sockets as kafkajs does, notes them for as long as they are open, and makes none once the component is closed. */
 function socketsOf(link: KafkaLink): ISocketFactory {
   return ({ host, port, ssl, onConnect }) => {
     if (link.isClosed) throw new Error(closed);
@@ -65,7 +65,7 @@ function socketsOf(link: KafkaLink): ISocketFactory {
   };
 }
 
-/** What still waits for a broker fails, and nothing asks anew: of a broker that hangs the library would wait to hear for a minute. */
+/** What still waits for a broker fails, and nothing asks anew: of a broker that hangs kafkajs would wait to hear for a minute. */
 export function cutOff(link: KafkaLink): void {
   link.isClosed = true;
   for (const socket of link.sockets) socket.destroy(new Error(closed));
@@ -83,11 +83,11 @@ function saslOf({ mechanism, username }: NonNullable<KafkaSettings["sasl"]>, pas
 }
 
 /** Only a sidecar with a component on Kafka loads it. */
-async function loadedLibrary(): Promise<typeof import("kafkajs")> {
-  const library = await import("kafkajs");
+async function loadedKafkajs(): Promise<typeof import("kafkajs")> {
+  const kafkajs = await import("kafkajs");
   const { default: queue } = await import("kafkajs/src/network/requestQueue/index.js");
   onlyWhenThereIsSomethingToCheck(queue.prototype);
-  return library;
+  return kafkajs;
 }
 
 interface Queue {
@@ -108,7 +108,7 @@ function onlyWhenThereIsSomethingToCheck(queue: Queue): void {
   };
 }
 
-/** What the library says is of use to whoever looks closely; what matters to operators is said by us. */
+/** What kafkajs says is of use to whoever looks closely; what matters to operators is said by us. */
 function bridge(
   { namespace, log: { message, broker, groupId, error } }: LogEntry,
   log: ComponentLog,

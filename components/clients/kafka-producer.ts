@@ -28,7 +28,7 @@ interface TopicQueue {
   turn: number;
 }
 
-/** A producer of the library, and how much it is used. */
+/** A producer of kafkajs, and how much it is used. */
 interface Client {
   readonly ready: Promise<Producer>;
   readonly topics: Set<string>;
@@ -196,7 +196,7 @@ export class KafkaProducer implements AsyncDisposable {
 
   /** By the key as the Java clients do it; without one all of a request go to the same. A request that is sent again goes where it went. */
   #partitioner(): ICustomPartitioner {
-    const byKey = this.#connection.library.Partitioners.DefaultPartitioner();
+    const byKey = this.#connection.kafkajs.Partitioners.DefaultPartitioner();
     return () => (choice) => {
       if (choice.message.key !== null && choice.message.key !== undefined) return byKey(choice);
       const turn = this.#queues.get(choice.topic)?.turn ?? 0;

@@ -143,7 +143,7 @@ export class KafkaSession implements AsyncDisposable {
         missed ??= new Set(positions.filter(isMissing).map(({ partition }) => partition));
         if (positions.length > 0 && !positions.some(isMissing)) {
           if (isOver()) break;
-          // The library may have found itself another place meanwhile.
+          // kafkajs may have found itself another place meanwhile.
           for (const { partition, offset } of positions) {
             if (missed.has(partition) && assigned.includes(partition))
               this.#consumer.seek({ topic, partition, offset });
@@ -166,7 +166,7 @@ export class KafkaSession implements AsyncDisposable {
     return handling;
   }
 
-  /** Rejects with what the library is to know: that the group comes together anew. */
+  /** Rejects with what kafkajs is to know: that the group comes together anew. */
   async #handle(payload: EachBatchPayload): Promise<void> {
     using heartbeat = new KafkaHeartbeat(payload.heartbeat, this.#options.settings.heartbeatIntervalMs);
     const signal = AbortSignal.any([this.#stopping.signal, heartbeat.abandoned]);

@@ -43,7 +43,7 @@ export class KafkaConnection implements AsyncDisposable {
   readonly name: string;
   readonly settings: KafkaSettings;
   readonly log: ComponentLog;
-  readonly library: KafkaClients["library"];
+  readonly kafkajs: KafkaClients["kafkajs"];
   readonly #clients: KafkaClients;
   readonly #reachability: Reachability;
   readonly #link: KafkaLink;
@@ -65,7 +65,7 @@ export class KafkaConnection implements AsyncDisposable {
     this.name = name;
     this.settings = settings;
     this.log = log;
-    this.library = clients.library;
+    this.kafkajs = clients.kafkajs;
     this.#clients = clients;
     this.#reachability = reachability;
     this.#link = link;

@@ -8,7 +8,7 @@ import { tlsFilesOf } from "./tls-settings.ts";
 import { withinCall } from "./within-call.ts";
 
 /** All of the AWS client that is used, since it is loaded late. */
-export type S3Library = Pick<
+export type AwsS3 = Pick<
   typeof import("@aws-sdk/client-s3"),
   | "AbortMultipartUploadCommand"
   | "CompleteMultipartUploadCommand"
@@ -28,15 +28,15 @@ export type S3Request<Answer> = (client: S3Client, options: { readonly abortSign
 /** A client of one bucket; rejects with a sentence that names the component when the bucket cannot be had. */
 export async function openS3(settings: S3Settings, context: S3Context): Promise<S3Connection> {
   // Loaded here, so that only a sidecar with a component on S3 loads it.
-  const library = await import("@aws-sdk/client-s3");
-  const client = new library.S3Client(await optionsOf(settings, context));
-  const connection = new S3Connection(client, library, { settings, context });
+  const aws = await import("@aws-sdk/client-s3");
+  const client = new aws.S3Client(await optionsOf(settings, context));
+  const connection = new S3Connection(client, aws, { settings, context });
   return onceReady(connection, connection.ready());
 }
 
 /** Requests to one bucket. Each is tried a few times before it fails, and is ended when its call ends. */
 export class S3Connection implements AsyncDisposable {
-  readonly library: S3Library;
+  readonly aws: AwsS3;
   readonly settings: S3Settings;
   readonly name: string;
   readonly #client: S3Client;
@@ -44,12 +44,12 @@ export class S3Connection implements AsyncDisposable {
 
   constructor(
     client: S3Client,
-    library: S3Library,
+    aws: AwsS3,
     { settings, context }: { readonly settings: S3Settings; readonly context: S3Context },
   ) {
     const { name, log, reachability } = context;
     this.#client = client;
-    this.library = library;
+    this.aws = aws;
     this.settings = settings;
     this.name = name;
     const server = `the S3 of '${name}'`;
@@ -117,7 +117,7 @@ export class S3Connection implements AsyncDisposable {
   /** The cheapest that shows whether we may use the bucket. */
   readonly #ask: S3Request<unknown> = (client, options) => {
     const { bucket, prefix } = this.settings;
-    return client.send(new this.library.ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 }), options);
+    return client.send(new this.aws.ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 }), options);
   };
 }
 

@@ -19,7 +19,7 @@ export async function upload(
   { key, data, metadata }: S3Upload,
   call: CallContext,
 ): Promise<void> {
-  const { library, settings, name } = connection;
+  const { aws, settings, name } = connection;
   const { bucket, partBytes, maxFileBytes } = settings;
   const object = { Bucket: bucket, Key: key };
   const part = new Part(partBytes);
@@ -29,11 +29,11 @@ export async function upload(
 
   const request = <Answer>(send: S3Request<Answer>): Promise<Answer> => connection.request(send, call);
   const sendPart = async (): Promise<void> => {
-    const begin = new library.CreateMultipartUploadCommand({ ...object, Metadata: metadata });
+    const begin = new aws.CreateMultipartUploadCommand({ ...object, Metadata: metadata });
     uploadId ??= (await request((client, options) => client.send(begin, options))).UploadId;
     const PartNumber = sent.length + 1;
     if (PartNumber > largestPartNumber) throw tooLarge(name, largestPartNumber * partBytes);
-    const command = new library.UploadPartCommand({ ...object, UploadId: uploadId, PartNumber, Body: part.bytes });
+    const command = new aws.UploadPartCommand({ ...object, UploadId: uploadId, PartNumber, Body: part.bytes });
     const { ETag } = await request((client, options) => client.send(command, options));
     sent.push({ ETag, PartNumber });
     part.clear();
@@ -48,17 +48,17 @@ export async function upload(
     }
     call.signal.throwIfAborted();
     if (uploadId === undefined) {
-      const put = new library.PutObjectCommand({ ...object, Metadata: metadata, Body: part.bytes });
+      const put = new aws.PutObjectCommand({ ...object, Metadata: metadata, Body: part.bytes });
       await request((client, options) => client.send(put, options));
       return;
     }
     await sendPart();
     const MultipartUpload = { Parts: sent };
-    const complete = new library.CompleteMultipartUploadCommand({ ...object, UploadId: uploadId, MultipartUpload });
+    const complete = new aws.CompleteMultipartUploadCommand({ ...object, UploadId: uploadId, MultipartUpload });
     await request((client, options) => client.send(complete, options));
   } catch (error) {
     if (uploadId !== undefined) {
-      const abort = new library.AbortMultipartUploadCommand({ ...object, UploadId: uploadId });
+      const abort = new aws.AbortMultipartUploadCommand({ ...object, UploadId: uploadId });
       const signal = AbortSignal.timeout(farewellMs);
       // A server that is not told, for it is away, keeps the parts until its own rules remove them.
       await connection.request((client, options) => client.send(abort, options), { signal }).catch(() => undefined);

@@ -37,7 +37,7 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async get({ name }: Named, call: CallContext): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const command = new this.#connection.library.GetObjectCommand(this.#objectOf(name));
+    const command = new this.#connection.aws.GetObjectCommand(this.#objectOf(name));
     const found = await this.#connection.find((client, options) => client.send(command, options), call);
     return isReadable(found?.Body) ? new S3Chunks(found.Body, this.#connection, call) : undefined;
   }
@@ -59,13 +59,13 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async delete({ name }: Named, call: CallContext): Promise<void> {
-    const command = new this.#connection.library.DeleteObjectCommand(this.#objectOf(name));
+    const command = new this.#connection.aws.DeleteObjectCommand(this.#objectOf(name));
     await this.#connection.find((client, options) => client.send(command, options), call);
   }
 
   async list({ prefix, pageSize, marker }: ListObjects, call: CallContext): Promise<ObjectPage> {
-    const { library, settings } = this.#connection;
-    const command = new library.ListObjectsV2Command({
+    const { aws, settings } = this.#connection;
+    const command = new aws.ListObjectsV2Command({
       Bucket: settings.bucket,
       Prefix: settings.prefix + prefix,
       MaxKeys: pageSize,
@@ -83,7 +83,7 @@ class S3ObjectStore implements ObjectStore {
   }
 
   async stat({ name }: Named, call: CallContext): Promise<ObjectMeta | undefined> {
-    const command = new this.#connection.library.HeadObjectCommand(this.#objectOf(name));
+    const command = new this.#connection.aws.HeadObjectCommand(this.#objectOf(name));
     const found = await this.#connection.find((client, options) => client.send(command, options), call);
     if (found === undefined) return undefined;
     const { ContentLength, LastModified, ETag, Metadata = {} } = found;

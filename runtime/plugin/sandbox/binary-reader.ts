@@ -61,7 +61,7 @@ export class BinaryReader {
       this.fail(`a number is longer than ${bits} bits`, start);
   }
 
-  skip(count: number): void {
+  passOver(count: number): void {
     if (count > this.end - this.position) this.fail("the module ends in the middle of something");
     this.position += count;
   }
@@ -69,7 +69,7 @@ export class BinaryReader {
   /** Passes `count` bytes and returns a view of them. */
   take(count: number): Uint8Array {
     const start = this.position;
-    this.skip(count);
+    this.passOver(count);
     return this.bytes.subarray(start, this.position);
   }
 

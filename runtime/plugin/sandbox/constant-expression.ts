@@ -16,10 +16,10 @@ export function constantExpression(reader: BinaryReader, functions: number, glob
         reader.skipSigned(64);
         break;
       case 0x43:
-        reader.skip(4);
+        reader.passOver(4);
         break;
       case 0x44:
-        reader.skip(8);
+        reader.passOver(8);
         break;
       case op.globalGet:
         if (reader.u32() >= globals) reader.fail("a constant names a global that does not exist", offset);
@@ -32,7 +32,7 @@ export function constantExpression(reader: BinaryReader, functions: number, glob
         break;
       case op.vectorPrefix:
         if (reader.u32() !== 12) reader.fail("a constant is computed by an instruction that is not constant", offset);
-        reader.skip(16);
+        reader.passOver(16);
         break;
       case 0x6a:
       case 0x6b:

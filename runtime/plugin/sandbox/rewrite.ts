@@ -146,7 +146,7 @@ function readBodies(section: Section, layout: ModuleLayout): BinaryReader[] {
   for (let index = 0; index < count; index++) {
     const size = reader.u32();
     const start = reader.position;
-    reader.skip(size);
+    reader.passOver(size);
     if (size > longestBody)
       reader.fail(
         `function ${layout.importedFunctions + index} has ${size} bytes, and the limit is ${longestBody}`,

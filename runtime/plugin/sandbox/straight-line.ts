@@ -76,10 +76,10 @@ function passImmediate(reader: BinaryReader, kind: number, spaces: IndexSpaces):
       reader.skipSigned(64);
       return 0;
     case immediate.f32:
-      reader.skip(4);
+      reader.passOver(4);
       return 0;
     case immediate.f64:
-      reader.skip(8);
+      reader.passOver(8);
       return 0;
     case immediate.heapType:
       referenceType(reader);
@@ -114,11 +114,11 @@ function vectorImmediate(reader: BinaryReader): number {
   if (opcode > 0xff)
     reader.fail("the module uses relaxed SIMD, whose results differ between machines; the sandbox refuses it", at);
   else if (opcode <= 11 || opcode === 92 || opcode === 93) memoryArgument(reader);
-  else if (opcode === 12 || opcode === 13) reader.skip(16);
-  else if (opcode >= 21 && opcode <= 34) reader.skip(1);
+  else if (opcode === 12 || opcode === 13) reader.passOver(16);
+  else if (opcode >= 21 && opcode <= 34) reader.passOver(1);
   else if (opcode >= 84 && opcode <= 91) {
     memoryArgument(reader);
-    reader.skip(1);
+    reader.passOver(1);
   }
   return vectorStackEffect(opcode);
 }
