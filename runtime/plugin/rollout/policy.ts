@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { duration } from "../../config/scalars.ts";
+
+/** Names and values as they lie in a request; without a value the presence of the name is enough. */
+const match = z.strictObject({ name: z.string().min(1).max(128), value: z.string().max(1024).optional() });
+
+/** How a version comes into service: at once, or after it has proved itself on a part of the traffic. */
+export const rolloutPolicy = z.strictObject({
+  canary: z
+    .strictObject({
+      percent: z
+        .number()
+        .min(0)
+        .max(100)
+        .default(0)
+        .describe("Streams that go to the new version, of all that match nothing; default 0"),
+      header: match.optional().describe("Requests with this header go to the new version"),
+      cookie: match.optional().describe("Requests with this cookie go to the new version"),
+      hashBy: z
+        .union([
+          z.strictObject({ header: z.string().min(1) }),
+          z.strictObject({ cookie: z.string().min(1) }),
+          z.literal("source"),
+        ])
+        .optional()
+        .describe(
+          "What keeps a client on one version: a header, a cookie or its address; default every stream by itself",
+        ),
+    })
+    .optional()
+    .describe("The new version gets a part of the traffic first; without it, all at once"),
+  promotion: z
+    .enum(["automatic", "manual"])
+    .default("automatic")
+    .describe("Whether a version on trial that does well becomes stable by itself; default automatic"),
+  window: duration.default(60_000).describe("How long a version is on trial before it is promoted; default 1m"),
+  minimumStreams: z
+    .int()
+    .min(1)
+    .default(100)
+    .describe("Fewest streams on the new version before it is judged; default 100"),
+  errorRate: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.01)
+    .describe("Most failed streams, as a share, above those of the stable version; default 0.01"),
+  traps: z.int().min(0).default(0).describe("Most crashes of the new version; default 0"),
+  latency: z
+    .number()
+    .min(1)
+    .default(1.5)
+    .describe("Most that the 99th percentile may be, as a multiple of the stable version's; default 1.5"),
+  warmUp: z
+    .int()
+    .min(0)
+    .max(1_000)
+    .default(0)
+    .describe("Synthetic requests that a new instance serves before any real one; default 0"),
+  stagedOnly: z
+    .boolean()
+    .default(false)
+    .describe("Start the version, and wait to be told before it gets any traffic; default false"),
+});
+
+/** A policy that was found good, with its defaults; times in milliseconds. */
+export type RolloutPolicy = z.output<typeof rolloutPolicy>;
