@@ -1,0 +1,44 @@
+import type { PluginArtifact } from "./artifact.ts";
+import type { RolloutPolicy } from "./rollout/policy.ts";
+import type { PluginStatus } from "./status.ts";
+
+/** A step of a deploy that has ended. */
+export interface DeployStep {
+  readonly step: "fetch" | "keep" | "compile" | "start" | "warm-up" | "canary" | "switch";
+  /** How long it took, in milliseconds. */
+  readonly ms: number;
+}
+
+export interface DeployOptions {
+  /** Who deploys, for the history; default `directory`. */
+  readonly by?: string;
+  /** In place of the manifest's. */
+  readonly policy?: RolloutPolicy;
+  readonly progress?: (step: DeployStep) => void;
+}
+
+/**
+ * What can be done to the plugins of the process, whoever asks: the directory, the admin API, Layotto's routes. Each resolves
+ * when what it did is durable and in effect. Each rejects with PluginError, and leaves everything as it was, when it cannot be done.
+ */
+export interface PluginOperations {
+  /**
+   * Starts the version aside and, as its policy says, puts it in service, on trial, or leaves it staged. Deploying what is
+   * stable already, or on trial, changes nothing.
+   */
+  deploy(artifact: PluginArtifact, options?: DeployOptions): Promise<PluginStatus>;
+  /** The version on trial becomes stable. */
+  promote(plugin: string, by: string): Promise<PluginStatus>;
+  /** The version on trial gets no more streams and is gone. */
+  abort(plugin: string, by: string): Promise<PluginStatus>;
+  /** The version on trial keeps its share, and is not judged. */
+  pause(plugin: string, by: string): Promise<PluginStatus>;
+  /** Goes on with a trial that was paused, or begins that of a staged version. */
+  resume(plugin: string, by: string): Promise<PluginStatus>;
+  /** Goes back to the version before, or to one of those kept: `to` is a version or a digest. A trial ends by it. */
+  rollback(plugin: string, by: string, to?: string): Promise<PluginStatus>;
+  /** Takes the plugin out of service; no effect when there is none. */
+  remove(plugin: string, by?: string): Promise<void>;
+  /** Every plugin that is deployed or was refused, by name. */
+  list(): PluginStatus[];
+}
