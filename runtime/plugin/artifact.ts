@@ -9,6 +9,8 @@ import { type FrameProblem, frameProblem } from "./wasm-sections.ts";
 /** What is deployed: a module and its manifest. */
 export interface PluginArtifact {
   readonly manifest: Manifest;
+  /** The manifest as it was given, in YAML; of a bare module its name alone. */
+  readonly manifestText: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** `sha256:` and hex, of the module as it lies in its file. */
   readonly digest: string;
@@ -55,15 +57,20 @@ export function makeArtifact(
   beside?: { readonly text: string; readonly path: string },
 ): PluginArtifact {
   const fileName = basename(path, ".wasm");
-  const packed = unpackManifest(bytes);
-  const manifest =
-    beside !== undefined
-      ? parseManifest(beside.text, beside.path, fileName)
-      : packed !== undefined
-        ? parseManifest(packed.manifest, path, fileName)
-        : bareManifest(fileName, path);
+  const { text, source } = givenManifest(bytes, path, beside);
+  const manifest = text === undefined ? bareManifest(fileName, path) : parseManifest(text, source, fileName);
+  const manifestText = text ?? `name: ${manifest.name}\n`;
   const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-  return { manifest, bytes, digest, origin: path };
+  return { manifest, manifestText, bytes, digest, origin: path };
+}
+
+function givenManifest(
+  bytes: Uint8Array,
+  path: string,
+  beside: { readonly text: string; readonly path: string } | undefined,
+): { readonly text: string | undefined; readonly source: string } {
+  if (beside !== undefined) return { text: beside.text, source: beside.path };
+  return { text: unpackManifest(bytes)?.manifest, source: path };
 }
 
 /** What is wrong with the file as a file: it is cut off, or is not WebAssembly. */
