@@ -3,7 +3,9 @@
  * `refused` the module, manifest or grants are not acceptable; `configuration` the guest refused its configuration;
  * `trap` the guest trapped; `fuel` it used up its budget; `memory` it broke the rules of the ABI's memory;
  * `deadline` a call or its place in the queue took too long; `budget` it crashed too often and was taken out;
- * `missing` nothing of that name is deployed; `closed` the instance was shut down.
+ * `missing` nothing of that name is deployed; `closed` the instance was shut down;
+ * `conflict` what was asked for is not possible as things are, such as to promote what is not on trial;
+ * `storage` what was deployed could not be kept on disk.
  */
 export type PluginFault =
   | "refused"
@@ -14,7 +16,9 @@ export type PluginFault =
   | "deadline"
   | "budget"
   | "missing"
-  | "closed";
+  | "closed"
+  | "conflict"
+  | "storage";
 
 /** A guest's failure, told as a sentence with the plugin's name and version; it never unwinds the host. */
 export class PluginError extends Error {
