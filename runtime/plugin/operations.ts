@@ -1,6 +1,7 @@
 import type { PluginArtifact } from "./artifact.ts";
 import type { RolloutPolicy } from "./rollout/policy.ts";
 import type { PluginStatus } from "./status.ts";
+import type { PluginRecord, VersionRecord } from "./versions.ts";
 
 /** A step of a deploy that has ended. */
 export interface DeployStep {
@@ -12,7 +13,7 @@ export interface DeployStep {
 export interface DeployOptions {
   /** Who deploys, for the history; default `directory`. */
   readonly by?: string;
-  /** In place of the manifest's. */
+  /** In place of the manifest's `rollout`. */
   readonly policy?: RolloutPolicy;
   readonly progress?: (step: DeployStep) => void;
 }
@@ -23,8 +24,9 @@ export interface DeployOptions {
  */
 export interface PluginOperations {
   /**
-   * Starts the version aside and, as its policy says, puts it in service, on trial, or leaves it staged. Deploying what is
-   * stable already, or on trial, changes nothing.
+   * Starts the version aside and, as its policy says, puts it in service, on trial, or leaves it staged; the first version of
+   * a plugin has none to be tried against and is in service at once, unless it is to be staged. Another version on trial is
+   * gone. Deploying what is stable already, or on trial, changes nothing.
    */
   deploy(artifact: PluginArtifact, options?: DeployOptions): Promise<PluginStatus>;
   /** The version on trial becomes stable. */
@@ -37,8 +39,14 @@ export interface PluginOperations {
   resume(plugin: string, by: string): Promise<PluginStatus>;
   /** Goes back to the version before, or to one of those kept: `to` is a version or a digest. A trial ends by it. */
   rollback(plugin: string, by: string, to?: string): Promise<PluginStatus>;
-  /** Takes the plugin out of service; no effect when there is none. */
+  /** Takes the plugin out of service, with a trial and the versions kept; no effect when there is none. */
   remove(plugin: string, by?: string): Promise<void>;
+  /**
+   * Brings back what was kept, for the start: the stable version, or the newest of the previous ones where that one cannot be
+   * run, and the version on trial, whose trial begins afresh. What cannot be run is logged. No effect on a plugin that is
+   * deployed already.
+   */
+  restore(record: PluginRecord, load: (version: VersionRecord) => Promise<PluginArtifact>): Promise<void>;
   /** Every plugin that is deployed or was refused, by name. */
   list(): PluginStatus[];
 }

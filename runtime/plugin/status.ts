@@ -1,4 +1,44 @@
-/** What is known of a deployed plugin, as the admin API shows it. */
+/** What the streams of one version came to since its trial began, was resumed or the sidecar started. */
+export interface ObservedStreams {
+  /** Streams that have ended. */
+  readonly streams: number;
+  /** Of them: answered with a status of 500 or more, reset by the plugin, or lost to its failure. */
+  readonly failed: number;
+  readonly traps: number;
+  /** The 99th percentile of the time from a stream's begin to its end, in milliseconds; 0 when none has ended. */
+  readonly p99Ms: number;
+}
+
+/** A version on trial beside the stable one. */
+export interface TrialStatus {
+  readonly version: string;
+  readonly digest: string;
+  /** `staged`: started, without traffic; `canary`: it has its share, and is judged; `paused`: it has its share. */
+  readonly phase: "staged" | "canary" | "paused";
+  /** Of the streams that match neither header nor cookie of its policy, those that go to it. */
+  readonly percent: number;
+  readonly promotion: "automatic" | "manual";
+  readonly stable: ObservedStreams;
+  readonly candidate: ObservedStreams;
+}
+
+/** How the last trial since the process started ended. */
+export interface TrialOutcome {
+  readonly version: string;
+  readonly digest: string;
+  readonly outcome: "promoted" | "rolled back" | "aborted";
+  /** Who ended it; `rollout` when the sidecar did. */
+  readonly by: string;
+  readonly reason?: string;
+}
+
+/** A version that `rollback` can go back to. */
+export interface PreviousVersion {
+  readonly version: string;
+  readonly digest: string;
+}
+
+/** What is known of a deployed plugin, as the admin API shows it; version and digest are those of the stable version. */
 export interface PluginStatus {
   readonly name: string;
   readonly version: string;
@@ -22,4 +62,9 @@ export interface PluginStatus {
   readonly traps: number;
   /** Instructions used since the process started. */
   readonly fuel: number;
+  /** Absent when no version is on trial. */
+  readonly trial?: TrialStatus;
+  readonly lastTrial?: TrialOutcome;
+  /** The newest first; absent when there is none. */
+  readonly previous?: readonly PreviousVersion[];
 }

@@ -49,7 +49,10 @@ export interface HistoryEntry {
 
 /** Keeps plugins on disk, so that what was deployed is there again after a restart, whatever ended the process. */
 export interface VersionStore {
-  /** Keeps the module and its manifest by digest; resolves when they are durable. */
+  /**
+   * Keeps the module and its manifest by digest; resolves when they are durable. No record names it until the next `save` for its
+   * plugin, which comes after it: until then it must stay.
+   */
   keep(artifact: PluginArtifact): Promise<void>;
   /** Rejects with PluginError when the module is gone or is not the one that was kept. */
   load(version: VersionRecord): Promise<PluginArtifact>;
