@@ -18,15 +18,41 @@ describe("the crash budget", () => {
         "replace 0",
         "replace 0",
         "replace 0",
-        "replace 25",
-        "replace 50",
-        "replace 100",
-        "replace 200",
-        "replace 400",
-        "replace 800",
-        "stop 10000",
+        "replace 1000",
+        "replace 2000",
+        "replace 4000",
+        "replace 8000",
+        "replace 16000",
+        "replace 32000",
+        "stop 60000",
       ],
     );
+  });
+
+  it("does not take the time that a replacement waits for a time without crashes", () => {
+    const { budget, clock } = atTime();
+    const verdicts = Array.from({ length: 10 }, () => {
+      const { action, afterMs } = budget.crash();
+      clock.now += afterMs;
+      return action;
+    });
+    assert.equal(clock.now, 63_000 + 60_000);
+    assert.equal(verdicts.at(-1), "stop");
+  });
+
+  it("caps the wait", () => {
+    const budget = new CrashBudget({ ...defaultCrashLimits, most: 20 }, () => 0);
+    assert.deepEqual(
+      crashes(budget, 12).map(({ afterMs }) => afterMs / 1000),
+      [0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60],
+    );
+  });
+
+  it("lets a hurried replacement wait for nothing, and stops all the same", () => {
+    const { budget } = atTime();
+    const verdicts = Array.from({ length: 10 }, () => budget.crash("hurried"));
+    assert.deepEqual(new Set(verdicts.slice(0, 9).map(({ afterMs }) => afterMs)), new Set([0]));
+    assert.equal(verdicts[9]?.action, "stop");
   });
 
   it("forgets a crash after a minute", () => {
@@ -41,30 +67,30 @@ describe("the crash budget", () => {
     const { budget, clock } = atTime();
     budget.crash();
     clock.now = 59_000;
-    crashes(budget, 8);
+    for (let crash = 0; crash < 8; crash++) budget.crash("hurried");
     clock.now = 60_000;
-    assert.equal(budget.crash().action, "replace");
-    assert.equal(budget.crash().action, "stop");
+    assert.equal(budget.crash("hurried").action, "replace");
+    assert.equal(budget.crash("hurried").action, "stop");
   });
 
   it("waits twice as long each time it stops again, up to five minutes", () => {
     const { budget, clock } = atTime();
-    const waits = Array.from({ length: 8 }, () => {
+    const waits = Array.from({ length: 5 }, () => {
       const verdict = crashes(budget, 10).at(-1);
       assert.equal(verdict?.action, "stop");
       clock.now += verdict.afterMs;
       budget.resume();
       return verdict.afterMs / 1000;
     });
-    assert.deepEqual(waits, [10, 20, 40, 80, 160, 300, 300, 300]);
+    assert.deepEqual(waits, [60, 120, 240, 300, 300]);
   });
 
   it("begins anew after a minute without a crash", () => {
     const { budget, clock } = atTime();
     crashes(budget, 10);
-    clock.now = 10_000;
+    clock.now = 60_000;
     budget.resume();
-    clock.now = 70_000;
-    assert.deepEqual(crashes(budget, 10).at(-1), { action: "stop", afterMs: 10_000 });
+    clock.now = 120_000;
+    assert.deepEqual(crashes(budget, 10).at(-1), { action: "stop", afterMs: 60_000 });
   });
 });

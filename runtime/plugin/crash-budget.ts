@@ -1,28 +1,33 @@
 /** How many crashes a plugin may have, and what follows each of them. Times are in milliseconds. */
 export interface CrashLimits {
-  /** Crashes count for this long; a window without one forgets how often the plugin was taken out. */
+  /**
+   * Crashes count for this long, the waits of replacements aside; a window without a crash forgets how often the plugin was
+   * taken out.
+   */
   readonly windowMs: number;
   /** So many replacements in a window are immediate. */
   readonly immediate: number;
-  /** The wait before the next one; each after it waits twice as long. */
+  /** The wait before the next one; each after it waits twice as long, up to the longest. */
   readonly backoffMs: number;
+  readonly maxBackoffMs: number;
   /** The crash in a window that takes the plugin out. */
   readonly most: number;
-  /** The wait before the plugin is tried again; twice as long each time it is taken out again. */
+  /** The wait before the plugin is tried again; twice as long each time it is taken out again, up to the longest. */
   readonly coolDownMs: number;
   readonly maxCoolDownMs: number;
 }
 
 /**
- * Three replacements in a minute at once, the next after 25 ms, 50 ms and so on; with the tenth crash the plugin is out for
- * 10 s, up to 5 minutes. No wait of a replacement is longer than the usual deadline of a call that waits for it.
+ * Three replacements in a minute at once, the next after 1 s, 2 s, 4 s and so on, a minute at most; with the tenth crash the
+ * plugin is out for a minute, then for two, up to five.
  */
 export const defaultCrashLimits: CrashLimits = {
   windowMs: 60_000,
   immediate: 3,
-  backoffMs: 25,
+  backoffMs: 1_000,
+  maxBackoffMs: 60_000,
   most: 10,
-  coolDownMs: 10_000,
+  coolDownMs: 60_000,
   maxCoolDownMs: 300_000,
 };
 
@@ -36,25 +41,33 @@ export class CrashBudget {
   #crashes: number[] = [];
   #stops = 0;
   #quietSince = Number.NEGATIVE_INFINITY;
+  /** The wait that followed the last crash. */
+  #waitMs = 0;
 
   constructor(limits: CrashLimits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
   }
 
-  /** An instance crashed, or could not be started. */
-  crash(): CrashVerdict {
-    const { windowMs, immediate, backoffMs, most, coolDownMs, maxCoolDownMs } = this.#limits;
+  /** An instance crashed, or could not be started. A replacement that is `hurried` does not wait. */
+  crash(hurried: "hurried" | "unhurried" = "unhurried"): CrashVerdict {
+    const { windowMs, immediate, backoffMs, maxBackoffMs, most, coolDownMs, maxCoolDownMs } = this.#limits;
     const now = this.#now();
-    if (now - this.#quietSince >= windowMs) this.#stops = 0;
+    // A plugin that is hardly let run has not been quiet: what it waited does not make its crashes older.
+    const waited = Math.min(this.#waitMs, now - this.#quietSince);
+    if (now - this.#quietSince - waited >= windowMs) this.#stops = 0;
     this.#quietSince = now;
-    this.#crashes = [...this.#crashes.filter((crash) => now - crash < windowMs), now];
+    this.#crashes = this.#crashes.map((crash) => crash + waited).filter((crash) => now - crash < windowMs);
+    this.#crashes.push(now);
     const count = this.#crashes.length;
+    this.#waitMs = 0;
     if (count >= most) {
       this.#crashes = [];
       return { action: "stop", afterMs: Math.min(coolDownMs * 2 ** this.#stops++, maxCoolDownMs) };
     }
-    return { action: "replace", afterMs: count <= immediate ? 0 : backoffMs * 2 ** (count - immediate - 1) };
+    if (hurried === "unhurried" && count > immediate)
+      this.#waitMs = Math.min(backoffMs * 2 ** (count - immediate - 1), maxBackoffMs);
+    return { action: "replace", afterMs: this.#waitMs };
   }
 
   /** The plugin is tried again after it was taken out. */

@@ -43,6 +43,7 @@ async function open(options: OpenOptions = {}) {
     stubsUnknownImports: false,
     logsHostcalls: false,
     showsBodyOfHeldHeaders: false,
+    restrictions: [],
     suspends: true,
     fuelPerCall: 10_000,
     deadlineMs: 1_000,
@@ -192,7 +193,7 @@ describe("a pool of one shared instance", () => {
       await poison.happened("failed trap");
     }
     assert.equal(one.pool.ready, false);
-    assert.match(one.pool.crashedBecause ?? "", /'toy' crashed too often and was taken out; it is tried again in 10 s/);
+    assert.match(one.pool.crashedBecause ?? "", /'toy' crashed too often and was taken out; it is tried again in 60 s/);
     assert.throws(() => one.pool.open(new ToyRequest(0)), { fault: "budget" });
     assert.deepEqual(
       one.crashes.map((crash) => crash.replace(/ it is tried.*/, "")),
@@ -200,7 +201,7 @@ describe("a pool of one shared instance", () => {
         "trap: it is replaced",
         "trap: it is replaced",
         "trap: it is replaced",
-        "trap: it is replaced in 1 ms",
+        "trap: it is replaced in 0.001 s",
         "trap: that was too often, it is taken out;",
       ],
     );
@@ -236,6 +237,18 @@ describe("a pool of one shared instance", () => {
     send(one.pool, 13);
     assert.equal(one.pool.ready, false);
     assert.throws(() => one.pool.open(new ToyRequest(0)), { fault: "budget", message: /waits for its restart/ });
+  });
+
+  it("lets streams wait for a restart that is near, and serves them from it", async () => {
+    await using one = await open({ crashLimits: { immediate: 0, backoffMs: 20 }, deadlineMs: 60_000 });
+    await one.starts(2);
+    send(one.pool, 13);
+    send(one.pool, 13);
+    assert.equal(one.pool.ready, true);
+    const waiting = send(one.pool, 0);
+    assert.deepEqual(waiting.events, ["suspended"]);
+    await waiting.happened("settled continue");
+    assert.deepEqual(one.crashes, ["trap: it is replaced in 0.02 s", "trap: it is replaced in 0.04 s"]);
   });
 
   it("counts an instance once, while it is there or when it is gone", async () => {

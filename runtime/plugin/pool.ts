@@ -55,6 +55,8 @@ interface Member {
 
 const maxWaiting = 1_024;
 const idleSweepMs = 30_000;
+/** How much of its deadline a stream may spend on the wait for a restart: the start takes its time too. */
+const shareForRestart = 0.75;
 
 /**
  * The instances of one version with one configuration. Holds started spares, so that a crash costs the streams of one
@@ -71,7 +73,7 @@ export class InstancePool implements AsyncDisposable {
   readonly #waiting = new Set<Waiter>();
   #starting = 0;
   /** A restart that waits: back-off, or the cool-down after too many crashes. */
-  #restart: { readonly timer: NodeJS.Timeout; readonly isNear: boolean } | undefined;
+  #restart: { readonly timer: NodeJS.Timeout; readonly dueAt: number } | undefined;
   #sweep: NodeJS.Timeout | undefined;
   /** The instances that are left must go, whatever runs on them. */
   #hurried = false;
@@ -93,7 +95,7 @@ export class InstancePool implements AsyncDisposable {
   /** Whether a stream may begin, if need be after a short wait. */
   get ready(): boolean {
     if (this.#phase !== "serving") return false;
-    return this.#active.length + this.#spares.length + this.#starting > 0 || this.#restart?.isNear === true;
+    return this.#active.length + this.#spares.length + this.#starting > 0 || this.#restartIsNear;
   }
 
   /** Why nothing is served, while the pool is out of its crash budget. */
@@ -284,13 +286,13 @@ export class InstancePool implements AsyncDisposable {
       this.#options.crashed(error, "it was on its way out");
       return;
     }
-    const { action, afterMs } = this.#options.budget.crash();
+    const { action, afterMs } = this.#options.budget.crash(this.#options.replacesAtOnce() ? "hurried" : "unhurried");
     if (action === "stop") this.#stop(error, afterMs);
-    else this.#replace(error, this.#options.replacesAtOnce() ? 0 : afterMs);
+    else this.#replace(error, afterMs);
   }
 
   #replace(error: PluginError, afterMs: number): void {
-    this.#options.crashed(error, afterMs === 0 ? "it is replaced" : `it is replaced in ${afterMs} ms`);
+    this.#options.crashed(error, afterMs === 0 ? "it is replaced" : `it is replaced in ${afterMs / 1000} s`);
     if (afterMs > 0) this.#restartAfter(afterMs, () => {});
     this.#replenish();
     if (!this.ready) this.#failWaiting(this.#unavailable());
@@ -316,7 +318,13 @@ export class InstancePool implements AsyncDisposable {
       prepare();
       this.#replenish();
     }, afterMs);
-    this.#restart = { timer, isNear: afterMs <= this.#options.deadlineMs };
+    this.#restart = { timer, dueAt: performance.now() + afterMs };
+  }
+
+  /** Whether a stream that waits would live to see the restart. */
+  get #restartIsNear(): boolean {
+    if (this.#restart === undefined) return false;
+    return this.#restart.dueAt - performance.now() <= this.#options.deadlineMs * shareForRestart;
   }
 
   #endAll(): void {
