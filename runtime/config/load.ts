@@ -303,6 +303,24 @@ function resolveDirectories(configuration: Configuration, file: string | undefin
   return {
     ...configuration,
     data: { ...data, directory: resolve(base, data.directory) },
-    plugins: plugins.directory === undefined ? plugins : { ...plugins, directory: resolve(base, plugins.directory) },
+    plugins: resolvePlugins(plugins, base),
+  };
+}
+
+function resolvePlugins(plugins: Configuration["plugins"], base: string): Configuration["plugins"] {
+  const { directory, sources, signatures } = plugins;
+  const { credentials, ca } = sources;
+  return {
+    ...plugins,
+    ...(directory !== undefined && { directory: resolve(base, directory) }),
+    sources: {
+      ...sources,
+      ...(credentials !== undefined && { credentials: resolve(base, credentials) }),
+      ...(ca !== undefined && { ca: resolve(base, ca) }),
+    },
+    signatures: {
+      ...signatures,
+      keys: signatures.keys.map((key) => (key.includes("-----BEGIN") ? key : resolve(base, key))),
+    },
   };
 }

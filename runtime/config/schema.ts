@@ -1,5 +1,6 @@
 /** The configuration file: every key, its meaning and its default. The reference page is generated from here. */
 import { z } from "zod";
+import { pluginSignatures, pluginSources } from "./plugin-sources.ts";
 import { byteSize, capabilities, duration, failPolicy, name } from "./scalars.ts";
 
 export type { Capabilities } from "./scalars.ts";
@@ -155,6 +156,8 @@ export const configurationSchema = z.strictObject({
         .record(name, capabilities)
         .default({})
         .describe("What each plugin may reach, of what its manifest asks for"),
+      sources: pluginSources.prefault({}),
+      signatures: pluginSignatures.prefault({}),
     })
     .prefault({}),
   ingress: z
