@@ -4,12 +4,20 @@ import { Action, BufferType, PeerType } from "./abi-types";
 import { readBuffer } from "./body";
 import { Context, enter } from "./context";
 import { Stream } from "./filter";
-import { forgetGrpcCalls, grpcClosed, grpcMessageReceived } from "./grpc";
+import { forgetGrpcCalls, grpcClosed, grpcMessageReceived, lastStatus } from "./grpc";
+import {
+  GrpcStream,
+  grpcInitialMetadataReceived,
+  grpcStreamClosed,
+  grpcStreamReceived,
+  grpcTrailingMetadataReceived,
+} from "./grpc-stream";
 import { forgetHttpCalls, httpCallAnswered } from "./http";
 import { allocate } from "./memory";
 import { Plugin } from "./plugin";
 import { property } from "./property";
 import { Registration, registrationOf } from "./register";
+import { Status } from "./status";
 
 const plugins = new Map<u32, Plugin>();
 const streams = new Map<u32, Stream>();
@@ -31,6 +39,7 @@ function forgetCalls(context: Context): void {
   if (context.calls == 0) return;
   forgetHttpCalls(context);
   forgetGrpcCalls(context);
+  GrpcStream.cancelThoseOf(context);
 }
 
 function bytesOf(buffer: BufferType): Uint8Array {
@@ -81,9 +90,8 @@ export function proxy_on_configure(id: u32, size: usize): u32 {
   return plugin(id).onConfigure(bytesOf(BufferType.PluginConfiguration)) ? 1 : 0;
 }
 
-/** An older way to ask whether a configuration is acceptable; hosts rely on `proxy_on_configure`. */
 export function proxy_validate_configuration(id: u32, size: usize): u32 {
-  return 1;
+  return plugin(id).onValidate(bytesOf(BufferType.PluginConfiguration)) ? 1 : 0;
 }
 
 export function proxy_on_tick(id: u32): void {
@@ -172,16 +180,20 @@ export function proxy_on_http_call_response(
   httpCallAnswered(id, callId, headerCount);
 }
 
-export function proxy_on_grpc_receive_initial_metadata(id: u32, callId: u32, count: u32): void {}
-
-export function proxy_on_grpc_receive(id: u32, callId: u32, size: usize): void {
-  grpcMessageReceived(id, callId);
+export function proxy_on_grpc_receive_initial_metadata(id: u32, callId: u32, count: u32): void {
+  grpcInitialMetadataReceived(id, callId);
 }
 
-export function proxy_on_grpc_receive_trailing_metadata(id: u32, callId: u32, count: u32): void {}
+export function proxy_on_grpc_receive(id: u32, callId: u32, size: usize): void {
+  if (!grpcStreamReceived(id, callId)) grpcMessageReceived(id, callId);
+}
+
+export function proxy_on_grpc_receive_trailing_metadata(id: u32, callId: u32, count: u32): void {
+  grpcTrailingMetadataReceived(id, callId);
+}
 
 export function proxy_on_grpc_close(id: u32, callId: u32, code: u32): void {
-  grpcClosed(id, callId, code);
+  if (!grpcStreamClosed(id, callId, new Status(code, lastStatus().message))) grpcClosed(id, callId, code);
 }
 
 export function proxy_on_queue_ready(id: u32, queueId: u32): void {
@@ -189,5 +201,6 @@ export function proxy_on_queue_ready(id: u32, queueId: u32): void {
 }
 
 export function proxy_on_foreign_function(id: u32, functionId: u32, size: usize): void {
-  plugin(id).onForeignFunction(functionId, bytesOf(BufferType.ForeignFunctionArguments));
+  const context: Context = plugins.has(id) ? plugin(id) : stream(id);
+  context.onForeignFunction(functionId, bytesOf(BufferType.ForeignFunctionArguments));
 }

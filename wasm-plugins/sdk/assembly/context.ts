@@ -13,6 +13,9 @@ export abstract class Context {
   use(): void {
     proxy_set_effective_context(this.id);
   }
+
+  /** The host calls a function of the guest by number; `argument` is what it hands over. Hosts seldom do. */
+  onForeignFunction(functionId: u32, argument: Uint8Array): void {}
 }
 
 let running: Context | null = null;

@@ -1,10 +1,10 @@
 import { proxy_done, proxy_send_local_response } from "./abi";
 import { Action, PeerType } from "./abi-types";
-import { Body } from "./body";
 import { Context } from "./context";
 import { encodePairs, Headers } from "./headers";
-import { downstream, Message, request, response, upstream } from "./message";
+import { Connection, downstream, Message, request, response, upstream } from "./message";
 import { Plugin } from "./plugin";
+import { StatusCode } from "./status";
 import { encodeBuffer, encodeText } from "./text";
 
 /** One stream, whatever plugin it belongs to; extend `Filter`, `Service`, or their forms with a configuration, `FilterOf` and `ServiceOf`. */
@@ -27,15 +27,15 @@ export abstract class Stream extends Context {
     return response;
   }
 
-  /** Bytes of the connection, in `onDownstreamData`. */
+  /** Of a TCP connection, what comes from the client. */
   @inline
-  get downstream(): Body {
+  get downstream(): Connection {
     return downstream;
   }
 
-  /** Bytes of the connection, in `onUpstreamData`. */
+  /** Of a TCP connection, what comes from the upstream. */
   @inline
-  get upstream(): Body {
+  get upstream(): Connection {
     return upstream;
   }
 
@@ -47,6 +47,7 @@ export abstract class Stream extends Context {
   onRequestBody(size: i32, endOfStream: bool): Action {
     return Action.Continue;
   }
+  /** The trailers of the request are there, and with them its end. */
   onRequestTrailers(): Action {
     return Action.Continue;
   }
@@ -58,20 +59,26 @@ export abstract class Stream extends Context {
   onResponseBody(size: i32, endOfStream: bool): Action {
     return Action.Continue;
   }
+  /** The trailers of the response are there, and with them its end. */
   onResponseTrailers(): Action {
     return Action.Continue;
   }
 
+  /** A TCP client connected. `Pause` keeps the upstream unconnected until its first data may pass, or `resume`. */
   onNewConnection(): Action {
     return Action.Continue;
   }
+  /** `size` bytes of the client are there, this piece or everything since the first pause; `endOfStream` when it says no more. */
   onDownstreamData(size: i32, endOfStream: bool): Action {
     return Action.Continue;
   }
+  /** The client's connection is closed; `peer` says which end did it. */
   onDownstreamClose(peer: PeerType): void {}
+  /** `size` bytes of the upstream are there, this piece or everything since the first pause; `endOfStream` when it says no more. */
   onUpstreamData(size: i32, endOfStream: bool): Action {
     return Action.Continue;
   }
+  /** The upstream's connection is closed; `peer` says which end did it. */
   onUpstreamClose(peer: PeerType): void {}
 
   /** The stream ended. False keeps it until `finish` is called. */
@@ -109,6 +116,14 @@ export abstract class Stream extends Context {
   /** Answers with a line of text. */
   respondText(status: u32, text: string, details: string = ""): void {
     this.respond(status, new Headers().add("content-type", "text/plain; charset=utf-8"), encodeText(text), details);
+  }
+
+  /**
+   * Answers a gRPC call with a status other than OK, and a sentence for the caller. To a request that is none of gRPC it is a
+   * response with `httpStatus` and the sentence as its body.
+   */
+  respondGrpc(code: StatusCode, message: string, httpStatus: u32 = 500): void {
+    this.respond(httpStatus, null, encodeText(message), "", <i32>code);
   }
 
   /** Lets the stream go after an `onDone` that answered false. */

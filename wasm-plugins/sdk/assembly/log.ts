@@ -1,7 +1,7 @@
 import { proxy_get_log_level, proxy_log } from "./abi";
 import { LogLevel } from "./abi-types";
+import { lentName } from "./lent-text";
 import { returnNumber } from "./memory";
-import { encodeBuffer } from "./text";
 
 /** Lines in the log of the host, marked with the plugin's name there. */
 export namespace log {
@@ -32,6 +32,6 @@ export namespace log {
 }
 
 function write(level: LogLevel, message: string): void {
-  const bytes = encodeBuffer(message);
-  proxy_log(level, changetype<usize>(bytes), bytes.byteLength);
+  lentName.lend(message);
+  proxy_log(level, lentName.start, lentName.size);
 }

@@ -25,7 +25,7 @@ export class Message {
     proxy_continue_stream(this.stream);
   }
 
-  /** Ends the stream without an answer. */
+  /** Resets the stream, in both directions: the client gets no answer, or no more of it. */
   close(): void {
     proxy_close_stream(this.stream);
   }
@@ -41,8 +41,31 @@ export const response = new Message(
   MapType.HttpResponseHeaders, BufferType.HttpResponseBody, MapType.HttpResponseTrailers, StreamType.HttpResponse,
 );
 
+/**
+ * One direction of a TCP connection: the bytes that the host shows now, which are there in the callback of their data and as
+ * long as it holds them.
+ */
+export class Connection extends Body {
+  constructor(
+    buffer: BufferType,
+    private readonly stream: StreamType,
+  ) {
+    super(buffer);
+  }
+
+  /** Goes on with what `onNewConnection` or a data callback held back by `Action.Pause`. */
+  resume(): void {
+    proxy_continue_stream(this.stream);
+  }
+
+  /** Sends what was passed on before, and closes the connections on both sides. */
+  close(): void {
+    proxy_close_stream(this.stream);
+  }
+}
+
 /** Bytes of a TCP connection from the client. */
-export const downstream = new Body(BufferType.DownstreamData);
+export const downstream = new Connection(BufferType.DownstreamData, StreamType.Downstream);
 
 /** Bytes of a TCP connection to the upstream. */
-export const upstream = new Body(BufferType.UpstreamData);
+export const upstream = new Connection(BufferType.UpstreamData, StreamType.Upstream);

@@ -1,8 +1,8 @@
 import { proxy_define_metric, proxy_get_metric, proxy_increment_metric, proxy_record_metric } from "./abi";
 import { AbiStatus, MetricType } from "./abi-types";
+import { lentName } from "./lent-text";
 import { log } from "./log";
 import { returnNumber } from "./memory";
-import { encodeBuffer } from "./text";
 
 /** A series that the host keeps. It is defined at its first use, since a module may not do so while it starts. */
 abstract class Metric {
@@ -17,9 +17,9 @@ abstract class Metric {
 
   protected series(): u32 {
     if (!this.defined && !this.refused) {
-      const name = encodeBuffer(this.name);
+      lentName.lend(this.name);
       store<u32>(returnNumber, 0);
-      const answer = proxy_define_metric(this.type, changetype<usize>(name), name.byteLength, returnNumber);
+      const answer = proxy_define_metric(this.type, lentName.start, lentName.size, returnNumber);
       this.id = load<u32>(returnNumber);
       this.defined = answer == AbiStatus.Ok;
       this.refused = !this.defined;

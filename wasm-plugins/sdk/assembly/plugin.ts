@@ -6,7 +6,7 @@ import { Context } from "./context";
  * may hold several at once, when it is used with different configurations.
  */
 export class Plugin extends Context {
-  /** The module starts; `configuration` is that of the VM. False refuses to start. */
+  /** The VM starts; `configuration` is `vmConfiguration` of the manifest. Called before `onConfigure`. False refuses to start. */
   onVmStart(configuration: Uint8Array): bool {
     return true;
   }
@@ -16,14 +16,16 @@ export class Plugin extends Context {
     return true;
   }
 
+  /** Whether a configuration is acceptable, for hosts that ask before they use it; nothing is to be kept of it. */
+  onValidate(configuration: Uint8Array): bool {
+    return true;
+  }
+
   /** The period given to `tickEvery` passed. */
   onTick(): void {}
 
-  /** A message waits in a shared queue that this plugin registered. */
+  /** A message came to a shared queue that this plugin registered: compare with `SharedQueue.id`, then `dequeue` until null. */
   onQueueReady(queueId: u32): void {}
-
-  /** The host calls a function of the plugin by number. */
-  onForeignFunction(functionId: u32, argument: Uint8Array): void {}
 
   /** The last stream ended and the plugin goes. False keeps it until `finish` is called. */
   onDone(): bool {

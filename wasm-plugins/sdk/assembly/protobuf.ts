@@ -63,6 +63,24 @@ export class ProtoWriter {
     this.raw(value.dataStart, value.byteLength);
   }
 
+  /** A field of type string, by its number. */
+  stringField(field: u32, value: string): void {
+    this.varint((field << 3) | 2);
+    this.string(value);
+  }
+
+  /** A field of type bytes, by its number. */
+  blobField(field: u32, value: Uint8Array): void {
+    this.varint((field << 3) | 2);
+    this.blob(value);
+  }
+
+  /** A field of a whole number, a truth value or an enumeration, by its number. */
+  varintField(field: u32, value: u64): void {
+    this.varint(field << 3);
+    this.varint(value);
+  }
+
   /** Begins what has a length in front of it; hand the answer to `close`. */
   open(): i32 {
     this.reserve(1);

@@ -1,4 +1,4 @@
-import { Stream } from "./filter";
+import { Filter, Stream } from "./filter";
 import { Plugin } from "./plugin";
 
 /** How the contexts of one root are made. */
@@ -20,10 +20,31 @@ const registrations = new Map<string, Registration>();
 
 /**
  * Makes a filter or service known, in one line at the end of the entry file: `register<RateLimit>()`. `rootId` tells
- * several in one module apart.
+ * several in one module apart: a manifest chooses by its `rootId`, Envoy's configuration by its `root_id`.
  */
 export function register<S extends Stream>(rootId: string = ""): void {
   registrations.set(rootId, new RegistrationOf<S>());
+}
+
+class RootOf<P extends Plugin> extends Registration {
+  makeStream(): Stream {
+    return new Passing();
+  }
+
+  makePlugin(): Plugin {
+    return instantiate<P>();
+  }
+}
+
+/** What streams are of a plugin that does nothing to them. */
+class Passing extends Filter {}
+
+/**
+ * Makes a plugin known that has no streams of its own: it works on timers, queues and calls. Traffic of a route that names it
+ * passes as it is.
+ */
+export function registerRoot<P extends Plugin>(rootId: string = ""): void {
+  registrations.set(rootId, new RootOf<P>());
 }
 
 /** The registration of a root id, or the only one there is. */
