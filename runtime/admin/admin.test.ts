@@ -21,6 +21,12 @@ const plugin: PluginStatus = {
   calls: 7,
   traps: 0,
   fuel: 1000,
+  created: 2,
+  reloads: 0,
+  memoryBytes: 131_072,
+  largestMemoryBytes: 65_536,
+  memoryLimitBytes: 1_048_576,
+  budgetShare: 0.25,
 };
 
 async function open(changes: Partial<AdminOptions> = {}): Promise<Admin & { levels: LogLevel[] }> {

@@ -64,6 +64,12 @@ describe("the command line", () => {
       calls: 12,
       traps: 3,
       fuel: 4567,
+      created: 5,
+      reloads: 3,
+      memoryBytes: 3_407_872,
+      largestMemoryBytes: 3_342_336,
+      memoryLimitBytes: 67_108_864,
+      budgetShare: 0.034,
     };
     const server = createServer((_, response) => response.end(JSON.stringify([plugin]))).listen(0, "127.0.0.1");
     await new Promise((resolve) => server.once("listening", resolve));
@@ -72,8 +78,8 @@ describe("the command line", () => {
     server.closeAllConnections();
     server.close();
     assert.deepEqual(shown.out.split("\n"), [
-      "NAME       VERSION  DIGEST        KIND     STATE    INSTANCES  STREAMS  CALLS  TRAPS  FUEL",
-      "inventory  1.0.0    abababababab  service  crashed  2          1        12     3      4567",
+      "NAME       VERSION  DIGEST        KIND     STATE    INSTANCES  STREAMS  CALLS  TRAPS  FUEL  MEMORY  BUDGET",
+      "inventory  1.0.0    abababababab  service  crashed  2          1        12     3      4567  3.3Mi   3.4%",
       "inventory: it trapped too often",
     ]);
     const gone = await run(["plugins", "--admin", `127.0.0.1:${port}`]);

@@ -5,7 +5,8 @@ import { table } from "./table.ts";
 /** `outrigger plugins`: what is deployed in the running sidecar. */
 export async function plugins(admin: string, out: (line: string) => void): Promise<number> {
   const statuses = (await fetchAdmin(admin, "/v1/plugins")) as readonly PluginStatus[];
-  const header = ["NAME", "VERSION", "DIGEST", "KIND", "STATE", "INSTANCES", "STREAMS", "CALLS", "TRAPS", "FUEL"];
+  const columns = ["INSTANCES", "STREAMS", "CALLS", "TRAPS", "FUEL", "MEMORY", "BUDGET"];
+  const header = ["NAME", "VERSION", "DIGEST", "KIND", "STATE", ...columns];
   const rows = statuses.map((one) => [
     one.name,
     one.version,
@@ -13,8 +14,13 @@ export async function plugins(admin: string, out: (line: string) => void): Promi
     one.kind,
     one.state,
     ...[one.instances, one.streams, one.calls, one.traps, one.fuel].map(String),
+    `${rounded(one.memoryBytes / 1024 ** 2)}Mi`,
+    `${rounded(one.budgetShare * 100)}%`,
   ]);
   out(table([header, ...rows]));
   for (const { name, reason } of statuses) if (reason !== undefined) out(`${name}: ${reason}`);
   return 0;
 }
+
+/** With one decimal, unless that says no more than none. */
+const rounded = (value: number): string => String(Math.round(value * 10) / 10);

@@ -326,12 +326,24 @@ export interface InstanceCounters {
 }
 
 /** A started and configured guest. */
+  /** Told how long callbacks take. */
+  readonly timings?: CallbackTimings;
+}
+
+/** Takes the time of some of a plugin's callbacks. */
+export interface CallbackTimings {
+  /** Whether the callback that begins is one of them. */
+  isDue(): boolean;
+  /** How long a callback took, its waits for the host included. */
+  took(callback: string, ms: number): void;
 export interface PluginInstance extends AsyncDisposable {
   /** Streams that have not ended. */
   readonly streams: number;
   /** Callbacks that run or wait for their turn; above 0 only in guests that suspend. */
   readonly pending: number;
   readonly counters: InstanceCounters;
+  /** The largest share of its fuel that a callback used since the start; who reads it may put it back to 0. */
+  peakShare: number;
   /** The id that the guest gave itself, by which routes may find it; empty when it has none. */
   readonly reportedId: string;
   open(host: StreamHost): StreamFilter;
@@ -341,6 +353,8 @@ export interface PluginInstance extends AsyncDisposable {
   drain(): Promise<void>;
 }
 
+  /** Where the guest keeps its data; other instances may share it. */
+  readonly memory: WebAssembly.Memory | undefined;
 /** One way of running guests. */
 export interface PluginEngine {
   readonly name: "proxy-wasm" | "wasm-component";

@@ -50,6 +50,7 @@ async function open(options: OpenOptions = {}) {
   };
   const crashes: string[] = [];
   const gone = { calls: 0, fuel: 0 };
+  const begun: string[] = [];
   const started = Promise.withResolvers<void>();
   const seen = { starts: 0, wanted: Number.POSITIVE_INFINITY, reached: started };
   const pool = await InstancePool.open({
@@ -64,6 +65,7 @@ async function open(options: OpenOptions = {}) {
     budget: new CrashBudget({ ...defaultCrashLimits, ...options.crashLimits }, () => 0),
     replacesAtOnce: () => options.replacesAtOnce ?? false,
     deadlineMs: options.deadlineMs ?? 5_000,
+    started: (reason) => begun.push(reason),
     gone: ({ calls, fuel }) => {
       gone.calls += calls;
       gone.fuel += fuel;
@@ -73,6 +75,7 @@ async function open(options: OpenOptions = {}) {
   return {
     pool,
     crashes,
+    begun,
     gone,
     gate,
     seen,
@@ -148,6 +151,7 @@ describe("a pool of one shared instance", () => {
     assert.deepEqual(send(one.pool, 0).events, ["continue"]);
     await one.starts(3);
     assert.equal(one.pool.counters.instances, 2);
+    assert.deepEqual(one.begun, ["wanted", "wanted", "crash"]);
     assert.deepEqual(one.crashes, ["trap: it is replaced"]);
   });
 

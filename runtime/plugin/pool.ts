@@ -33,13 +33,15 @@ export interface PoolOptions {
   readonly replacesAtOnce: () => boolean;
   /** Longest time that a stream waits for an instance, in milliseconds. */
   readonly deadlineMs: number;
+  /** Told of each instance that has started, and whether it stands in for one that crashed. */
+  readonly started: (reason: "wanted" | "crash") => void;
   /** Told once of each instance that is gone what it had done. */
   readonly gone: (counters: InstanceCounters) => void;
   /** Told of every crash, a failed start of a replacement included, and what follows from it. */
   readonly crashed: (error: PluginError, consequence: string) => void;
 }
 
-export interface PoolCounters extends InstanceCounters {
+export interface PoolCounters extends Pick<InstanceCounters, "calls" | "fuel"> {
   readonly instances: number;
   readonly streams: number;
 }
@@ -72,6 +74,8 @@ export class InstancePool implements AsyncDisposable {
   readonly #ending = new Set<Member>();
   readonly #waiting = new Set<Waiter>();
   #starting = 0;
+  /** Crashes whose instance has not been replaced. */
+  #owed = 0;
   /** A restart that waits: back-off, or the cool-down after too many crashes. */
   #restart: { readonly timer: NodeJS.Timeout; readonly dueAt: number } | undefined;
   #sweep: NodeJS.Timeout | undefined;
@@ -108,16 +112,20 @@ export class InstancePool implements AsyncDisposable {
     return (this.#active[0] ?? this.#spares[0])?.instance.reportedId ?? "";
   }
 
+  /** Those that are there, on their way out included. */
+  *instances(): Generator<PluginInstance> {
+    for (const members of [this.#active, this.#spares, this.#ending])
+      for (const { instance } of members) yield instance;
+  }
+
   /** What the instances that are there have done and do. */
   get counters(): PoolCounters {
     const sum = { instances: 0, streams: 0, calls: 0, fuel: 0 };
-    for (const members of [this.#active, this.#spares, this.#ending]) {
-      for (const { instance } of members) {
-        sum.instances++;
-        sum.streams += instance.streams;
-        sum.calls += instance.counters.calls;
-        sum.fuel += instance.counters.fuel;
-      }
+    for (const { streams, counters } of this.instances()) {
+      sum.instances++;
+      sum.streams += streams;
+      sum.calls += counters.calls;
+      sum.fuel += counters.fuel;
     }
     return sum;
   }
@@ -261,6 +269,8 @@ export class InstancePool implements AsyncDisposable {
       this.#starting--;
     }
     member = { instance, over: new AbortController(), callsSeen: 0 };
+    this.#options.started(this.#owed > 0 ? "crash" : "wanted");
+    if (this.#owed > 0) this.#owed--;
     if (lost !== undefined) {
       this.#options.gone(instance.counters);
       throw lost;
@@ -286,6 +296,7 @@ export class InstancePool implements AsyncDisposable {
       this.#options.crashed(error, "it was on its way out");
       return;
     }
+    this.#owed++;
     const { action, afterMs } = this.#options.budget.crash(this.#options.replacesAtOnce() ? "hurried" : "unhurried");
     if (action === "stop") this.#stop(error, afterMs);
     else this.#replace(error, afterMs);

@@ -28,7 +28,7 @@ describe("a deploy", () => {
     const bytes = artifact(first, { version: "1.0.0", kind: "service" });
     const status = await open.registry.deploy(bytes);
     assert.deepEqual(
-      { ...status, instances: 0, calls: 0, fuel: 0 },
+      { ...status, instances: 0, calls: 0, fuel: 0, created: 0, budgetShare: 0 },
       {
         name: "toy",
         version: "1.0.0",
@@ -41,6 +41,12 @@ describe("a deploy", () => {
         calls: 0,
         traps: 0,
         fuel: 0,
+        created: 0,
+        reloads: 0,
+        memoryBytes: 0,
+        largestMemoryBytes: 0,
+        memoryLimitBytes: 64 * 1024 ** 2,
+        budgetShare: 0,
       },
     );
     assert.match(status.digest, /^sha256:[0-9a-f]{64}$/);
@@ -276,6 +282,16 @@ describe("the registry's metrics", () => {
     assert.match(text, /outrigger_plugin_calls_total\{plugin="toy"\} [2-9]/);
     assert.match(text, /outrigger_plugin_fuel_total\{plugin="toy"\} [1-9]/);
     assert.match(text, /outrigger_plugin_instances\{plugin="toy"\} [1-9]/);
+    assert.match(text, /outrigger_plugin_created_total\{plugin="toy"\} [23]/);
+    assert.match(text, /outrigger_plugin_memory_limit_bytes\{plugin="toy"\} 67108864/);
+  });
+
+  it("are gone with the registry", async () => {
+    const open = openRegistry();
+    await open.registry.deploy(artifact(first, { kind: "service" }));
+    assert.match(await open.metrics.expose(), /outrigger_plugin_/);
+    await open[Symbol.asyncDispose]();
+    assert.doesNotMatch(await open.metrics.expose(), /outrigger_plugin_/);
   });
 });
 

@@ -142,6 +142,7 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
     return new Release(prepared, {
       services: this.#options.services({ name, version, kind, vmId, capabilities }),
       tally: slot.tally,
+      timings: this.#metrics.timingsOf(name),
       crashLimits: this.#options.crashLimits ?? defaultCrashLimits,
       now: () => performance.now(),
       replacesAtOnce: (configuration) => slot.replacesAtOnce(configuration),

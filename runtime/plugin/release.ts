@@ -13,6 +13,7 @@ export type PluginServices = HostServices & Partial<AsyncDisposable & Disposable
 export interface ReleaseOptions {
   readonly services: PluginServices;
   readonly tally: PluginTally;
+  readonly timings: CallbackTimings;
   readonly crashLimits: CrashLimits;
   readonly now: () => number;
   readonly crashed: (error: PluginError, consequence: string) => void;
@@ -53,9 +54,9 @@ export class Release {
   async openPool(configuration: string): Promise<InstancePool> {
     const known = this.#pools.get(configuration);
     if (known !== undefined) return known;
-    const { tally, crashLimits, now, crashed, replacesAtOnce } = this.#options;
+    const { tally, timings, crashLimits, now, crashed, replacesAtOnce } = this.#options;
     const { manifest, engine } = this.prepared;
-    const program = programOf(this.prepared, configuration);
+    const program = { ...programOf(this.prepared, configuration), timings };
     const pool = await InstancePool.open({
       plugin: manifest.name,
       version: manifest.version,
@@ -64,12 +65,13 @@ export class Release {
       budget: new CrashBudget(crashLimits, now),
       replacesAtOnce: () => replacesAtOnce(configuration),
       deadlineMs: manifest.limits.deadlineMs,
+      started: (reason) => tally.started(reason),
       gone: (counters) => tally.gone(counters),
       crashed,
     });
     this.#pools.set(configuration, pool);
     this.reportedId = pool.reportedId;
-    tally.join(pool);
+    tally.join(pool, manifest.limits.memoryBytes);
     if (this.#retired !== undefined) this.#retirePool(configuration, pool, 0, undefined);
     return pool;
   }

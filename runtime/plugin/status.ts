@@ -62,6 +62,17 @@ export interface PluginStatus {
   readonly traps: number;
   /** Instructions used since the process started. */
   readonly fuel: number;
+  /** Instances started since the process started. */
+  readonly created: number;
+  /** Of them, those that took the place of one that had crashed. */
+  readonly reloads: number;
+  /** Linear memory of all instances, and of the largest. */
+  readonly memoryBytes: number;
+  readonly largestMemoryBytes: number;
+  /** Most linear memory that an instance may have; 0 when there is none. */
+  readonly memoryLimitBytes: number;
+  /** The largest share of its budget that a callback used in the last minute, 0 to 1. */
+  readonly budgetShare: number;
   /** Absent when no version is on trial. */
   readonly trial?: TrialStatus;
   readonly lastTrial?: TrialOutcome;

@@ -63,6 +63,10 @@ export class ProxyWasmInstance implements PluginInstance {
     return this.#vm.counters;
   }
 
+  get memory(): WebAssembly.Memory | undefined {
+    return this.#vm.memory.linear;
+  }
+
   get reportedId(): string {
     return this.#vm.reportedId;
   }

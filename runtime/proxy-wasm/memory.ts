@@ -25,6 +25,11 @@ export class GuestMemory {
     this.#allocate = allocate;
   }
 
+  /** The guest's memory itself. */
+  get linear(): WebAssembly.Memory | undefined {
+    return this.#memory;
+  }
+
   /** The memory as it is now; do not keep it across a call that enters the guest. */
   get buffer(): Buffer {
     // A view of a memory that grew is detached, and as long as 0.

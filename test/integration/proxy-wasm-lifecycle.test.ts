@@ -37,16 +37,22 @@ for (const [what, manifest] of modes) {
   describe(`Proxy-Wasm guests ${what}`, () => {
     it("answer, and go with what they did still counted", async () => {
       await using open = openRegistry({ engines });
-      const status = await open.registry.deploy(artifact(spinning, manifest));
-      assert.equal(status.engine, "proxy-wasm 0.2.1");
+      const { engine } = await open.registry.deploy(artifact(spinning, manifest));
+      assert.equal(engine, "proxy-wasm 0.2.1");
       await using use = await open.registry.use("spin", {});
       for (let count = 0; count < 20; count++) {
         const request = send(use);
         await request.happened("responded 200");
         request.end();
       }
+      const status = open.registry.list()[0];
+      assert.ok(status !== undefined && status.memoryBytes >= status.largestMemoryBytes);
+      assert.ok(status.largestMemoryBytes >= 65_536 && status.largestMemoryBytes <= status.memoryLimitBytes);
+      assert.ok(status.budgetShare > 0 && status.budgetShare < 1);
       await open.registry.remove("spin");
-      assert.match(await open.metrics.expose(), /outrigger_plugin_calls_total\{plugin="spin"\} [2-9]\d/);
+      const text = await open.metrics.expose();
+      assert.match(text, /outrigger_plugin_calls_total\{plugin="spin"\} [2-9]\d/);
+      assert.match(text, /outrigger_plugin_callback_duration_seconds_count\{plugin="spin",callback="[a-z_]+"\} 1/);
     });
 
     it("end by fuel when they run for ever; requests after it are served, until it was too often", async () => {

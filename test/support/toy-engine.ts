@@ -53,8 +53,6 @@ class ToyInstance implements PluginInstance {
   readonly #empty = Promise.withResolvers<void>();
   #isDraining = false;
   #isDead = false;
-  #calls = 0;
-  #fuel = 0;
   pending = 0;
 
   constructor(program: PluginProgram, services: HostServices, lost: (error: PluginError) => void) {
@@ -83,9 +81,8 @@ class ToyInstance implements PluginInstance {
 
   readonly reportedId = "";
 
-  get counters(): { calls: number; fuel: number } {
-    return { calls: this.#calls, fuel: this.#fuel };
-  }
+  readonly counters = { calls: 0, fuel: 0, peakShare: 0 };
+  readonly memory = undefined;
 
   open(host: StreamHost): StreamFilter {
     if (this.#isDead) throw this.#error("closed", "was shut down");
@@ -142,12 +139,14 @@ class ToyInstance implements PluginInstance {
   }
 
   #run(name: keyof Guest, argument: number): number {
-    this.#calls++;
+    this.counters.calls++;
     this.#gauge.set(this.#program.fuelPerCall);
     try {
       return this.#guest[name](argument);
     } finally {
-      this.#fuel += this.#program.fuelPerCall - Math.max(0, this.#gauge.get());
+      const used = this.#program.fuelPerCall - Math.max(0, this.#gauge.get());
+      this.counters.fuel += used;
+      this.counters.peakShare = Math.max(this.counters.peakShare, used / this.#program.fuelPerCall);
     }
   }
 
