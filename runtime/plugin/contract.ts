@@ -317,15 +317,6 @@ export interface PluginProgram {
   readonly fuelPerCall: number;
   /** Longest time a callback of a suspending guest may take, its wait for its turn included, in milliseconds. */
   readonly deadlineMs: number;
-}
-
-export interface InstanceCounters {
-  readonly calls: number;
-  /** Instructions used so far. */
-  readonly fuel: number;
-}
-
-/** A started and configured guest. */
   /** Told how long callbacks take. */
   readonly timings?: CallbackTimings;
 }
@@ -336,14 +327,25 @@ export interface CallbackTimings {
   isDue(): boolean;
   /** How long a callback took, its waits for the host included. */
   took(callback: string, ms: number): void;
+}
+
+export interface InstanceCounters {
+  readonly calls: number;
+  /** Instructions used so far. */
+  readonly fuel: number;
+  /** The largest share of its fuel that a callback used since the start; who reads it may put it back to 0. */
+  peakShare: number;
+}
+
+/** A started and configured guest. */
 export interface PluginInstance extends AsyncDisposable {
   /** Streams that have not ended. */
   readonly streams: number;
   /** Callbacks that run or wait for their turn; above 0 only in guests that suspend. */
   readonly pending: number;
   readonly counters: InstanceCounters;
-  /** The largest share of its fuel that a callback used since the start; who reads it may put it back to 0. */
-  peakShare: number;
+  /** Where the guest keeps its data; other instances may share it. */
+  readonly memory: WebAssembly.Memory | undefined;
   /** The id that the guest gave itself, by which routes may find it; empty when it has none. */
   readonly reportedId: string;
   open(host: StreamHost): StreamFilter;
@@ -353,8 +355,6 @@ export interface PluginInstance extends AsyncDisposable {
   drain(): Promise<void>;
 }
 
-  /** Where the guest keeps its data; other instances may share it. */
-  readonly memory: WebAssembly.Memory | undefined;
 /** One way of running guests. */
 export interface PluginEngine {
   readonly name: "proxy-wasm" | "wasm-component";

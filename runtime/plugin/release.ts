@@ -1,4 +1,4 @@
-import type { HostServices, PluginProgram } from "./contract.ts";
+import type { CallbackTimings, HostServices, PluginProgram } from "./contract.ts";
 import { CrashBudget, type CrashLimits } from "./crash-budget.ts";
 import type { Manifest } from "./manifest.ts";
 import type { PluginError } from "./plugin-error.ts";
