@@ -58,7 +58,10 @@ const rules: readonly Rule[] = [
     may: [...leaves, /^runtime\/config\/(scalars|validate|mistake|nearest)\.ts$/],
     mayTypes: [/^runtime\/config\//],
   },
-  { files: /^runtime\/(proxy-wasm|wasm-component)\//, may: [...leaves, pluginContract, sandbox] },
+  {
+    files: /^runtime\/(proxy-wasm|wasm-component)\//,
+    may: [...leaves, pluginContract, sandbox, /^runtime\/config\/nearest\.ts$/],
+  },
   {
     files: /^runtime\/(ingress|egress|proxy)\//,
     may: [...leaves, pluginContract, /^runtime\/(ingress|egress|proxy|resilience|security|http1|http2)\//],

@@ -53,3 +53,15 @@ export const capabilities = z.strictObject({
 });
 
 export type Capabilities = z.output<typeof capabilities>;
+
+/** Functions of Proxy-Wasm and of WASI by name, to which a plugin is held. */
+export const allowedFunctions = z.array(z.string()).max(256, "expected no more than 256 functions").optional();
+
+/** What the configuration gives a plugin, and what it takes from it. */
+export const pluginGrants = capabilities.extend({
+  allowedFunctions: allowedFunctions.describe(
+    "Holds the plugin to these hostcalls, functions of WASI and callbacks, of those that its manifest allows itself; default all",
+  ),
+});
+
+export type PluginGrants = z.output<typeof pluginGrants>;

@@ -1,7 +1,7 @@
 /** The configuration file: every key, its meaning and its default. The reference page is generated from here. */
 import { z } from "zod";
 import { pluginSignatures, pluginSources } from "./plugin-sources.ts";
-import { byteSize, capabilities, duration, failPolicy, name } from "./scalars.ts";
+import { byteSize, duration, failPolicy, name, pluginGrants } from "./scalars.ts";
 
 export type { Capabilities } from "./scalars.ts";
 
@@ -153,7 +153,7 @@ export const configurationSchema = z.strictObject({
     .strictObject({
       directory: z.string().optional().describe("Watched: a .wasm dropped here is deployed"),
       grants: z
-        .record(name, capabilities)
+        .record(name, pluginGrants)
         .default({})
         .describe("What each plugin may reach, of what its manifest asks for"),
       sources: pluginSources.prefault({}),

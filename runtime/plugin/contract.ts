@@ -290,6 +290,13 @@ export interface HostServices {
   property(path: readonly string[]): PropertyValue | undefined;
 }
 
+/** A list of the functions of its ABI that a guest may call, and by which it may be called. */
+export interface FunctionRestriction {
+  /** Whose list it is, as a message names it: `allowedFunctions of its manifest`. */
+  readonly by: string;
+  readonly functions: readonly string[];
+}
+
 /** Everything an engine needs to start a guest, fixed for the life of its instances. */
 export interface PluginProgram {
   readonly name: string;
@@ -313,6 +320,8 @@ export interface PluginProgram {
   readonly logsHostcalls: boolean;
   /** Headers that the guest holds do not keep it from being shown the body. */
   readonly showsBodyOfHeldHeaders: boolean;
+  /** What the guest is held to: a function must be in each list. Without a list it may use all. */
+  readonly restrictions: readonly FunctionRestriction[];
   /** Instructions that one callback may use. */
   readonly fuelPerCall: number;
   /** Longest time a callback of a suspending guest may take, its wait for its turn included, in milliseconds. */

@@ -1,9 +1,10 @@
-import type { Capabilities } from "../config/scalars.ts";
+import type { Capabilities, PluginGrants } from "../config/scalars.ts";
+import type { FunctionRestriction } from "./contract.ts";
 import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 
 /** What the configuration lets each plugin reach (`plugins.grants`), by the plugin's name. */
-export type Grants = Readonly<Record<string, Capabilities>>;
+export type Grants = Readonly<Record<string, PluginGrants>>;
 
 const nouns: Readonly<Record<keyof Capabilities, string>> = {
   state: "state store",
@@ -22,6 +23,15 @@ const kinds = Object.keys(nouns) as (keyof Capabilities)[];
 
 /** Upstreams that nobody needs a grant to name: what lies behind it is granted method by method. */
 const alwaysGranted = "outrigger";
+
+/** The functions of its ABI that a plugin is held to: those of its manifest that the configuration leaves it. */
+export function restrictionsOf({ name, allowedFunctions }: Manifest, grants: Grants): FunctionRestriction[] {
+  const granted = Object.hasOwn(grants, name) ? grants[name]?.allowedFunctions : undefined;
+  return [
+    { by: "allowedFunctions of its manifest", functions: allowedFunctions },
+    { by: `plugins.grants.${name}.allowedFunctions`, functions: granted },
+  ].flatMap(({ by, functions }) => (functions === undefined ? [] : [{ by, functions }]));
+}
 
 /** Throws PluginError (`refused`) that names everything the manifest asks for and the configuration does not give. */
 export function requireGranted({ name, version, capabilities }: Manifest, grants: Grants): void {

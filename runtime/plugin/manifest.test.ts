@@ -48,6 +48,12 @@ describe("a manifest", () => {
     });
   });
 
+  it("holds a plugin to functions only where it names them", () => {
+    assert.equal(read("name: orders").allowedFunctions, undefined);
+    assert.deepEqual(read("{ name: orders, allowedFunctions: [proxy_log] }").allowedFunctions, ["proxy_log"]);
+    assert.throws(() => read("{ name: orders, allowedFunctions: proxy_log }"), /allowedFunctions: expected a list/);
+  });
+
   it("lets a service wait for the host, unless it says otherwise", () => {
     assert.equal(read("name: orders\nkind: service").suspends, true);
     assert.equal(read("{ name: orders, kind: service, suspends: false }").suspends, false);

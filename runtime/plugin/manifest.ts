@@ -1,7 +1,7 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
 import { formatPath } from "../config/mistake.ts";
-import { byteSize, capabilities, duration, failPolicy, name } from "../config/scalars.ts";
+import { allowedFunctions, byteSize, capabilities, duration, failPolicy, name } from "../config/scalars.ts";
 import { validate } from "../config/validate.ts";
 import { PluginError } from "./plugin-error.ts";
 
@@ -72,6 +72,9 @@ export const manifestSchema = z
       })
       .prefault({}),
     capabilities: capabilities.prefault({}).describe("What the plugin asks for; plugins.grants must give all of it"),
+    allowedFunctions: allowedFunctions.describe(
+      "The hostcalls (`proxy_log`), functions of WASI (`fd_write`) and callbacks (`proxy_on_request_headers`) that the plugin needs: of others, hostcalls answer INTERNAL_FAILURE, WASI ENOTCAPABLE, and callbacks are not called. Envoy's capability restriction; default all",
+    ),
     fail: failPolicy
       .default("closed")
       .describe("What its failure does to a request: open, closed or reload; default closed"),

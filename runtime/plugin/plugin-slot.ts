@@ -8,7 +8,7 @@ import type {
   StreamHost,
   UseOptions,
 } from "./contract.ts";
-import { type Grants, requireGranted } from "./grants.ts";
+import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
 import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { PluginTally } from "./plugin-tally.ts";
@@ -147,6 +147,10 @@ export class PluginSlot {
         this.#options.refused(error);
       } else if (this.#withdrawn !== undefined) {
         await this.#restore(this.#withdrawn);
+      } else if (this.#release !== undefined) {
+        const { prepared } = this.#release;
+        const restrictions = restrictionsOf(prepared.manifest, this.#options.grants());
+        if (JSON.stringify(restrictions) !== JSON.stringify(prepared.restrictions)) await this.#restore(prepared);
       }
       this.#retry(({ lacksGrants }) => lacksGrants);
     });
@@ -203,7 +207,7 @@ export class PluginSlot {
   }
 
   #refuse(error: PluginError, artifact: PluginArtifact | undefined): void {
-    const lacksGrants = artifact !== undefined && ungranted(artifact.manifest, this.#options.grants()) !== undefined;
+    const lacksGrants = artifact !== undefined && isHeldByGrants(artifact.manifest, this.#options.grants());
     this.#refusal = { error, artifact, lacksGrants };
   }
 
@@ -251,7 +255,8 @@ export class PluginSlot {
   async #restore(prepared: PreparedPlugin): Promise<void> {
     if (ungranted(prepared.manifest, this.#options.grants()) !== undefined) return;
     try {
-      await this.#switchTo(prepared);
+      const restrictions = restrictionsOf(prepared.manifest, this.#options.grants());
+      await this.#switchTo({ ...prepared, restrictions });
       if (this.status !== undefined) this.#options.deployed(this.status);
     } catch (error) {
       if (error instanceof PluginError) this.#refuse(error, undefined);
@@ -346,6 +351,10 @@ export class PluginSlot {
 }
 
 const textOf = ({ given }: Binding, manifest: Manifest): string => given ?? configurationText(manifest.configuration);
+
+/** Whether other grants might let it run. */
+const isHeldByGrants = (manifest: Manifest, grants: Grants): boolean =>
+  ungranted(manifest, grants) !== undefined || grants[manifest.name]?.allowedFunctions !== undefined;
 
 function ungranted(manifest: Manifest, grants: Grants): PluginError | undefined {
   try {

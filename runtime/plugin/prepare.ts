@@ -1,6 +1,6 @@
 import { type PluginArtifact, requireWhole } from "./artifact.ts";
-import type { PluginEngine } from "./contract.ts";
-import { type Grants, requireGranted } from "./grants.ts";
+import type { FunctionRestriction, PluginEngine } from "./contract.ts";
+import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
 import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { fuelPerMillisecond } from "./sandbox/fuel.ts";
@@ -20,6 +20,8 @@ export interface PreparedPlugin {
   readonly engine: PluginEngine;
   /** What the module speaks, such as `proxy-wasm 0.2.1`. */
   readonly speaks: string;
+  /** The functions that its manifest and the configuration hold it to. */
+  readonly restrictions: readonly FunctionRestriction[];
 }
 
 /** What plugins are compiled and run by. */
@@ -51,7 +53,8 @@ export async function preparePlugin(artifact: PluginArtifact, options: PrepareOp
   });
   for (const engine of options.engines) {
     const speaks = engine.detect(module.module);
-    if (speaks !== undefined) return { manifest, digest, module, engine, speaks };
+    if (speaks !== undefined)
+      return { manifest, digest, module, engine, speaks, restrictions: restrictionsOf(manifest, options.grants) };
   }
   const known = options.engines.map(({ name }) => name).join(", ");
   throw refused(manifest, `is of no kind that can run here; known: ${known}`);

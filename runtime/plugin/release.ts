@@ -118,7 +118,7 @@ function sizeOf({ isolation, suspends, limits }: Manifest): PoolSize {
   return { perStream: false, most: suspends ? limits.instances : 1, spares: 1 };
 }
 
-function programOf({ manifest, module }: PreparedPlugin, configuration: string): PluginProgram {
+function programOf({ manifest, module, restrictions }: PreparedPlugin, configuration: string): PluginProgram {
   const { name, version, kind, environment, vmId, rootId, suspends, limits, unknownImports, log } = manifest;
   return {
     name,
@@ -134,6 +134,7 @@ function programOf({ manifest, module }: PreparedPlugin, configuration: string):
     stubsUnknownImports: unknownImports === "stub",
     logsHostcalls: log.hostcalls,
     showsBodyOfHeldHeaders: manifest.allowOnHeadersStopIteration,
+    restrictions,
     fuelPerCall: limits.budgetMs * fuelPerMillisecond,
     deadlineMs: limits.deadlineMs,
   };

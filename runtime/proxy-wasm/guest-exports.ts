@@ -56,8 +56,15 @@ function functionOf(instance: WebAssembly.Instance, name: string): ExportedFunct
   return typeof value === "function" ? (value as ExportedFunction) : undefined;
 }
 
-/** Finds a guest's exports; throws an Error with a sentence when it lacks its memory or an allocator. */
-export function guestExports(instance: WebAssembly.Instance, suspends: boolean): GuestExports {
+/**
+ * Finds a guest's exports, of its callbacks those that may be called; throws an Error with a sentence when it lacks its
+ * memory or an allocator.
+ */
+export function guestExports(
+  instance: WebAssembly.Instance,
+  suspends: boolean,
+  mayBeCalled: (name: string) => boolean,
+): GuestExports {
   const { memory } = instance.exports;
   if (!(memory instanceof WebAssembly.Memory)) throw new Error("it exports no memory named 'memory'");
   const allocate = functionOf(instance, "malloc") ?? functionOf(instance, "proxy_on_memory_allocate");
@@ -65,7 +72,7 @@ export function guestExports(instance: WebAssembly.Instance, suspends: boolean):
     throw new Error("it exports no allocator; the host needs 'malloc' or 'proxy_on_memory_allocate'");
   const callback = (name: string): Callback | undefined => {
     const run = functionOf(instance, name);
-    if (run === undefined) return undefined;
+    if (run === undefined || !mayBeCalled(name)) return undefined;
     return { name, run: suspends ? WebAssembly.promising(run) : run };
   };
   const callbacks = Object.fromEntries(Object.entries(names).map(([key, name]) => [key, callback(name)]));

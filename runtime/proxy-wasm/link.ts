@@ -15,23 +15,30 @@ import { sharedDataFunctions } from "./imports/shared-data.ts";
 import { sharedQueueFunctions } from "./imports/shared-queue.ts";
 import { streamFunctions } from "./imports/streams.ts";
 import { toolchainFunctions } from "./imports/toolchain.ts";
+import { restricted } from "./restriction.ts";
 import type { Vm } from "./vm.ts";
 import { wasiFunctions } from "./wasi.ts";
 
 /** Functions that a guest may import, by name; parameters are i32 as numbers and i64 as bigints. */
 export type HostFunctions = Readonly<Record<string, ((...parameters: never[]) => unknown) | WebAssembly.Suspending>>;
 
-/** Everything that a guest may import, by module and name; with stubs for what the module imports besides, if it may. */
-export function hostImports(vm: Vm): Readonly<Record<string, HostFunctions>> {
+/** Everything that a guest may import, by module and name. */
+export type HostImports = Readonly<Record<"env" | "wasi_snapshot_preview1" | "wasi_unstable", HostFunctions>>;
+
+/**
+ * What a guest is given to import, with stubs for what its module imports besides, if it may. Throws PluginError when the
+ * functions that it is held to are not all known.
+ */
+export function hostImports(vm: Vm): HostImports {
   const { logsHostcalls, stubsUnknownImports, module } = vm.program;
   const wasi = wasiFunctions(vm);
   const known = envFunctions(vm);
   const env = logsHostcalls ? withHostcallLog(vm, known) : known;
-  return {
+  return restricted(vm, {
     env: stubsUnknownImports ? { ...stubs(vm, module.module, known), ...env } : env,
     wasi_snapshot_preview1: wasi,
     wasi_unstable: wasi,
-  };
+  });
 }
 
 function envFunctions(vm: Vm): HostFunctions {

@@ -4,6 +4,7 @@ import { faultOf, pluginError } from "./fault.ts";
 import { loadExpressions } from "./foreign/load-expressions.ts";
 import { type Callback, guestExports } from "./guest-exports.ts";
 import { hostImports, missingImports } from "./link.ts";
+import { mayBeCalled } from "./restriction.ts";
 import type { Vm } from "./vm.ts";
 
 /**
@@ -15,7 +16,7 @@ export async function startGuest(vm: Vm): Promise<void> {
   const instance = await instantiate(vm);
   vm.meter.attach(fuelGauge(instance));
   try {
-    vm.attach(guestExports(instance, program.suspends));
+    vm.attach(guestExports(instance, program.suspends, (name) => mayBeCalled(program, name)));
   } catch (error) {
     throw pluginError(program, "refused", `cannot run: ${error instanceof Error ? error.message : error}`, error);
   }

@@ -58,6 +58,7 @@ export async function startPlugin(wasm: Uint8Array<ArrayBuffer>, options: Plugin
     stubsUnknownImports: false,
     logsHostcalls: false,
     showsBodyOfHeldHeaders: false,
+    restrictions: [],
     fuelPerCall: (service ? 50 : 5) * fuelPerMillisecond,
     deadlineMs: 10_000,
   };

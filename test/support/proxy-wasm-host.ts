@@ -313,6 +313,7 @@ export interface StartOptions
       | "stubsUnknownImports"
       | "logsHostcalls"
       | "showsBodyOfHeldHeaders"
+      | "restrictions"
     >
   > {
   readonly configuration?: string;
@@ -343,6 +344,7 @@ export function programOf(module: SandboxedModule, options: StartOptions = {}): 
     stubsUnknownImports: options.stubsUnknownImports ?? false,
     logsHostcalls: options.logsHostcalls ?? false,
     showsBodyOfHeldHeaders: options.showsBodyOfHeldHeaders ?? false,
+    restrictions: options.restrictions ?? [],
     suspends: options.suspends ?? false,
     fuelPerCall: options.fuelPerCall ?? 1_000_000,
     deadlineMs: options.deadlineMs ?? 10_000,

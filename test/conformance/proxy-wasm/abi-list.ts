@@ -160,8 +160,4 @@ export const absent: readonly { readonly name: string; readonly why: string }[] 
     name: "proxy_redis_*, proxy_kv_store_*, proxy_dictionary_get, proxy_secret_get",
     why: "hostcalls of other hosts alone; `unknownImports: stub` lets them answer UNIMPLEMENTED",
   },
-  {
-    name: "capability_restriction_config",
-    why: "no single function is taken from a plugin; what it may reach is granted to the `capabilities` of its manifest",
-  },
 ];
