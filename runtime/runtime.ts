@@ -122,10 +122,13 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     pubsub,
   });
 
-  const methods = inProcessCaller([service]);
+  const methods = inProcessCaller([service], calls);
   const sharedData = new SharedDataStore();
   const sharedQueues = new SharedQueueStore();
-  const pluginMetrics = new PluginMetricsStore(metrics);
+  const pluginMetrics = new PluginMetricsStore(metrics, {
+    tags: plugins.metricTags,
+    slow: (plugin, tag) => log.warn({ plugin }, `the regex of the metric tag '${tag}' took too long and is left out`),
+  });
   const pluginHost = opening.use(new PluginHost());
   const registry = opening.use(
     new PluginRegistry({
@@ -288,10 +291,10 @@ const fixedParts: Readonly<Record<string, (configuration: Configuration) => unkn
   api: ({ api }) => api,
   admin: ({ admin }) => admin,
   data: ({ data }) => data,
-  components: ({ components }) => components,
   "app.id": ({ app }) => app.id,
   "app.grpc": ({ app }) => app.grpc,
   "plugins.directory": ({ plugins }) => plugins.directory,
+  "plugins.metricTags": ({ plugins }) => plugins.metricTags,
   "ingress.http": ({ ingress }) => ingress.http,
   "ingress.tcp": ({ ingress }) => ingress.tcp.map(({ listen }) => listen),
 };

@@ -1,5 +1,6 @@
 /** The configuration file: every key, its meaning and its default. The reference page is generated from here. */
 import { z } from "zod";
+import { metricTags } from "./metric-tags.ts";
 import { pluginSignatures, pluginSources } from "./plugin-sources.ts";
 import { byteSize, duration, failPolicy, name, pluginGrants } from "./scalars.ts";
 
@@ -156,6 +157,11 @@ export const configurationSchema = z.strictObject({
         .record(name, pluginGrants)
         .default({})
         .describe("What each plugin may reach, of what its manifest asks for"),
+      metricTags: metricTags
+        .default([])
+        .describe(
+          "Labels from the names that plugins give their metrics, as `stats_tags` of Envoy; Istio's `reporter=.=source;.;` needs none",
+        ),
       sources: pluginSources.prefault({}),
       signatures: pluginSignatures.prefault({}),
     })

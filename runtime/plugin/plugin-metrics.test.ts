@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { Metrics } from "../telemetry/metrics.ts";
-import { PluginMetricsStore } from "./plugin-metrics.ts";
+import { type PluginMetricsOptions, PluginMetricsStore } from "./plugin-metrics.ts";
 
-function open(options: { maxSeriesPerPlugin?: number } = {}) {
+function open(options: PluginMetricsOptions = {}) {
   const metrics = new Metrics();
   const store = new PluginMetricsStore(metrics, options);
   const exposed = async (): Promise<string[]> =>
@@ -52,6 +52,45 @@ describe("metrics that plugins define", () => {
     assert.ok(lines.includes('outrigger_plugin_h_bucket{le="25",plugin="auth"} 0'));
     assert.ok(lines.includes('outrigger_plugin_h_bucket{le="50",plugin="auth"} 1'));
     assert.ok(lines.includes('outrigger_plugin_h_sum{plugin="auth"} 30'));
+  });
+
+  it("get labels from their names, by the tags of the configuration", async () => {
+    const { store, exposed } = open({
+      tags: [
+        { tag: "value", regex: "(_value=([a-zA-Z]+))" },
+        { tag: "reporter", regex: "(_reporter=([a-zA-Z]+))" },
+      ],
+    });
+    const census = store.of("census");
+    for (const value of ["foo", "bar", "foo"]) {
+      const id = census.define("counter", `custom_header_value_counts_value=${value}_reporter=wasmgosdk`);
+      census.increment(id, 1);
+    }
+    census.define("gauge", "open");
+    assert.deepEqual(await exposed(), [
+      'outrigger_plugin_custom_header_value_counts{plugin="census",reporter="wasmgosdk",value="foo"} 2',
+      'outrigger_plugin_custom_header_value_counts{plugin="census",reporter="wasmgosdk",value="bar"} 1',
+      'outrigger_plugin_open{plugin="census"} 0',
+    ]);
+  });
+
+  it("get labels from Istio's separators without any configuration, histograms too", async () => {
+    const { store, exposed } = open();
+    const stats = store.of("stats");
+    const tags = 'reporter=.=source;.;source_workload=.=web "v1";.;response_flags=.=;.;plugin=.=mine;.;';
+    stats.increment(stats.define("counter", `istio_${tags}requests_total`), 1);
+    stats.record(stats.define("histogram", "reporter=.=destination;.;le=.=x;.;request_bytes"), 3);
+    const lines = await exposed();
+    assert.equal(
+      lines[0],
+      'outrigger_plugin_requests_total{plugin="stats",exported_plugin="mine",istio_reporter="source",source_workload="web \\"v1\\""} 1',
+    );
+    assert.ok(
+      lines.includes(
+        'outrigger_plugin_request_bytes_bucket{le="5",plugin="stats",exported_le="x",reporter="destination"} 1',
+      ),
+      lines.join("\n"),
+    );
   });
 
   it("keep their types apart, and leave the runtime's own metrics alone", async () => {

@@ -1,39 +1,52 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { type Sample, samplesOf, Timing } from "../telemetry/timings.ts";
 import type { MetricType, PluginMetrics } from "./contract.ts";
+import { type MetricTag, MetricTagger } from "./metric-tags.ts";
 
 const defaultMaxSeries = 1_000;
 const maxNameLength = 256;
 /** Upper bounds that suit milliseconds, bytes in thousands and counts alike: a guest does not say what it measures. */
 const buckets = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6, 3.6e6];
 
-/** One family in the exposition, `outrigger_plugin_<name>`; a series for each plugin that defined it. */
-interface Family {
-  readonly name: string;
-  readonly type: MetricType;
-  readonly series: Map<string, Series>;
-  observe(plugin: string, value: number): void;
+export interface PluginMetricsOptions {
+  readonly maxSeriesPerPlugin?: number;
+  /** `plugins.metricTags` of the configuration. */
+  readonly tags?: readonly MetricTag[];
+  /** Told when the regular expression of a tag takes too long for a name of a plugin; it is not used for that plugin again. */
+  readonly slow?: (plugin: string, tag: string) => void;
 }
 
+/** One family in the exposition, `outrigger_plugin_<name>`. */
+interface Family {
+  readonly type: MetricType;
+  /** By their labels. */
+  readonly series: Map<string, Series>;
+}
+
+/** Plain numbers until they are scraped, so that a guest's increment costs an addition. */
 interface Series {
   readonly type: MetricType;
+  readonly labels: Readonly<Record<string, string>>;
   value: number;
-  observe(value: number): void;
+  /** Of a histogram. */
+  readonly observed: Timing | undefined;
 }
 
 /**
  * The metrics that plugins define. A series belongs to a plugin by name: its instances and versions go on counting in the
- * same one. Names are made fit for Prometheus (`wasmcustom.foo` is `outrigger_plugin_wasmcustom_foo`) and labelled `plugin`.
+ * same one. Names are made fit for Prometheus (`wasmcustom.foo` is `outrigger_plugin_wasmcustom_foo`) and labelled `plugin`,
+ * and with what their tags say.
  */
 export class PluginMetricsStore {
   readonly #registry: Registry;
-  readonly #maxSeries: number;
+  readonly #options: PluginMetricsOptions;
   readonly #families = new Map<string, Family>();
   readonly #plugins = new Map<string, PluginMetrics>();
 
-  constructor(metrics: Metrics, options: { readonly maxSeriesPerPlugin?: number } = {}) {
+  constructor(metrics: Metrics, options: PluginMetricsOptions = {}) {
     this.#registry = metrics.registry;
-    this.#maxSeries = options.maxSeriesPerPlugin ?? defaultMaxSeries;
+    this.#options = options;
   }
 
   /** The metrics of the plugin of that name. */
@@ -44,6 +57,8 @@ export class PluginMetricsStore {
   }
 
   #metricsOf(plugin: string): PluginMetrics {
+    const { maxSeriesPerPlugin: maxSeries = defaultMaxSeries, tags = [], slow } = this.#options;
+    let tagger: MetricTagger | undefined;
     const ids = new Map<string, number>();
     const series: Series[] = [];
     const find = (id: number): Series => {
@@ -59,10 +74,12 @@ export class PluginMetricsStore {
         if (name === "" || name.length > maxNameLength) {
           throw new RangeError(`a metric's name has 1 to ${maxNameLength} characters, this one ${name.length}`);
         }
-        if (series.length >= this.#maxSeries) {
+        if (series.length >= maxSeries) {
           throw new RangeError(`plugin '${plugin}' has ${series.length} metrics already and may not define more`);
         }
-        const id = series.push(this.#series(plugin, type, name));
+        tagger ??= new MetricTagger(tags, (tag) => slow?.(plugin, tag));
+        const { name: rest, labels } = tagger.of(name);
+        const id = series.push(this.#series(type, rest, { plugin, ...labels }));
         ids.set(key, id);
         return id;
       },
@@ -71,25 +88,26 @@ export class PluginMetricsStore {
       increment: (id, delta) => {
         const one = find(id);
         if (one.type === "counter" && !(delta >= 0)) throw new RangeError("a counter does not go down");
-        if (one.type === "histogram") one.observe(delta);
+        if (one.observed !== undefined) one.observed.observe(delta);
         else one.value += delta;
       },
       record: (id, value) => {
         const one = find(id);
         if (one.type === "gauge") one.value = value;
-        else if (one.type === "histogram") one.observe(value);
+        else if (one.observed !== undefined) one.observed.observe(value);
         else if (value >= 0) one.value += value;
         else throw new RangeError("a counter does not go down");
       },
     };
   }
 
-  #series(plugin: string, type: MetricType, name: string): Series {
-    const family = this.#family(type, `outrigger_plugin_${name.replace(/[^A-Za-z0-9_:]/g, "_")}`);
-    const known = family.series.get(plugin);
+  #series(type: MetricType, name: string, labels: Readonly<Record<string, string>>): Series {
+    const { series } = this.#family(type, `outrigger_plugin_${name.replace(/[^A-Za-z0-9_:]/g, "_")}`);
+    const key = JSON.stringify(labels);
+    const known = series.get(key);
     if (known !== undefined) return known;
-    const made: Series = { type, value: 0, observe: (value) => family.observe(plugin, value) };
-    family.series.set(plugin, made);
+    const made: Series = { type, labels, value: 0, observed: type === "histogram" ? new Timing(buckets) : undefined };
+    series.set(key, made);
     return made;
   }
 
@@ -107,29 +125,18 @@ export class PluginMetricsStore {
   }
 }
 
-/** Counters and gauges are plain numbers until they are scraped, so that a guest's increment costs an addition. */
+const kinds = { counter: Counter, gauge: Gauge, histogram: Histogram } as const;
+
 function openFamily(type: MetricType, name: string, registry: Registry): Family {
   const series = new Map<string, Series>();
-  const settings = { name, help: "Defined by plugins.", labelNames: ["plugin"] as const, registers: [registry] };
-  if (type === "histogram") {
-    const histogram = new Histogram({ ...settings, buckets });
-    return { name, type, series, observe: (plugin, value) => histogram.observe({ plugin }, value) };
-  }
-  if (type === "counter") {
-    new Counter({
-      ...settings,
-      collect() {
-        this.reset();
-        for (const [plugin, { value }] of series) this.inc({ plugin }, value);
-      },
-    });
-  } else {
-    new Gauge({
-      ...settings,
-      collect() {
-        for (const [plugin, { value }] of series) this.set({ plugin }, value);
-      },
-    });
-  }
-  return { name, type, series, observe: () => {} };
+  const help = "Defined by plugins.";
+  const metric = new kinds[type]({ name, help, registers: [registry] });
+  const samples = (): Sample[] =>
+    [...series.values()].flatMap(({ labels, value, observed }) =>
+      observed === undefined ? [{ labels, value }] : samplesOf(name, labels, observed, buckets),
+    );
+  // The labels of a family's series differ, which prom-client's own values may not.
+  const get = async () => ({ name, help, type, aggregator: "sum", values: samples() });
+  Object.assign(metric, { get, getForPromString: get, reset: () => series.clear() });
+  return { type, series };
 }

@@ -21,8 +21,9 @@ export class Timing {
   }
 }
 
-interface Sample {
-  readonly metricName: string;
+/** A value as prom-client prints it. */
+export interface Sample {
+  readonly metricName?: string;
   readonly labels: Record<string, string | number>;
   readonly value: number;
 }
@@ -54,25 +55,27 @@ export class Timings {
   }
 
   #samples(): Sample[] {
-    const samples: Sample[] = [];
-    for (const [value, { counts, sum }] of this.#timings) {
-      const labels = { [this.#label]: value };
-      let total = 0;
-      for (const [at, count] of counts.entries()) {
-        total += count;
-        samples.push({
-          metricName: `${this.#name}_bucket`,
-          labels: { le: this.#bounds[at] ?? "+Inf", ...labels },
-          value: total,
-        });
-      }
-      if (total === 0) {
-        samples.length -= counts.length;
-        continue;
-      }
-      samples.push({ metricName: `${this.#name}_sum`, labels, value: sum });
-      samples.push({ metricName: `${this.#name}_count`, labels, value: total });
-    }
-    return samples;
+    return [...this.#timings].flatMap(([value, timing]) =>
+      samplesOf(this.#name, { [this.#label]: value }, timing, this.#bounds),
+    );
   }
+}
+
+/** What a histogram says of a series; nothing when nothing was observed. */
+export function samplesOf(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+  { counts, sum }: Timing,
+  bounds: readonly number[],
+): Sample[] {
+  const samples: Sample[] = [];
+  let total = 0;
+  for (const [at, count] of counts.entries()) {
+    total += count;
+    samples.push({ metricName: `${name}_bucket`, labels: { le: bounds[at] ?? "+Inf", ...labels }, value: total });
+  }
+  if (total === 0) return [];
+  samples.push({ metricName: `${name}_sum`, labels, value: sum });
+  samples.push({ metricName: `${name}_count`, labels, value: total });
+  return samples;
 }
