@@ -16,8 +16,8 @@ export class HeaderCursor {
   /** Of pairs in the format of the ABI; of bytes that are none, no field. */
   constructor(private readonly pairs: ArrayBuffer) {
     const size = pairs.byteLength;
-    const count = size < 4 ? 0 : load<u32>(changetype<usize>(pairs));
-    this.length = count > <u32>size / 10 ? 0 : <i32>count; // two lengths and two NULs each
+    const count: u32 = size < 4 ? 0 : load<u32>(changetype<usize>(pairs));
+    this.length = count > <u32>(size / 10) ? 0 : <i32>count; // two lengths and two NULs each
     this.at = 4 + <u32>this.length * 8;
   }
 
