@@ -122,7 +122,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     pubsub,
   });
 
-  const methods = inProcessCaller([service], calls);
+  const methods = inProcessCaller([service]);
   const sharedData = new SharedDataStore();
   const sharedQueues = new SharedQueueStore();
   const pluginMetrics = new PluginMetricsStore(metrics, {
@@ -291,6 +291,7 @@ const fixedParts: Readonly<Record<string, (configuration: Configuration) => unkn
   api: ({ api }) => api,
   admin: ({ admin }) => admin,
   data: ({ data }) => data,
+  components: ({ components }) => components,
   "app.id": ({ app }) => app.id,
   "app.grpc": ({ app }) => app.grpc,
   "plugins.directory": ({ plugins }) => plugins.directory,
