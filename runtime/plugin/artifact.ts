@@ -18,7 +18,8 @@ export interface PluginArtifact {
   readonly origin: string;
 }
 
-const maxModuleBytes = 256 * 1024 ** 2;
+/** The largest module that is taken. */
+export const maxModuleBytes = 256 * 1024 ** 2;
 
 /** The ways a manifest beside `orders.wasm` may be called. */
 export const manifestExtensions = [".yaml", ".yml"] as const;
@@ -28,17 +29,22 @@ export const manifestExtensions = [".yaml", ".yml"] as const;
  * manifest beside the module replaces the one inside. Throws PluginError (`refused`) when the manifest is wrong.
  */
 export async function readArtifact(path: string): Promise<PluginArtifact> {
+  return makeArtifact(await readModule(path), path, await readManifestBeside(path));
+}
+
+/** The module in a file. Rejects with PluginError (`refused`) when it is larger than any may be. */
+export async function readModule(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const { size } = await stat(path);
   if (size > maxModuleBytes) {
     const fileName = basename(path, ".wasm");
     const message = `${path} has ${size} bytes; a module has at most ${maxModuleBytes}`;
     throw new PluginError(fileName, "", "refused", message);
   }
-  const bytes = new Uint8Array(await readFile(path));
-  return makeArtifact(bytes, path, await readManifestBeside(path));
+  return new Uint8Array(await readFile(path));
 }
 
-async function readManifestBeside(path: string): Promise<{ text: string; path: string } | undefined> {
+/** The manifest beside a module in a file. */
+export async function readManifestBeside(path: string): Promise<{ text: string; path: string } | undefined> {
   for (const extension of manifestExtensions) {
     const beside = path.replace(/\.wasm$/, extension);
     try {
@@ -50,13 +56,13 @@ async function readManifestBeside(path: string): Promise<{ text: string; path: s
   return undefined;
 }
 
-/** As `readArtifact`, of bytes that are at hand. */
+/** As `readArtifact`, of bytes that are at hand; without a manifest it is called `fileName`. */
 export function makeArtifact(
   bytes: Uint8Array<ArrayBuffer>,
   path: string,
   beside?: { readonly text: string; readonly path: string },
+  fileName: string = basename(path, ".wasm"),
 ): PluginArtifact {
-  const fileName = basename(path, ".wasm");
   const { text, source } = givenManifest(bytes, path, beside);
   const manifest = text === undefined ? bareManifest(fileName, path) : parseManifest(text, source, fileName);
   const manifestText = text ?? `name: ${manifest.name}\n`;
