@@ -23,6 +23,6 @@ export class PluginHost implements AsyncDisposable {
       import("./proxy-wasm/engine.ts"),
     ]);
     this.#compiler = new SandboxCompiler();
-    return { engines: [proxyWasmEngine], compiler: this.#compiler };
+    return { engines: [proxyWasmEngine()], compiler: this.#compiler };
   }
 }

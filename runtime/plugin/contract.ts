@@ -310,6 +310,8 @@ export interface PluginProgram {
   /** Environment variables by name; neither names nor values hold a NUL. */
   readonly environment: Readonly<Record<string, string>>;
   readonly vmId: string;
+  /** Programs of the same key may run side by side in one VM; without a key a program has its VMs to itself. */
+  readonly vmKey: string | undefined;
   /** Name of the root context that the guest's factory looks up; often empty. */
   readonly rootId: string;
   /** The guest may wait for the host (JSPI). */

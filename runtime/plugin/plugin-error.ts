@@ -3,6 +3,7 @@
  * `refused` the module, manifest or grants are not acceptable; `configuration` the guest refused its configuration;
  * `trap` the guest trapped; `fuel` it used up its budget; `memory` it broke the rules of the ABI's memory;
  * `deadline` a call or its place in the queue took too long; `budget` it crashed too often and was taken out;
+ * `shared` another plugin, or configuration, brought down the VM that it shares;
  * `missing` nothing of that name is deployed; `closed` the instance was shut down;
  * `conflict` what was asked for is not possible as things are, such as to promote what is not on trial;
  * `storage` what was deployed could not be kept on disk.
@@ -15,6 +16,7 @@ export type PluginFault =
   | "memory"
   | "deadline"
   | "budget"
+  | "shared"
   | "missing"
   | "closed"
   | "conflict"

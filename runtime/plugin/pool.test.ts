@@ -44,6 +44,7 @@ async function open(options: OpenOptions = {}) {
     logsHostcalls: false,
     showsBodyOfHeldHeaders: false,
     restrictions: [],
+    vmKey: undefined,
     suspends: true,
     fuelPerCall: 10_000,
     deadlineMs: 1_000,

@@ -297,6 +297,11 @@ export class InstancePool implements AsyncDisposable {
       return;
     }
     this.#owed++;
+    // Another plugin is to blame, and pays with its own budget.
+    if (error.fault === "shared") {
+      this.#replace(error, 0);
+      return;
+    }
     const { action, afterMs } = this.#options.budget.crash(this.#options.replacesAtOnce() ? "hurried" : "unhurried");
     if (action === "stop") this.#stop(error, afterMs);
     else this.#replace(error, afterMs);

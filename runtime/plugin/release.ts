@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { CallbackTimings, HostServices, PluginProgram } from "./contract.ts";
 import { CrashBudget, type CrashLimits } from "./crash-budget.ts";
 import type { Manifest } from "./manifest.ts";
@@ -6,6 +7,7 @@ import type { PluginTally } from "./plugin-tally.ts";
 import { InstancePool, type PoolSize } from "./pool.ts";
 import type { PreparedPlugin } from "./prepare.ts";
 import { fuelPerMillisecond } from "./sandbox/fuel.ts";
+import { vmKeyOf } from "./vm-key.ts";
 
 /** What a plugin may reach, and what must be let go when its last instance is gone. */
 export type PluginServices = HostServices & Partial<AsyncDisposable & Disposable>;
@@ -24,6 +26,7 @@ export interface ReleaseOptions {
 export class Release {
   readonly prepared: PreparedPlugin;
   readonly #options: ReleaseOptions;
+  readonly #id = randomUUID();
   /** By the configuration as the guest reads it. */
   readonly #pools = new Map<string, InstancePool>();
   /** The id that its guests gave themselves; empty when they have none. */
@@ -56,7 +59,7 @@ export class Release {
     if (known !== undefined) return known;
     const { tally, timings, crashLimits, now, crashed, replacesAtOnce } = this.#options;
     const { manifest, engine } = this.prepared;
-    const program = { ...programOf(this.prepared, configuration), timings };
+    const program = { ...programOf(this.prepared, configuration, this.#id), timings };
     const pool = await InstancePool.open({
       plugin: manifest.name,
       version: manifest.version,
@@ -118,7 +121,9 @@ function sizeOf({ isolation, suspends, limits }: Manifest): PoolSize {
   return { perStream: false, most: suspends ? limits.instances : 1, spares: 1 };
 }
 
-function programOf({ manifest, module, restrictions }: PreparedPlugin, configuration: string): PluginProgram {
+function programOf(prepared: PreparedPlugin, configuration: string, release: string): PluginProgram {
+  const { manifest, module, restrictions } = prepared;
+  const vmConfiguration = configurationText(manifest.vmConfiguration);
   const { name, version, kind, environment, vmId, rootId, suspends, limits, unknownImports, log } = manifest;
   return {
     name,
@@ -126,9 +131,10 @@ function programOf({ manifest, module, restrictions }: PreparedPlugin, configura
     kind,
     module,
     configuration: new TextEncoder().encode(configuration),
-    vmConfiguration: new TextEncoder().encode(configurationText(manifest.vmConfiguration)),
+    vmConfiguration: new TextEncoder().encode(vmConfiguration),
     environment,
     vmId,
+    vmKey: vmKeyOf(prepared, { release, vmConfiguration }),
     rootId,
     suspends,
     stubsUnknownImports: unknownImports === "stub",

@@ -10,6 +10,7 @@ import { PeerType } from "./abi.ts";
 import { deleteContext, finishContext } from "./context-end.ts";
 import { pluginError } from "./fault.ts";
 import type { Callback, Callbacks } from "./guest-exports.ts";
+import type { RootContext } from "./root-context.ts";
 import type { Vm } from "./vm.ts";
 
 /** What is shown to the guest; a new connection belongs to the client's side, and has no data yet. */
@@ -26,6 +27,7 @@ const upstreamData: Part = { callback: "upstreamData", side: "upstream", hasData
 /** A TCP connection in the guest, with the rules that StreamContext has for streams of HTTP. */
 export class ConnectionContext implements ConnectionFilter {
   readonly id: number;
+  readonly root: RootContext;
   readonly #vm: Vm;
   readonly #host: ConnectionHost;
   #phase: "open" | "ended" | "failed" = "open";
@@ -35,11 +37,13 @@ export class ConnectionContext implements ConnectionFilter {
   #resumed = false;
   #stopped = false;
 
-  constructor(vm: Vm, host: ConnectionHost) {
+  constructor(root: RootContext, host: ConnectionHost) {
+    const { vm } = root;
+    this.root = root;
     this.#vm = vm;
     this.#host = host;
     this.id = vm.contexts.add(this);
-    vm.openStreams += 1;
+    root.openStreams += 1;
   }
 
   get kind(): "connection" {
@@ -72,14 +76,14 @@ export class ConnectionContext implements ConnectionFilter {
     const vm = this.#vm;
     if (vm.suspends) vm.take(() => finishContext(vm, this));
     else if (vm.closed === undefined) finishContext(vm, this);
-    vm.streamEnded();
+    this.root.streamEnded();
   }
 
   /** Tells the data plane that the guest can do no more for this connection. */
   fail(error: PluginError): void {
     if (this.#phase !== "open") return;
     this.#phase = "failed";
-    this.#vm.streamEnded();
+    this.root.streamEnded();
     this.#host.failed(error);
   }
 
@@ -107,7 +111,7 @@ export class ConnectionContext implements ConnectionFilter {
 
   /** `proxy_done` after `proxy_on_done` answered that it was not. */
   complete(): void {
-    this.#vm.undone.delete(this);
+    this.root.undone.delete(this);
     this.#vm.take(() => deleteContext(this.#vm, this));
   }
 
@@ -124,7 +128,7 @@ export class ConnectionContext implements ConnectionFilter {
       return "suspended";
     }
     const create = this.#create();
-    if (create !== undefined) vm.callNow(this, create, this.id, vm.rootId);
+    if (create !== undefined) vm.callNow(this, create, this.id, this.root.id);
     let action: FilterAction = "continue";
     if (callback !== undefined && vm.closed === undefined) {
       this.#begin(part);
@@ -138,7 +142,7 @@ export class ConnectionContext implements ConnectionFilter {
     const vm = this.#vm;
     if (!this.#isOpen()) return;
     const create = this.#create();
-    if (create !== undefined) await vm.callLater(this, create, this.id, vm.rootId);
+    if (create !== undefined) await vm.callLater(this, create, this.id, this.root.id);
     let action: "continue" | "pause" = "continue";
     if (callback !== undefined && vm.closed === undefined) {
       this.#begin(part);
@@ -190,7 +194,7 @@ export class ConnectionContext implements ConnectionFilter {
   #late(): void {
     if (this.#phase !== "open") return;
     const vm = this.#vm;
-    const { program } = vm;
+    const { program } = this.root;
     this.fail(pluginError(program, "deadline", `did not answer within ${program.deadlineMs} ms, its wait included`));
     vm.take(() => finishContext(vm, this));
   }

@@ -2,7 +2,7 @@ import type { ConnectionContext } from "./connection-context.ts";
 import type { StreamContext } from "./context.ts";
 import type { Vm } from "./vm.ts";
 
-/** What the guest knows by an id, the root context aside. */
+/** What the guest knows by an id, root contexts aside. */
 export type Context = StreamContext | ConnectionContext;
 
 /** More contexts than this whose `proxy_on_done` said no are not kept waiting for `proxy_done`: the oldest is deleted. */
@@ -16,8 +16,9 @@ export function finishContext(vm: Vm, context: Context): unknown {
   return after(vm.enter(context, done, context.id), (answer) => {
     if (vm.closed !== undefined) return undefined;
     if (answer !== 0) return deleteContext(vm, context);
-    vm.undone.add(context);
-    const [oldest] = vm.undone.size > maxUndone ? vm.undone : [];
+    const { undone } = context.root;
+    undone.add(context);
+    const [oldest] = undone.size > maxUndone ? undone : [];
     return oldest?.complete();
   });
 }

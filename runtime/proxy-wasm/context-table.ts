@@ -2,27 +2,20 @@ const leastSlots = 64;
 const largestId = 0x7fffffff;
 
 /**
- * Contexts by their id, which the table chooses: ids count up, and skip those whose slot is taken. Not a Map: one whose
+ * Contexts by their id, which the table chooses: ids count up from 1, and skip those whose slot is taken. Not a Map: one whose
  * old tables have grown old keeps every later entry alive until the next full collection.
  */
 export class ContextTable<C> {
-  readonly #firstId: number;
   #slots: (C | undefined)[] = emptySlots(leastSlots);
   #ids = new Int32Array(leastSlots);
   #size = 0;
-  #lastId: number;
-
-  /** Ids begin behind `reservedId`, and never equal it or 0. */
-  constructor(reservedId: number) {
-    this.#firstId = reservedId + 1;
-    this.#lastId = reservedId;
-  }
+  #lastId = 0;
 
   /** Adds a context; the result is its id. */
   add(context: C): number {
     if (this.#size * 2 >= this.#slots.length) this.#grow();
     const mask = this.#slots.length - 1;
-    do this.#lastId = this.#lastId >= largestId ? this.#firstId : this.#lastId + 1;
+    do this.#lastId = this.#lastId >= largestId ? 1 : this.#lastId + 1;
     while (this.#slots[this.#lastId & mask] !== undefined);
     const id = this.#lastId;
     this.#slots[id & mask] = context;

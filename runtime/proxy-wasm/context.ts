@@ -11,6 +11,7 @@ import type { PluginError } from "../plugin/plugin-error.ts";
 import { deleteContext, finishContext } from "./context-end.ts";
 import { pluginError } from "./fault.ts";
 import type { Callback, Callbacks } from "./guest-exports.ts";
+import type { RootContext } from "./root-context.ts";
 import type { Vm } from "./vm.ts";
 
 /** The header that carries how many plugins called each other, from one sidecar's plugin to the next. */
@@ -39,6 +40,7 @@ const responseTrailers: Part = { callback: "responseTrailers", direction: "respo
  */
 export class StreamContext implements StreamFilter {
   readonly id: number;
+  readonly root: RootContext;
   readonly #vm: Vm;
   readonly #host: StreamHost;
   #phase: "open" | "ended" | "failed" = "open";
@@ -50,11 +52,13 @@ export class StreamContext implements StreamFilter {
   #replied = false;
   #depth: number | undefined;
 
-  constructor(vm: Vm, host: StreamHost) {
+  constructor(root: RootContext, host: StreamHost) {
+    const { vm } = root;
+    this.root = root;
     this.#vm = vm;
     this.#host = host;
     this.id = vm.contexts.add(this);
-    vm.openStreams += 1;
+    root.openStreams += 1;
   }
 
   get kind(): "stream" {
@@ -91,14 +95,14 @@ export class StreamContext implements StreamFilter {
     const vm = this.#vm;
     if (vm.suspends) vm.take(() => finishContext(vm, this));
     else if (vm.closed === undefined) finishContext(vm, this);
-    vm.streamEnded();
+    this.root.streamEnded();
   }
 
   /** Tells the data plane that the guest can do no more for this stream. */
   fail(error: PluginError): void {
     if (this.#phase !== "open") return;
     this.#phase = "failed";
-    this.#vm.streamEnded();
+    this.root.streamEnded();
     this.#host.failed(error);
   }
 
@@ -140,7 +144,7 @@ export class StreamContext implements StreamFilter {
 
   /** `proxy_done` after `proxy_on_done` answered that it was not. */
   complete(): void {
-    this.#vm.undone.delete(this);
+    this.root.undone.delete(this);
     this.#vm.take(() => deleteContext(this.#vm, this));
   }
 
@@ -159,7 +163,7 @@ export class StreamContext implements StreamFilter {
     }
     const create = this.#created ? undefined : vm.callbacks.contextCreate;
     this.#created = true;
-    if (create !== undefined) vm.callNow(this, create, this.id, vm.rootId);
+    if (create !== undefined) vm.callNow(this, create, this.id, this.root.id);
     if (callback !== undefined && vm.closed === undefined) {
       this.#begin(part);
       const answer = vm.callNow(this, callback, this.id, this.#sizeOf(part), endOfStream ? 1 : 0);
@@ -176,7 +180,7 @@ export class StreamContext implements StreamFilter {
     if (this.#phase !== "open") return;
     const create = this.#created ? undefined : vm.callbacks.contextCreate;
     this.#created = true;
-    if (create !== undefined) await vm.callLater(this, create, this.id, vm.rootId);
+    if (create !== undefined) await vm.callLater(this, create, this.id, this.root.id);
     let action: SettledAction = "continue";
     if (callback !== undefined && vm.closed === undefined) {
       this.#begin(part);
@@ -213,13 +217,13 @@ export class StreamContext implements StreamFilter {
     const body = keepsNothing && this.#isOpen() ? this.#host.body(part.direction) : undefined;
     body?.splice(0, body.length, nothing);
     if (this.#resumed) return "continue";
-    return answer === 1 && isHead && this.#vm.program.showsBodyOfHeldHeaders ? "hold" : "pause";
+    return answer === 1 && isHead && this.root.program.showsBodyOfHeldHeaders ? "hold" : "pause";
   }
 
   /** The time of a callback was up, its wait included; the guest itself may go on. */
   #late(): void {
     if (this.#phase !== "open") return;
-    const { program } = this.#vm;
+    const { program } = this.root;
     this.fail(pluginError(program, "deadline", `did not answer within ${program.deadlineMs} ms, its wait included`));
     this.#vm.take(() => finishContext(this.#vm, this));
   }

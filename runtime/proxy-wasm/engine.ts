@@ -2,23 +2,42 @@ import type { PluginEngine } from "../plugin/contract.ts";
 import { abiVersions, spokenVersion, supportedVersions } from "./abi.ts";
 import { pluginError } from "./fault.ts";
 import { ProxyWasmInstance } from "./instance.ts";
+import type { RootContext, RootOptions } from "./root-context.ts";
+import { SharedVms } from "./shared-vms.ts";
+import { startGuest } from "./start.ts";
 
-/** Runs Proxy-Wasm modules of ABI 0.1.0, 0.2.0 and 0.2.1. */
-export const proxyWasmEngine: PluginEngine = {
-  name: "proxy-wasm",
+/** Runs Proxy-Wasm modules of ABI 0.1.0, 0.2.0 and 0.2.1. Programs that one engine starts may share VMs, as their `vmKey` says. */
+export function proxyWasmEngine(): PluginEngine {
+  const shared = new Map<string, SharedVms>();
 
-  detect(module) {
-    const version = spokenVersion(module) ?? abiVersions(module)[0];
-    return version === undefined ? undefined : `proxy-wasm ${version}`;
-  },
+  const start = (options: RootOptions): Promise<RootContext> => {
+    const { vmKey, suspends } = options.program;
+    if (vmKey === undefined || suspends) return startGuest(options);
+    const vms = shared.get(vmKey) ?? new SharedVms(() => shared.delete(vmKey));
+    shared.set(vmKey, vms);
+    return vms.start(options);
+  };
 
-  async start(program, services, lost) {
-    if (spokenVersion(program.module.module) === undefined) {
-      const versions = abiVersions(program.module.module);
-      const spoken = versions.length === 0 ? "no version of Proxy-Wasm" : `Proxy-Wasm ${versions.join(", ")} only`;
-      const rest = `speaks ${spoken}; this host speaks ${supportedVersions.join(", ")}`;
-      throw pluginError(program, "refused", rest);
-    }
-    return ProxyWasmInstance.start(program, services, lost);
-  },
-};
+  return {
+    name: "proxy-wasm",
+
+    detect(module) {
+      const version = spokenVersion(module) ?? abiVersions(module)[0];
+      return version === undefined ? undefined : `proxy-wasm ${version}`;
+    },
+
+    async start(program, services, lost) {
+      if (spokenVersion(program.module.module) === undefined) {
+        const versions = abiVersions(program.module.module);
+        const spoken = versions.length === 0 ? "no version of Proxy-Wasm" : `Proxy-Wasm ${versions.join(", ")} only`;
+        const rest = `speaks ${spoken}; this host speaks ${supportedVersions.join(", ")}`;
+        throw pluginError(program, "refused", rest);
+      }
+      const root = await start({ program, services });
+      // An answer that came while it started may have ended it.
+      if (root.closed !== undefined) throw root.closed;
+      root.lost = lost;
+      return new ProxyWasmInstance(root);
+    },
+  };
+}

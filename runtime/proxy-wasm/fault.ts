@@ -11,6 +11,11 @@ export function pluginError(program: PluginProgram, fault: PluginFault, rest: st
   return new PluginError(program.name, program.version, fault, message, cause === undefined ? {} : { cause });
 }
 
+/** What it means for a program that another one brought down the VM in which both ran. */
+export function sharedFault(program: PluginProgram, error: PluginError): PluginError {
+  return pluginError(program, "shared", `lost its VM, which it shares: ${error.message}`, error);
+}
+
 /** What ended a callback that threw, or that came back with its fuel below zero. `outcry` is an error that it had logged, if any. */
 export function faultOf(
   program: PluginProgram,

@@ -12,7 +12,7 @@ import type {
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { StreamContext } from "./context.ts";
 import { KeptBody } from "./kept-body.ts";
-import type { Vm } from "./vm.ts";
+import type { RootContext } from "./root-context.ts";
 
 /** Bytes of a request, and of an answer, that are kept for the guest. */
 const maxBodyBytes = 1 << 20;
@@ -33,9 +33,9 @@ export class FunctionStream implements StreamFilter, StreamHost {
   #isAnswered = false;
   #isTooLarge = false;
 
-  constructor(vm: Vm, host: StreamHost) {
+  constructor(root: RootContext, host: StreamHost) {
     this.#outer = host;
-    this.#inner = new StreamContext(vm, this);
+    this.#inner = new StreamContext(root, this);
   }
 
   requestHeaders(endOfStream: boolean): FilterAction {

@@ -1,36 +1,36 @@
 import type { GrpcReply, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } from "../plugin/contract.ts";
 import { Status } from "./abi.ts";
 import type { Callback } from "./guest-exports.ts";
-import type { Vm } from "./vm.ts";
+import type { RootContext } from "./root-context.ts";
 
-/** Streams of one guest that may be open at once. */
+/** Streams of one root context that may be open at once. */
 const maxStreams = 128;
 /** Bytes that the guest may have sent on one stream and the peer has not taken. */
 const maxUnsentBytes = 4 << 20;
 /** What came on a stream and waits for its turn in a guest that suspends; from so many on the peer is held back. */
 const maxUndelivered = 16;
-const maxToken = 0x7ffffffe;
 
 type Pairs = GrpcReply["initialMetadata"];
 const nothing: GrpcReply = { code: 0, details: "", initialMetadata: [], trailingMetadata: [] };
 
-/** The gRPC streams that a guest has open, by their tokens, which are even. What comes is delivered to the root context. */
+/** The gRPC streams that a root context has open, by their tokens. What comes is delivered to it. */
 export class GrpcStreams {
-  readonly #vm: Vm;
+  readonly #root: RootContext;
   readonly #streams = new Map<number, OpenStream>();
-  #lastToken = 0;
 
-  constructor(vm: Vm) {
-    this.#vm = vm;
+  constructor(root: RootContext) {
+    this.#root = root;
+  }
+
+  has(token: number): boolean {
+    return this.#streams.has(token);
   }
 
   /** The token of the stream; undefined when too many are open. */
   open(upstream: string, request: GrpcStreamRequest): number | undefined {
     if (this.#streams.size >= maxStreams) return undefined;
-    do this.#lastToken = this.#lastToken >= maxToken ? 2 : this.#lastToken + 2;
-    while (this.#streams.has(this.#lastToken));
-    const token = this.#lastToken;
-    this.#streams.set(token, new OpenStream(this.#vm, token, upstream, request, () => this.#streams.delete(token)));
+    const token = this.#root.vm.tokens.forStream();
+    this.#streams.set(token, new OpenStream(this.#root, token, upstream, request, () => this.#streams.delete(token)));
     return token;
   }
 
@@ -61,7 +61,7 @@ export class GrpcStreams {
 
 /** One stream. It is opened and written to on a stack of its own, never within the guest's hostcall. */
 class OpenStream implements GrpcStreamReceiver {
-  readonly #vm: Vm;
+  readonly #root: RootContext;
   readonly #token: number;
   readonly #forget: () => void;
   readonly #depth: number;
@@ -73,14 +73,14 @@ class OpenStream implements GrpcStreamReceiver {
   #isOver = false;
   #undelivered = 0;
 
-  constructor(vm: Vm, token: number, upstream: string, request: GrpcStreamRequest, forget: () => void) {
-    this.#vm = vm;
+  constructor(root: RootContext, token: number, upstream: string, request: GrpcStreamRequest, forget: () => void) {
+    this.#root = root;
     this.#token = token;
     this.#forget = forget;
-    this.#depth = vm.depth;
+    this.#depth = root.vm.depth;
     queueMicrotask(() => {
       if (this.#isOver) return;
-      this.#stream = vm.services.grpcStream(upstream, request, this);
+      this.#stream = root.services.grpcStream(upstream, request, this);
       this.#flush();
     });
   }
@@ -107,12 +107,12 @@ class OpenStream implements GrpcStreamReceiver {
   }
 
   initialMetadata(metadata: Pairs): void {
-    const { grpcReceiveInitialMetadata } = this.#vm.callbacks;
+    const { grpcReceiveInitialMetadata } = this.#root.vm.callbacks;
     this.#deliver(grpcReceiveInitialMetadata, metadata.length, { ...nothing, initialMetadata: metadata });
   }
 
   message(message: Uint8Array): void {
-    this.#deliver(this.#vm.callbacks.grpcReceive, message.byteLength, { ...nothing, message });
+    this.#deliver(this.#root.vm.callbacks.grpcReceive, message.byteLength, { ...nothing, message });
   }
 
   drained(): void {
@@ -122,7 +122,7 @@ class OpenStream implements GrpcStreamReceiver {
 
   closed(code: number, details: string, trailingMetadata: Pairs): void {
     if (this.#isOver) return;
-    const { grpcReceiveTrailingMetadata, grpcClose } = this.#vm.callbacks;
+    const { grpcReceiveTrailingMetadata, grpcClose } = this.#root.vm.callbacks;
     const reply = { ...nothing, code, details, trailingMetadata };
     if (trailingMetadata.length > 0) this.#deliver(grpcReceiveTrailingMetadata, trailingMetadata.length, reply);
     this.#deliver(grpcClose, code, reply, true);
@@ -150,7 +150,8 @@ class OpenStream implements GrpcStreamReceiver {
 
   /** Shows it to the guest in its turn; `isLast` forgets the stream before that. */
   #deliver(callback: Callback | undefined, size: number, reply: GrpcReply, isLast = false): void {
-    const vm = this.#vm;
+    const root = this.#root;
+    const { vm } = root;
     if (callback === undefined || this.#isOver) return;
     if (++this.#undelivered === maxUndelivered) this.#stream?.pause();
     vm.take(() => {
@@ -159,7 +160,7 @@ class OpenStream implements GrpcStreamReceiver {
       if (isLast) this.#end();
       vm.reply = { protocol: "grpc", depth: this.#depth, message: reply };
       vm.status = { code: reply.code, message: reply.details };
-      return vm.enter(undefined, callback, vm.rootId, this.#token, size);
+      return vm.enter(root, callback, root.id, this.#token, size);
     });
   }
 

@@ -61,5 +61,5 @@ const printable = (text: string): string =>
     .replaceAll("\0", ".")
     .replace(/\p{Cc}/gu, "");
 
-const placeOf = ({ running, stream, rootId }: Vm): string =>
-  `${running?.name ?? "its start function"} of context ${stream?.id ?? rootId}`;
+const placeOf = ({ running, stream, connection, root }: Vm): string =>
+  `${running?.name ?? "its start function"} of context ${(stream ?? connection ?? root).id}`;

@@ -1,81 +1,54 @@
 import type {
   ConnectionFilter,
   ConnectionHost,
-  HostServices,
   InstanceCounters,
   PluginInstance,
-  PluginProgram,
   StreamFilter,
   StreamHost,
 } from "../plugin/contract.ts";
-import type { PluginError } from "../plugin/plugin-error.ts";
 import { ConnectionContext } from "./connection-context.ts";
 import { StreamContext } from "./context.ts";
 import { pluginError } from "./fault.ts";
 import { FunctionStream } from "./function-stream.ts";
-import { startGuest } from "./start.ts";
-import { Vm } from "./vm.ts";
+import type { RootContext } from "./root-context.ts";
 
 /** How long a guest may put off its end (`proxy_on_done` answered no) before it ends anyway, in milliseconds. */
 const doneGraceMs = 5_000;
 
-/** A started Proxy-Wasm guest. */
+/** A root context of a Proxy-Wasm guest that has started. Others may share the guest: what is here is its own alone. */
 export class ProxyWasmInstance implements PluginInstance {
-  readonly #vm: Vm;
+  readonly #root: RootContext;
   #drained: Promise<void> | undefined;
 
-  private constructor(vm: Vm) {
-    this.#vm = vm;
-  }
-
-  /** Starts and configures a guest; rejects with PluginError. `lost` is told when it dies later. */
-  static async start(
-    program: PluginProgram,
-    services: HostServices,
-    lost: (error: PluginError) => void,
-  ): Promise<ProxyWasmInstance> {
-    let started = false;
-    const vm = new Vm(program, services, (error) => {
-      vm.failStreams(error);
-      if (started) lost(error);
-    });
-    try {
-      await startGuest(vm);
-    } catch (error) {
-      vm.close(pluginError(program, "closed", "did not start", error));
-      throw error;
-    }
-    started = true;
-    // An answer that came while it started may have ended it.
-    if (vm.closed !== undefined) throw vm.closed;
-    return new ProxyWasmInstance(vm);
+  constructor(root: RootContext) {
+    this.#root = root;
   }
 
   get streams(): number {
-    return this.#vm.openStreams;
+    return this.#root.openStreams;
   }
 
   get pending(): number {
-    return this.#vm.pending;
+    return this.#root.vm.pending;
   }
 
   get counters(): InstanceCounters {
-    return this.#vm.counters;
+    return this.#root.counters;
   }
 
   get memory(): WebAssembly.Memory | undefined {
-    return this.#vm.memory.linear;
+    return this.#root.vm.memory.linear;
   }
 
   get reportedId(): string {
-    return this.#vm.reportedId;
+    return this.#root.vm.reportedId;
   }
 
   open(host: StreamHost): StreamFilter {
-    const vm = this.#open();
+    const root = this.#open();
     // Layotto's functions answer in other ways than the ABI has.
-    const isFunction = vm.program.kind === "service" && vm.callbacks.getId !== undefined;
-    return isFunction ? new FunctionStream(vm, host) : new StreamContext(vm, host);
+    const isFunction = root.program.kind === "service" && root.vm.callbacks.getId !== undefined;
+    return isFunction ? new FunctionStream(root, host) : new StreamContext(root, host);
   }
 
   openConnection(host: ConnectionHost): ConnectionFilter {
@@ -87,61 +60,60 @@ export class ProxyWasmInstance implements PluginInstance {
     return this.#drained;
   }
 
-  /** Fails the streams that are left. The guest is not entered for it. */
+  /** Fails the streams that are left. The guest is not entered for it, unless others share it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const vm = this.#vm;
-    if (vm.closed !== undefined) return;
-    const error = pluginError(vm.program, "closed", "was shut down");
-    vm.close(error);
-    vm.failStreams(error);
+    this.#root.dismiss(pluginError(this.#root.program, "closed", "was shut down"));
   }
 
-  /** The guest, if it takes more. */
-  #open(): Vm {
-    const { closed, program } = this.#vm;
+  /** The root context, if it takes more. */
+  #open(): RootContext {
+    const { closed, program } = this.#root;
     if (closed !== undefined) throw closed;
     if (this.#drained !== undefined) throw pluginError(program, "closed", "is finishing and takes no more streams");
-    return this.#vm;
+    return this.#root;
   }
 
   async #drain(): Promise<void> {
-    const vm = this.#vm;
+    const root = this.#root;
+    const { vm } = root;
     const { done, delete: deleted } = vm.callbacks;
-    await this.#until(() => vm.openStreams === 0);
+    await this.#until(() => root.openStreams === 0);
     await this.#turn(() => {});
-    await this.#until(() => vm.undone.size === 0, doneGraceMs);
+    await this.#until(() => root.undone.size === 0, doneGraceMs);
+    root.forgetUndone();
     if (done !== undefined)
       await this.#turn(async () => {
-        vm.rootUndone = (await vm.enter(undefined, done, vm.rootId)) === 0;
+        root.isUndone = (await vm.enter(root, done, root.id)) === 0;
       });
-    await this.#until(() => !vm.rootUndone, doneGraceMs);
-    if (deleted !== undefined) await this.#turn(() => vm.enter(undefined, deleted, vm.rootId));
-    vm.close(pluginError(vm.program, "closed", "finished"));
+    await this.#until(() => !root.isUndone, doneGraceMs);
+    if (deleted !== undefined) await this.#turn(() => vm.enter(root, deleted, root.id));
+    vm.removeRoot(root, pluginError(root.program, "closed", "finished"));
   }
 
-  /** Resolves when the work has had its turn, or the guest was closed. */
+  /** Resolves when the work has had its turn, or this was closed. */
   async #turn(work: () => unknown): Promise<void> {
-    const vm = this.#vm;
+    const root = this.#root;
     let ended = false;
-    vm.take(async () => {
-      await work();
-      ended = true;
-      vm.changed?.();
-    });
+    if (root.closed === undefined)
+      root.vm.take(async () => {
+        await work();
+        ended = true;
+        root.changed?.();
+      });
     await this.#until(() => ended);
   }
 
-  /** Resolves when the condition holds, the guest was closed, or the time is up. */
+  /** Resolves when the condition holds, this was closed, or the time is up. */
   async #until(condition: () => boolean, limitMs?: number): Promise<void> {
-    const vm = this.#vm;
+    const root = this.#root;
     const { promise, resolve } = Promise.withResolvers<void>();
-    vm.changed = () => {
-      if (vm.closed !== undefined || condition()) resolve();
+    root.changed = () => {
+      if (root.closed !== undefined || condition()) resolve();
     };
-    vm.changed();
+    root.changed();
     const timer = limitMs === undefined ? undefined : setTimeout(resolve, limitMs);
     await promise;
     clearTimeout(timer);
-    vm.changed = undefined;
+    root.changed = undefined;
   }
 }

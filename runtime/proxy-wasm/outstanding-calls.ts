@@ -1,13 +1,12 @@
 import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
 import { GrpcCode } from "./abi.ts";
-import type { Vm } from "./vm.ts";
+import type { RootContext } from "./root-context.ts";
 
-/** Calls of one guest that may be under way at once. */
+/** Calls of one root context that may be under way at once. */
 export const maxOutstandingCalls = 128;
 /** Bytes that the requests of these calls may hold together. */
 export const maxOutstandingBytes = 64 << 20;
 const longestTimeoutMs = 0x7fffffff;
-const maxToken = 0x7ffffffd;
 
 interface OutstandingCall {
   readonly protocol: "http" | "grpc";
@@ -17,22 +16,26 @@ interface OutstandingCall {
 }
 
 /**
- * The HTTP and gRPC calls that a guest waits for, by their tokens. An answer is delivered to the root context, once;
- * a call that ends with its guest, or was cancelled, delivers nothing.
+ * The HTTP and gRPC calls that a root context waits for, by their tokens. An answer is delivered to it, once; a call that
+ * ends with it, or was cancelled, delivers nothing.
  */
 export class OutstandingCalls {
-  readonly #vm: Vm;
+  readonly #root: RootContext;
   readonly #calls = new Map<number, OutstandingCall>();
-  #lastToken = -1;
   #bytes = 0;
 
-  constructor(vm: Vm) {
-    this.#vm = vm;
+  constructor(root: RootContext) {
+    this.#root = root;
+  }
+
+  has(token: number): boolean {
+    return this.#calls.has(token);
   }
 
   /** The token of the call; undefined when too much is under way. `timeoutMs` 0 is no timeout. */
   http(upstream: string, request: HttpMessage, timeoutMs: number): number | undefined {
-    const { services, depth } = this.#vm;
+    const { services, vm } = this.#root;
+    const { depth } = vm;
     return this.#begin(
       "http",
       request.body.byteLength,
@@ -44,7 +47,8 @@ export class OutstandingCalls {
 
   /** The token of the call; undefined when too much is under way. `timeoutMs` 0 is no timeout. */
   grpc(upstream: string, request: GrpcRequest, timeoutMs: number): number | undefined {
-    const { services, depth } = this.#vm;
+    const { services, vm } = this.#root;
+    const { depth } = vm;
     return this.#begin(
       "grpc",
       request.message.byteLength,
@@ -59,7 +63,7 @@ export class OutstandingCalls {
     const call = this.#calls.get(token);
     if (call?.protocol !== "grpc") return false;
     this.#forget(token);
-    this.#vm.defer(() => call.abort.abort());
+    this.#root.vm.defer(() => call.abort.abort());
     return true;
   }
 
@@ -79,7 +83,7 @@ export class OutstandingCalls {
   ): number | undefined {
     if (this.#calls.size >= maxOutstandingCalls || this.#bytes + bytes > maxOutstandingBytes) return undefined;
     const abort = new AbortController();
-    const token = this.#nextToken();
+    const token = this.#root.vm.tokens.forCall();
     const finish = (answer: Answer | undefined, failure: unknown) => {
       if (!this.#forget(token)) return;
       deliver(token, answer, failure);
@@ -111,33 +115,28 @@ export class OutstandingCalls {
     return this.#calls.delete(token);
   }
 
-  /** Odd, as the tokens of unary calls are; even ones are for gRPC streams. */
-  #nextToken(): number {
-    do this.#lastToken = this.#lastToken >= maxToken ? 1 : this.#lastToken + 2;
-    while (this.#calls.has(this.#lastToken));
-    return this.#lastToken;
-  }
-
   #deliverHttp(token: number, depth: number, message: HttpMessage | undefined): void {
-    const vm = this.#vm;
+    const root = this.#root;
+    const { vm } = root;
     const { httpCallResponse } = vm.callbacks;
     if (httpCallResponse === undefined) return;
     vm.take(() => {
       vm.reply = { protocol: "http", depth, message };
       const { headers, body, trailers } = message ?? noMessage;
-      return vm.enter(undefined, httpCallResponse, vm.rootId, token, headers.length, body.byteLength, trailers.length);
+      return vm.enter(root, httpCallResponse, root.id, token, headers.length, body.byteLength, trailers.length);
     });
   }
 
   #deliverGrpc(token: number, depth: number, reply: GrpcReply): void {
-    const vm = this.#vm;
+    const root = this.#root;
+    const { vm } = root;
     const { grpcReceive, grpcClose } = vm.callbacks;
     vm.take(() => {
       vm.reply = { protocol: "grpc", depth, message: reply };
       vm.status = { code: reply.code, message: reply.details };
       if (reply.code === GrpcCode.OK)
-        return grpcReceive && vm.enter(undefined, grpcReceive, vm.rootId, token, reply.message?.byteLength ?? 0);
-      return grpcClose && vm.enter(undefined, grpcClose, vm.rootId, token, reply.code);
+        return grpcReceive && vm.enter(root, grpcReceive, root.id, token, reply.message?.byteLength ?? 0);
+      return grpcClose && vm.enter(root, grpcClose, root.id, token, reply.code);
     });
   }
 }

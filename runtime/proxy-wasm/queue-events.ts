@@ -1,14 +1,14 @@
-import type { Vm } from "./vm.ts";
+import type { RootContext } from "./root-context.ts";
 
 /** More events than this are not kept: whoever is told so often looks into the queue anyway. */
 const mostWaiting = 10_000;
 
 /**
- * The queues that the guest registered: calls `proxy_on_queue_ready` once for each item, never within the hostcall that put it
+ * The queues that a root context registered: calls `proxy_on_queue_ready` once for each item, never within the hostcall that put it
  * in, and one turn of the event loop for each.
  */
 export class QueueEvents {
-  readonly #vm: Vm;
+  readonly #root: RootContext;
   readonly #registered = new DisposableStack();
   readonly #tokens = new Set<number>();
   /** Tokens of the events that did not reach the guest yet. */
@@ -16,13 +16,13 @@ export class QueueEvents {
   #started = false;
   #scheduled: NodeJS.Immediate | undefined;
 
-  constructor(vm: Vm) {
-    this.#vm = vm;
+  constructor(root: RootContext) {
+    this.#root = root;
   }
 
   /** The queue's token; throws RangeError when there are too many. */
   register(name: string): number {
-    const registration = this.#vm.services.sharedQueues.register(name, { ready: this.#ready });
+    const registration = this.#root.services.sharedQueues.register(name, { ready: this.#ready });
     // Again is not twice: the guest is told of an item once.
     if (this.#tokens.has(registration.token)) registration[Symbol.dispose]();
     else this.#registered.use(registration);
@@ -44,7 +44,7 @@ export class QueueEvents {
   }
 
   readonly #ready = (token: number): void => {
-    if (this.#vm.callbacks.queueReady === undefined || this.#waiting.length >= mostWaiting) return;
+    if (this.#root.vm.callbacks.queueReady === undefined || this.#waiting.length >= mostWaiting) return;
     this.#waiting.push(token);
     this.#schedule();
   };
@@ -60,8 +60,9 @@ export class QueueEvents {
 
   #deliver(): void {
     const token = this.#waiting.shift();
-    const { queueReady } = this.#vm.callbacks;
+    const root = this.#root;
+    const { queueReady } = root.vm.callbacks;
     if (token === undefined || queueReady === undefined) return;
-    this.#vm.take(() => this.#vm.enter(undefined, queueReady, this.#vm.rootId, token));
+    root.vm.take(() => root.vm.enter(root, queueReady, root.id, token));
   }
 }

@@ -5,14 +5,44 @@ import { loadExpressions } from "./foreign/load-expressions.ts";
 import { type Callback, guestExports } from "./guest-exports.ts";
 import { hostImports, missingImports } from "./link.ts";
 import { mayBeCalled } from "./restriction.ts";
-import type { Vm } from "./vm.ts";
+import type { RootContext, RootOptions } from "./root-context.ts";
+import { Vm } from "./vm.ts";
 
 /**
- * Instantiates the guest, starts it, creates its root context and configures it. Rejects with PluginError: `refused` when
+ * Instantiates a guest, starts it, creates its first root context and configures it. Rejects with PluginError: `refused` when
  * the module lacks or imports what it must not, `configuration` when the guest says no, else what ended it.
  */
-export async function startGuest(vm: Vm): Promise<void> {
-  const { program } = vm;
+export async function startGuest(options: RootOptions): Promise<RootContext> {
+  const vm = new Vm(options);
+  try {
+    await start(vm, vm.root);
+    return vm.root;
+  } catch (error) {
+    vm.close(pluginError(options.program, "closed", "did not start", error));
+    throw error;
+  }
+}
+
+/**
+ * Creates and configures one more root context in a guest that runs. Rejects with PluginError: `configuration` when the guest
+ * says no, which changes nothing for the others, else what ended the guest for all of them.
+ */
+export async function joinGuest(vm: Vm, options: RootOptions): Promise<RootContext> {
+  const root = vm.addRoot(options);
+  try {
+    await createRoot(root);
+    root.started();
+    return root;
+  } catch (error) {
+    const { delete: deleted } = vm.callbacks;
+    if (deleted !== undefined && root.closed === undefined) vm.enter(root, deleted, root.id);
+    vm.removeRoot(root, pluginError(options.program, "closed", "did not start", error));
+    throw error;
+  }
+}
+
+async function start(vm: Vm, root: RootContext): Promise<void> {
+  const { program } = root;
   const instance = await instantiate(vm);
   vm.meter.attach(fuelGauge(instance));
   try {
@@ -22,12 +52,13 @@ export async function startGuest(vm: Vm): Promise<void> {
   }
   await loadExpressions(vm);
   await vm.takeToStart(async () => {
-    await initialize(vm);
+    await initialize(root);
     vm.meter.phase = "callback";
-    await createRoot(vm);
+    await askForId(root);
+    await createRoot(root);
   });
-  if (vm.closed !== undefined) throw vm.closed;
-  vm.started();
+  if (root.closed !== undefined) throw root.closed;
+  root.started();
 }
 
 async function instantiate(vm: Vm): Promise<WebAssembly.Instance> {
@@ -52,36 +83,40 @@ async function instantiate(vm: Vm): Promise<WebAssembly.Instance> {
 }
 
 /** A reactor's `_initialize` and then its main function, or a command's `_start`. */
-async function initialize(vm: Vm): Promise<void> {
-  const { initialize, main, mainVoid, start } = vm.callbacks;
+async function initialize(root: RootContext): Promise<void> {
+  const { initialize, main, mainVoid, start } = root.vm.callbacks;
   if (initialize !== undefined) {
-    await enter(vm, initialize);
+    await enter(root, initialize);
     const entry = main ?? mainVoid;
-    if (entry !== undefined) await enter(vm, entry, 0, 0);
-  } else if (start !== undefined) await enter(vm, start);
+    if (entry !== undefined) await enter(root, entry, 0, 0);
+  } else if (start !== undefined) await enter(root, start);
 }
 
-/** Asks a guest made for Layotto for its id, and then has the root context created and configured. */
-async function createRoot(vm: Vm): Promise<void> {
-  const { getId, contextCreate, vmStart, configure } = vm.callbacks;
-  if (getId !== undefined) await enter(vm, getId);
-  const { program } = vm;
-  if (contextCreate !== undefined) await enter(vm, contextCreate, vm.rootId, 0);
-  if (vmStart !== undefined && (await enter(vm, vmStart, vm.rootId, program.vmConfiguration.byteLength)) === 0)
-    throw refusal(vm, vmStart);
+/** Asks a guest made for Layotto for its id. */
+async function askForId(root: RootContext): Promise<void> {
+  const { getId } = root.vm.callbacks;
+  if (getId !== undefined) await enter(root, getId);
+}
+
+async function createRoot(root: RootContext): Promise<void> {
+  const { contextCreate, vmStart, configure } = root.vm.callbacks;
+  const { id, program } = root;
+  if (contextCreate !== undefined) await enter(root, contextCreate, id, 0);
+  if (vmStart !== undefined && (await enter(root, vmStart, id, program.vmConfiguration.byteLength)) === 0)
+    throw refusal(root, vmStart);
   if (configure === undefined) return;
-  if ((await enter(vm, configure, vm.rootId, program.configuration.byteLength)) === 0) throw refusal(vm, configure);
+  if ((await enter(root, configure, id, program.configuration.byteLength)) === 0) throw refusal(root, configure);
 }
 
-async function enter(vm: Vm, callback: Callback, a?: number, b?: number): Promise<number> {
-  const answer = await vm.enter(undefined, callback, a, b);
-  if (vm.closed !== undefined) throw vm.closed;
+async function enter(root: RootContext, callback: Callback, a?: number, b?: number): Promise<number> {
+  const answer = await root.vm.enter(root, callback, a, b);
+  if (root.closed !== undefined) throw root.closed;
   return answer;
 }
 
-function refusal(vm: Vm, { name }: Callback): Error {
-  const why = vm.complaint === "" ? "" : `; it logged: ${vm.complaint}`;
-  return pluginError(vm.program, "configuration", `refused its configuration (${name} answered false)${why}`);
+function refusal({ program, complaint }: RootContext, { name }: Callback): Error {
+  const why = complaint === "" ? "" : `; it logged: ${complaint}`;
+  return pluginError(program, "configuration", `refused its configuration (${name} answered false)${why}`);
 }
 
 /** What would let it start all the same, if anything would. */

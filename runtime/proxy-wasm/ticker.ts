@@ -1,18 +1,18 @@
-import type { Vm } from "./vm.ts";
+import type { RootContext } from "./root-context.ts";
 
 /** No guest ticks more often than this, whatever it asks for: each tick may use a whole budget. */
 const shortestPeriodMs = 10;
 const longestPeriodMs = 0x7fffffff;
 
-/** Calls `proxy_on_tick`: the period begins anew when a tick has ended, so ticks never pile up. */
+/** Calls `proxy_on_tick` of a root context: the period begins anew when a tick has ended, so ticks never pile up. */
 export class Ticker {
-  readonly #vm: Vm;
+  readonly #root: RootContext;
   #periodMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #started = false;
 
-  constructor(vm: Vm) {
-    this.#vm = vm;
+  constructor(root: RootContext) {
+    this.#root = root;
   }
 
   /** 0 ends the ticks. */
@@ -38,10 +38,11 @@ export class Ticker {
   }
 
   #fire(): void {
-    const { tick } = this.#vm.callbacks;
+    const root = this.#root;
+    const { tick } = root.vm.callbacks;
     if (tick === undefined) return;
-    this.#vm.take(async () => {
-      await this.#vm.enter(undefined, tick, this.#vm.rootId);
+    root.vm.take(async () => {
+      await root.vm.enter(root, tick, root.id);
       this.#arm();
     });
   }

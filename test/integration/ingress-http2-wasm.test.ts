@@ -49,7 +49,7 @@ const refusing = await assemble(
 
 async function openThrough(module: Uint8Array<ArrayBuffer>, address: string) {
   await using opening = new AsyncDisposableStack();
-  const { registry } = opening.use(openRegistry({ engines: [proxyWasmEngine] }));
+  const { registry } = opening.use(openRegistry({ engines: [proxyWasmEngine()] }));
   await registry.deploy(
     makeArtifact(module, "guest.wasm", { text: stringify({ name: "guest", kind: "filter" }), path: "guest.yaml" }),
   );

@@ -180,7 +180,7 @@ describe("a request whose route a filter clears", () => {
       ["proxy_abi_version_0_2_1", byFunction],
       ["proxy_abi_version_0_1_0", "(call $clear)"],
     ] as const) {
-      await using plugins = openRegistry({ engines: [proxyWasmEngine] });
+      await using plugins = openRegistry({ engines: [proxyWasmEngine()] });
       const manifest = { text: "name: clearing\nkind: filter\n", path: "clearing.yaml" };
       const module = await assemble("clearing", clearing(marker, clear));
       await plugins.registry.deploy(makeArtifact(module, "clearing.wasm", manifest));

@@ -24,7 +24,7 @@ const [replace, add] = ["proxy_replace_header_map_value", "proxy_add_header_map_
 const onHeaders = "proxy_on_request_headers";
 
 test("a plugin is held to what both its manifest and the grants allow, also when the grants change", async () => {
-  await using open = openRegistry({ engines: [proxyWasmEngine] });
+  await using open = openRegistry({ engines: [proxyWasmEngine()] });
   await open.registry.deploy(artifactOf(`allowedFunctions: [${onHeaders}, ${replace}, ${add}]`));
   await using use = await open.registry.use("marks", {});
   const marks = (): string[] => {
@@ -44,7 +44,7 @@ test("a plugin is held to what both its manifest and the grants allow, also when
 });
 
 test("a manifest alone holds a plugin to its functions", async () => {
-  await using open = openRegistry({ engines: [proxyWasmEngine] });
+  await using open = openRegistry({ engines: [proxyWasmEngine()] });
   await open.registry.deploy(artifactOf(`allowedFunctions: [${onHeaders}, ${add}]`));
   await using use = await open.registry.use("marks", {});
   const stream = new TestStream();
@@ -54,7 +54,10 @@ test("a manifest alone holds a plugin to its functions", async () => {
 });
 
 test("grants that name what is no function refuse the plugin, and let it run once they are corrected", async () => {
-  await using open = openRegistry({ engines: [proxyWasmEngine], grants: grantsOf(onHeaders, "proxy_add_header_map") });
+  await using open = openRegistry({
+    engines: [proxyWasmEngine()],
+    grants: grantsOf(onHeaders, "proxy_add_header_map"),
+  });
   await using use = await open.registry.use("marks", {});
   await assert.rejects(open.registry.deploy(artifactOf("version: 1.0.0")), {
     fault: "refused",

@@ -59,11 +59,12 @@ export async function startPlugin(wasm: Uint8Array<ArrayBuffer>, options: Plugin
     logsHostcalls: false,
     showsBodyOfHeldHeaders: false,
     restrictions: [],
+    vmKey: undefined,
     fuelPerCall: (service ? 50 : 5) * fuelPerMillisecond,
     deadlineMs: 10_000,
   };
   const lost: PluginError[] = [];
-  const instance = await proxyWasmEngine.start(program, services, (error) => lost.push(error));
+  const instance = await proxyWasmEngine().start(program, services, (error) => lost.push(error));
   return { instance, services, lost, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
 

@@ -11,7 +11,7 @@ import { spinningService } from "../support/spinning-service.ts";
 import { ToyRequest, toyEngine, toyModule } from "../support/toy-engine.ts";
 import { assemble } from "../support/wat.ts";
 
-const engines = [proxyWasmEngine, toyEngine];
+const engines = [proxyWasmEngine(), toyEngine];
 const spinning = await spinningService();
 
 const artifact = (bytes: Uint8Array<ArrayBuffer>, manifest: Readonly<Record<string, unknown>> = {}): PluginArtifact =>

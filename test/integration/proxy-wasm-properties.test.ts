@@ -39,7 +39,7 @@ async function openGuest(build: (text: PlaceText) => GuestText, manifest: object
   const services = Object.assign(new TestServices(), {
     property: (path: readonly string[]) => processProperty("app", path),
   });
-  const { registry } = opening.use(openRegistry({ engines: [proxyWasmEngine], services: () => services }));
+  const { registry } = opening.use(openRegistry({ engines: [proxyWasmEngine()], services: () => services }));
   const text = stringify({ name: "guest", kind: "filter", rootId: "root", vmId: "vm", ...manifest });
   await registry.deploy(
     makeArtifact(await assemble("guest", guestText(build)), "guest.wasm", { text, path: "guest.yaml" }),

@@ -45,7 +45,7 @@ export interface TcpRig extends AsyncDisposable {
 
 export async function openTcpRig(options: TcpRigOptions): Promise<TcpRig> {
   await using opening = new AsyncDisposableStack();
-  const { registry, metrics } = opening.use(openRegistry({ engines: [proxyWasmEngine], ...options.services }));
+  const { registry, metrics } = opening.use(openRegistry({ engines: [proxyWasmEngine()], ...options.services }));
   const deploy: TcpRig["deploy"] = async (name, build) => {
     const manifest = stringify({ name, kind: "filter", ...options.manifest });
     const module = await assemble(name, guestText(build));

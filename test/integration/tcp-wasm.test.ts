@@ -288,6 +288,7 @@ describe("a Proxy-Wasm guest on TCP connections", () => {
           ${append(downstream, "(i32.load (i32.const 0)) (i32.load (i32.const 4))")} ${goOn}`,
       },
     });
+    const engine = proxyWasmEngine();
     await using rig = await openTcpRig({
       endpoints: [backend.address],
       listener: { filters: ["asking"] },
@@ -296,9 +297,9 @@ describe("a Proxy-Wasm guest on TCP connections", () => {
       services: {
         engines: [
           {
-            ...proxyWasmEngine,
+            ...engine,
             start: (program, services, lost) =>
-              proxyWasmEngine.start(
+              engine.start(
                 program,
                 {
                   ...services,

@@ -14,6 +14,7 @@ import type {
   HttpMessage,
   LocalReply,
   MetricType,
+  PluginEngine,
   PluginInstance,
   PluginProgram,
   PropertyValue,
@@ -314,12 +315,15 @@ export interface StartOptions
       | "logsHostcalls"
       | "showsBodyOfHeldHeaders"
       | "restrictions"
+      | "vmKey"
     >
   > {
   readonly configuration?: string;
   readonly vmConfiguration?: string;
   readonly environment?: Readonly<Record<string, string>>;
   readonly services?: TestServices;
+  /** In place of one of its own: guests share VMs within an engine. */
+  readonly engine?: PluginEngine;
 }
 
 /** A guest that runs, what it was given, and the error that ended it. */
@@ -345,6 +349,7 @@ export function programOf(module: SandboxedModule, options: StartOptions = {}): 
     logsHostcalls: options.logsHostcalls ?? false,
     showsBodyOfHeldHeaders: options.showsBodyOfHeldHeaders ?? false,
     restrictions: options.restrictions ?? [],
+    vmKey: options.vmKey,
     suspends: options.suspends ?? false,
     fuelPerCall: options.fuelPerCall ?? 1_000_000,
     deadlineMs: options.deadlineMs ?? 10_000,
@@ -355,8 +360,9 @@ export function programOf(module: SandboxedModule, options: StartOptions = {}): 
 export async function startGuest(wasm: Uint8Array<ArrayBuffer>, options: StartOptions = {}): Promise<Guest> {
   const services = options.services ?? new TestServices();
   const lost: PluginError[] = [];
+  const engine = options.engine ?? proxyWasmEngine();
   const program = programOf(await sandboxed(wasm), options);
-  const instance = await proxyWasmEngine.start(program, services, (error) => lost.push(error));
+  const instance = await engine.start(program, services, (error) => lost.push(error));
   return { instance, services, lost, [Symbol.asyncDispose]: () => instance[Symbol.asyncDispose]() };
 }
 

@@ -25,12 +25,12 @@ export const setEnvoyFilterState: ForeignFunction = ({ meter, stream, connection
 };
 
 /** `declare_property` (`DeclarePropertyArguments`): of its wishes, that a property be set once in a stream is kept. */
-export const declareProperty: ForeignFunction = ({ meter, declared }, argument) => {
+export const declareProperty: ForeignFunction = ({ meter, root }, argument) => {
   const fields = readMessage(argument);
   const name = textField(fields ?? [], 1);
   if (fields === undefined || name === "") return refuse(Status.BAD_ARGUMENT, "its argument is no message with a name");
   meter.work(keepCost);
   const isReadOnly = booleanField(fields, 2);
-  const refusal = declared.add(name, isReadOnly);
+  const refusal = root.declared.add(name, isReadOnly);
   return refusal === undefined ? noResult : refuse(refusal, `it cannot declare '${name.slice(0, 64)}'`);
 };

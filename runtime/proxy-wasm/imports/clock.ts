@@ -14,7 +14,7 @@ export function clockFunctions(vm: Vm): HostFunctions {
 
     proxy_set_tick_period_milliseconds(periodMs: number): Status {
       meter.hostcall();
-      vm.ticker.setPeriod(periodMs >>> 0);
+      vm.root.ticker.setPeriod(periodMs >>> 0);
       return Status.OK;
     },
   };

@@ -18,12 +18,12 @@ export function foreignFunctions(vm: Vm): HostFunctions {
 }
 
 function plain(vm: Vm): (...parameters: Parameters<WaitingFunction>) => Status {
-  const { memory, meter, services } = vm;
+  const { memory, meter } = vm;
   return (name, nameSize, argument, argumentSize, returnData, returnSize) => {
     meter.hostcall();
     const named = memory.utf8(name, nameSize);
     if (named === undefined || !memory.holds(argument, argumentSize)) return Status.INVALID_MEMORY_ACCESS;
-    if (!services.hasMethod(named)) return callStandard(vm, named, argument, argumentSize, returnData, returnSize);
+    if (!vm.services.hasMethod(named)) return callStandard(vm, named, argument, argumentSize, returnData, returnSize);
     vm.status = {
       code: GrpcCode.UNIMPLEMENTED,
       message: `${named} is answered later, and this plugin does not wait: set 'suspends: true' in its manifest, or use proxy_grpc_call`,
@@ -42,13 +42,13 @@ type WaitingFunction = (
 ) => Promise<Status>;
 
 function waiting(vm: Vm): WaitingFunction {
-  const { memory, meter, services } = vm;
+  const { memory, meter } = vm;
   return async (name, nameSize, argument, argumentSize, returnData, returnSize) => {
     meter.hostcall();
     const method = memory.utf8(name, nameSize);
     if (method === undefined || !memory.holds(argument, argumentSize)) return Status.INVALID_MEMORY_ACCESS;
     const [, serviceName, shortName] = methodName.exec(method) ?? [];
-    if (serviceName === undefined || shortName === undefined || !services.hasMethod(method))
+    if (serviceName === undefined || shortName === undefined || !vm.services.hasMethod(method))
       return callStandard(vm, method, argument, argumentSize, returnData, returnSize);
     const message = memory.copy(argument, argumentSize);
     if (message === undefined) return Status.INVALID_MEMORY_ACCESS;
@@ -56,7 +56,7 @@ function waiting(vm: Vm): WaitingFunction {
     const metadata = [[depthHeader, String(vm.depth + 1)]] as const;
     const request = { service: serviceName, method: shortName, metadata, message };
     const reply = await vm.suspend((signal) =>
-      answerOf(Promise.try(() => services.grpcCall("outrigger", request, signal))),
+      answerOf(Promise.try(() => vm.services.grpcCall("outrigger", request, signal))),
     );
     vm.status = { code: reply.code, message: reply.details };
     if (reply.code !== GrpcCode.OK) return statusOf(reply.code);

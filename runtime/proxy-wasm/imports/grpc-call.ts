@@ -7,7 +7,7 @@ import { maxCallDepth, type Vm } from "../vm.ts";
 
 /** gRPC calls and streams to an upstream, or to the runtime under the name `outrigger`, and the status of the last one. */
 export function grpcCallFunctions(vm: Vm): HostFunctions {
-  const { memory, meter, services } = vm;
+  const { memory, meter } = vm;
 
   return {
     proxy_grpc_call(
@@ -42,7 +42,7 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
         fields.push([depthHeader, String(vm.depth + 1)]);
       }
       const request = { service: serviceName, method: methodName, metadata: fields, message: bytes };
-      const token = vm.calls.grpc(name, request, timeoutMs);
+      const token = vm.root.calls.grpc(name, request, timeoutMs);
       if (token === undefined) return Status.INTERNAL_FAILURE;
       memory.writeU32(returnToken, token);
       return Status.OK;
@@ -71,7 +71,7 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
       if (fields === undefined) return Status.BAD_ARGUMENT;
       const name = upstreamOf(target);
       if (name === undefined) return Status.PARSE_FAILURE;
-      const token = vm.streams.open(name, { service: serviceName, method: methodName, metadata: fields });
+      const token = vm.root.streams.open(name, { service: serviceName, method: methodName, metadata: fields });
       if (token === undefined) return Status.INTERNAL_FAILURE;
       memory.writeU32(returnToken, token);
       return Status.OK;
@@ -81,18 +81,18 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
       meter.hostcall();
       const bytes = memory.copy(message, messageSize);
       if (bytes === undefined) return Status.INVALID_MEMORY_ACCESS;
-      return isUnary(token) ? Status.BAD_ARGUMENT : vm.streams.send(token >>> 0, bytes, endStream !== 0);
+      return isUnary(token) ? Status.BAD_ARGUMENT : vm.root.streams.send(token >>> 0, bytes, endStream !== 0);
     },
 
     proxy_grpc_cancel(token: number): Status {
       meter.hostcall();
-      const calls = isUnary(token) ? vm.calls : vm.streams;
+      const calls = isUnary(token) ? vm.root.calls : vm.root.streams;
       return calls.cancel(token >>> 0) ? Status.OK : Status.NOT_FOUND;
     },
 
     proxy_grpc_close(token: number): Status {
       meter.hostcall();
-      const closed = isUnary(token) ? vm.calls.cancel(token >>> 0) : vm.streams.close(token >>> 0);
+      const closed = isUnary(token) ? vm.root.calls.cancel(token >>> 0) : vm.root.streams.close(token >>> 0);
       return closed ? Status.OK : Status.NOT_FOUND;
     },
 
@@ -109,9 +109,9 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
   /** The name that the argument means, when there is such an upstream. */
   function upstreamOf(target: Uint8Array): string | undefined {
     const plain = Buffer.from(target).toString("utf8");
-    if (services.hasUpstream(plain)) return plain;
+    if (vm.services.hasUpstream(plain)) return plain;
     const named = grpcServiceTarget(target);
-    return named !== undefined && services.hasUpstream(named) ? named : undefined;
+    return named !== undefined && vm.services.hasUpstream(named) ? named : undefined;
   }
 }
 

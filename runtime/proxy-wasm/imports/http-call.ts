@@ -39,7 +39,7 @@ export function httpCallFunctions(vm: Vm): HostFunctions {
         if (vm.depth >= maxCallDepth) return Status.INTERNAL_FAILURE;
         fields.push([depthHeader, String(vm.depth + 1)]);
       }
-      const token = vm.calls.http(name, { headers: fields, body: bytes, trailers: trailing }, timeoutMs);
+      const token = vm.root.calls.http(name, { headers: fields, body: bytes, trailers: trailing }, timeoutMs);
       if (token === undefined) return Status.INTERNAL_FAILURE;
       memory.writeU32(returnToken, token);
       return Status.OK;

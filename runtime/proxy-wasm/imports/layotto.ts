@@ -9,7 +9,7 @@ import { maxCallDepth, type Vm } from "../vm.ts";
  * one that suspends can. Every failure is INTERNAL_FAILURE, of which `proxy_get_status` tells more.
  */
 export function layottoFunctions(vm: Vm): HostFunctions {
-  const { memory, meter, services } = vm;
+  const { memory, meter } = vm;
 
   const getState = async (
     store: number,
@@ -22,7 +22,7 @@ export function layottoFunctions(vm: Vm): HostFunctions {
     meter.hostcall();
     const [storeName, keyName] = [memory.utf8(store, storeSize), memory.utf8(key, keySize)];
     if (storeName === undefined || keyName === undefined) return Status.INVALID_MEMORY_ACCESS;
-    return answered(vm, (signal) => services.getState(storeName, keyName, next(vm), signal), returnData, returnSize);
+    return answered(vm, (signal) => vm.services.getState(storeName, keyName, next(vm), signal), returnData, returnSize);
   };
 
   const invokeService = async (
@@ -41,7 +41,7 @@ export function layottoFunctions(vm: Vm): HostFunctions {
     if (target === undefined || name === undefined || bytes === undefined) return Status.INVALID_MEMORY_ACCESS;
     return answered(
       vm,
-      (signal) => services.invokeService(target, name, bytes, [...next(vm), ["id", target]], signal),
+      (signal) => vm.services.invokeService(target, name, bytes, [...next(vm), ["id", target]], signal),
       returnData,
       returnSize,
     );

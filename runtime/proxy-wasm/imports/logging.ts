@@ -5,7 +5,7 @@ import type { Vm } from "../vm.ts";
 
 /** The guest's log. */
 export function loggingFunctions(vm: Vm): HostFunctions {
-  const { memory, meter, services } = vm;
+  const { memory, meter } = vm;
 
   return {
     proxy_log(level: number, message: number, messageSize: number): Status {
@@ -19,7 +19,7 @@ export function loggingFunctions(vm: Vm): HostFunctions {
 
     proxy_get_log_level(returnLevel: number): Status {
       meter.harmlessHostcall();
-      const level = logLevels.indexOf(services.logLevel);
+      const level = logLevels.indexOf(vm.services.logLevel);
       return memory.writeU32(returnLevel, level) ? Status.OK : Status.INVALID_MEMORY_ACCESS;
     },
   };
@@ -49,7 +49,7 @@ export function payForLog(vm: Vm, level: GuestLogLevel, length: number): boolean
 /** Logs what was paid for. */
 export function tellLog(vm: Vm, level: GuestLogLevel, text: string): void {
   const message = cut(text);
-  if (isWorrying(level)) vm.complaint = message;
+  if (isWorrying(level)) vm.root.complaint = message;
   if (level === "error" || level === "critical") vm.loggedError(message);
   if (isWanted(vm, level)) vm.services.log(level, message);
 }

@@ -8,8 +8,7 @@ const refusalCost = 20_000;
 
 /** Metrics of the plugin. */
 export function metricFunctions(vm: Vm): HostFunctions {
-  const { memory, meter, services } = vm;
-  const { metrics } = services;
+  const { memory, meter } = vm;
 
   return {
     proxy_define_metric(type: number, name: number, nameSize: number, returnId: number): Status {
@@ -20,7 +19,7 @@ export function metricFunctions(vm: Vm): HostFunctions {
       if (metricType === undefined) return Status.BAD_ARGUMENT;
       meter.work(defineCost);
       try {
-        memory.writeU32(returnId, metrics.define(metricType, text));
+        memory.writeU32(returnId, vm.services.metrics.define(metricType, text));
         return Status.OK;
       } catch (refused) {
         if (!(refused instanceof RangeError)) throw refused;
@@ -32,29 +31,29 @@ export function metricFunctions(vm: Vm): HostFunctions {
     /** A counter adds, a gauge is set, a histogram takes a sample. */
     proxy_record_metric(id: number, value: bigint): Status {
       meter.hostcall();
-      const type = metrics.typeOf(id >>> 0);
+      const type = vm.services.metrics.typeOf(id >>> 0);
       if (type === undefined) return Status.NOT_FOUND;
       const amount = Number(BigInt.asUintN(64, value));
-      if (type === "counter") metrics.increment(id >>> 0, amount);
-      else metrics.record(id >>> 0, amount);
+      if (type === "counter") vm.services.metrics.increment(id >>> 0, amount);
+      else vm.services.metrics.record(id >>> 0, amount);
       return Status.OK;
     },
 
     proxy_increment_metric(id: number, delta: bigint): Status {
       meter.hostcall();
-      const type = metrics.typeOf(id >>> 0);
+      const type = vm.services.metrics.typeOf(id >>> 0);
       if (type === undefined) return Status.NOT_FOUND;
       if (type === "histogram" || (type === "counter" && delta <= 0n)) return Status.BAD_ARGUMENT;
-      metrics.increment(id >>> 0, Number(delta));
+      vm.services.metrics.increment(id >>> 0, Number(delta));
       return Status.OK;
     },
 
     proxy_get_metric(id: number, returnValue: number): Status {
       meter.hostcall();
-      const type = metrics.typeOf(id >>> 0);
+      const type = vm.services.metrics.typeOf(id >>> 0);
       if (type === undefined) return Status.NOT_FOUND;
       if (type === "histogram") return Status.BAD_ARGUMENT;
-      const value = BigInt(Math.trunc(metrics.get(id >>> 0)));
+      const value = BigInt(Math.trunc(vm.services.metrics.get(id >>> 0)));
       return memory.writeU64(returnValue, value) ? Status.OK : Status.INVALID_MEMORY_ACCESS;
     },
   };

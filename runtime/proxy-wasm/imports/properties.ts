@@ -38,7 +38,7 @@ export function propertyFunctions(vm: Vm): HostFunctions {
       const host = (vm.stream ?? vm.connection)?.host;
       if (host === undefined) return Status.NOT_FOUND;
       meter.work(propertyCost);
-      if (vm.declared.isReadOnly(segments) && host.property(stateOf(segments)) !== undefined)
+      if (vm.root.declared.isReadOnly(segments) && host.property(stateOf(segments)) !== undefined)
         return Status.BAD_ARGUMENT;
       return host.setProperty(segments, value) === false ? Status.INTERNAL_FAILURE : Status.OK;
     },

@@ -7,7 +7,7 @@ const refusalCost = 20_000;
 
 /** Data shared by the guests of one VM id, with compare-and-set. */
 export function sharedDataFunctions(vm: Vm): HostFunctions {
-  const { memory, meter, services } = vm;
+  const { memory, meter } = vm;
 
   return {
     proxy_get_shared_data(
@@ -20,7 +20,7 @@ export function sharedDataFunctions(vm: Vm): HostFunctions {
       meter.hostcall();
       const name = memory.latin1(key, keySize);
       if (name === undefined || !memory.holds(returnCas, 4)) return Status.INVALID_MEMORY_ACCESS;
-      const found = services.sharedData.get(name);
+      const found = vm.services.sharedData.get(name);
       if (found === undefined) return Status.NOT_FOUND;
       const given = memory.give(found.value, returnData, returnSize);
       if (given === Status.OK) memory.writeU32(returnCas, found.cas);
@@ -33,7 +33,7 @@ export function sharedDataFunctions(vm: Vm): HostFunctions {
       const value = memory.copy(data, size);
       if (name === undefined || value === undefined) return Status.INVALID_MEMORY_ACCESS;
       try {
-        return services.sharedData.set(name, value, cas >>> 0) ? Status.OK : Status.CAS_MISMATCH;
+        return vm.services.sharedData.set(name, value, cas >>> 0) ? Status.OK : Status.CAS_MISMATCH;
       } catch (full) {
         if (!(full instanceof RangeError)) throw full;
         meter.work(refusalCost);

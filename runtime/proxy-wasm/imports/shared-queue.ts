@@ -7,7 +7,7 @@ const refusalCost = 20_000;
 
 /** Queues between guests, of one VM id or of several. */
 export function sharedQueueFunctions(vm: Vm): HostFunctions {
-  const { memory, meter, services } = vm;
+  const { memory, meter } = vm;
 
   /** INTERNAL_FAILURE where there is no room. */
   const unlessFull = (work: () => Status): Status => {
@@ -26,7 +26,7 @@ export function sharedQueueFunctions(vm: Vm): HostFunctions {
       const queue = memory.latin1(name, nameSize);
       if (queue === undefined || !memory.holds(returnToken, 4)) return Status.INVALID_MEMORY_ACCESS;
       return unlessFull(() => {
-        memory.writeU32(returnToken, vm.queues.register(queue));
+        memory.writeU32(returnToken, vm.root.queues.register(queue));
         return Status.OK;
       });
     },
@@ -43,7 +43,7 @@ export function sharedQueueFunctions(vm: Vm): HostFunctions {
       const queue = memory.latin1(name, nameSize);
       if (owner === undefined || queue === undefined || !memory.holds(returnToken, 4))
         return Status.INVALID_MEMORY_ACCESS;
-      const token = services.sharedQueues.resolve(owner, queue);
+      const token = vm.services.sharedQueues.resolve(owner, queue);
       if (token === undefined) return Status.NOT_FOUND;
       memory.writeU32(returnToken, token);
       return Status.OK;
@@ -53,13 +53,13 @@ export function sharedQueueFunctions(vm: Vm): HostFunctions {
       meter.hostcall();
       const bytes = memory.borrow(data, size);
       if (bytes === undefined) return Status.INVALID_MEMORY_ACCESS;
-      return unlessFull(() => (services.sharedQueues.enqueue(token >>> 0, bytes) ? Status.OK : Status.NOT_FOUND));
+      return unlessFull(() => (vm.services.sharedQueues.enqueue(token >>> 0, bytes) ? Status.OK : Status.NOT_FOUND));
     },
 
     proxy_dequeue_shared_queue(token: number, returnData: number, returnSize: number): Status {
       meter.hostcall();
       if (!memory.holds(returnData, 4) || !memory.holds(returnSize, 4)) return Status.INVALID_MEMORY_ACCESS;
-      const bytes = services.sharedQueues.dequeue(token >>> 0);
+      const bytes = vm.services.sharedQueues.dequeue(token >>> 0);
       if (bytes === undefined) return Status.NOT_FOUND;
       return bytes === "empty" ? Status.EMPTY : memory.give(bytes, returnData, returnSize);
     },

@@ -15,7 +15,7 @@ export function streamFunctions(vm: Vm): HostFunctions {
     proxy_set_effective_context(id: number): Status {
       meter.hostcall();
       const context = vm.contexts.get(id);
-      if (id !== vm.rootId && context?.created !== true) return Status.BAD_ARGUMENT;
+      if (context?.created !== true) return Status.BAD_ARGUMENT;
       vm.setEffective(context);
       return Status.OK;
     },
@@ -23,9 +23,9 @@ export function streamFunctions(vm: Vm): HostFunctions {
     proxy_done(): Status {
       meter.hostcall();
       const context = vm.stream ?? vm.connection;
-      if (context === undefined) return vm.completeRoot() ? Status.OK : Status.NOT_FOUND;
-      if (!vm.undone.has(context)) return Status.NOT_FOUND;
-      vm.undone.delete(context);
+      if (context === undefined) return vm.root.complete() ? Status.OK : Status.NOT_FOUND;
+      if (!context.root.undone.has(context)) return Status.NOT_FOUND;
+      context.root.undone.delete(context);
       vm.defer(() => context.complete());
       return Status.OK;
     },

@@ -8,7 +8,7 @@ import { assemble } from "../../support/wat.ts";
 
 const log = (text: string): string => drop(`(call $proxy_log (i32.const 2) ${text})`);
 const detect = async (fields: string): Promise<string | undefined> =>
-  proxyWasmEngine.detect(await WebAssembly.compile(await assemble("guest", `(module ${fields})`)));
+  proxyWasmEngine().detect(await WebAssembly.compile(await assemble("guest", `(module ${fields})`)));
 
 /** The error that a module ends its start with. */
 async function refusal(starting: Promise<AsyncDisposable>): Promise<PluginError> {

@@ -1,0 +1,131 @@
+import type { PluginProgram } from "../plugin/contract.ts";
+import { PluginError } from "../plugin/plugin-error.ts";
+import { pluginError } from "./fault.ts";
+import type { RootContext, RootOptions } from "./root-context.ts";
+import { joinGuest, startGuest } from "./start.ts";
+import type { Vm } from "./vm.ts";
+
+/**
+ * The VMs that programs of one key share. A program has one root context in each, so that its spare stands where a crash of
+ * the VM that serves does not reach it. Starts take turns: what is started together shares, too.
+ */
+export class SharedVms {
+  readonly #emptied: () => void;
+  /** Those that run, the oldest first. */
+  readonly #vms: Vm[] = [];
+  /** Programs that have started in company. */
+  readonly #proven = new WeakSet<PluginProgram>();
+  /** Programs that start only without company. */
+  readonly #loners = new WeakSet<PluginProgram>();
+  /** Whose companion waits to be taken, by program. */
+  readonly #accompanied = new WeakMap<PluginProgram, RootContext>();
+  #turn: Promise<unknown> = Promise.resolve();
+  #starting = 0;
+
+  /** `emptied` is told when no VM is left. */
+  constructor(emptied: () => void) {
+    this.#emptied = emptied;
+  }
+
+  /** Starts the program in a VM that runs and does not have it yet, or in a new one. Rejects with PluginError. */
+  async start(options: RootOptions): Promise<RootContext> {
+    this.#starting++;
+    const started = this.#turn.then(() => this.#start(options));
+    this.#turn = started.catch(() => {});
+    try {
+      return await started;
+    } finally {
+      this.#starting--;
+      this.#tellWhenEmpty();
+    }
+  }
+
+  async #start(options: RootOptions): Promise<RootContext> {
+    const { program } = options;
+    if (this.#loners.has(program)) return startGuest(options);
+    const companion = this.#takeCompanion(options);
+    if (companion !== undefined) return companion;
+    const vm = this.#vms.find((one) => !holds(one, program));
+    if (vm === undefined) return this.#startAnew(options);
+    return this.#proven.has(program) ? this.#join(vm, options) : this.#joinFirst(vm, options);
+  }
+
+  /**
+   * Starts a program for the first time where nothing is served, since guests trap on configurations that they cannot read, and
+   * only then where others serve. What was started first is kept for the next start of the program, which is soon: its spare.
+   */
+  async #joinFirst(vm: Vm, options: RootOptions): Promise<RootContext> {
+    const idle = this.#vms.find((one) => one !== vm && isIdle(one) && !holds(one, options.program));
+    let companion: RootContext;
+    try {
+      companion = idle === undefined ? await this.#startAnew(options) : await this.#join(idle, options);
+    } catch (error) {
+      if (idle === undefined || idle.closed === undefined) throw error;
+      return this.#startAlone(options);
+    }
+    if (vm.closed !== undefined) return companion;
+    try {
+      const root = await this.#join(vm, options);
+      root.companion = companion;
+      this.#accompanied.set(options.program, root);
+      return root;
+    } catch (error) {
+      companion.dismiss(pluginError(options.program, "closed", "did not start", error));
+      throw error;
+    }
+  }
+
+  /** It brought down a VM that others had, so perhaps their memory and its own are too much for one: tries it without them. */
+  async #startAlone(options: RootOptions): Promise<RootContext> {
+    const root = await startGuest(options);
+    this.#loners.add(options.program);
+    return root;
+  }
+
+  async #startAnew(options: RootOptions): Promise<RootContext> {
+    const root = await startGuest(options);
+    const { vm } = root;
+    if (vm.closed !== undefined) return root;
+    this.#vms.push(vm);
+    vm.gone = () => {
+      this.#vms.splice(this.#vms.indexOf(vm), 1);
+      this.#tellWhenEmpty();
+    };
+    return root;
+  }
+
+  /** Starts it in that VM; when another program brings that down meanwhile, in the next. */
+  async #join(vm: Vm, options: RootOptions): Promise<RootContext> {
+    try {
+      const root = await joinGuest(vm, options);
+      this.#proven.add(options.program);
+      return root;
+    } catch (error) {
+      if (error instanceof PluginError && error.fault === "shared") return this.#start(options);
+      throw error;
+    }
+  }
+
+  #takeCompanion({ program, services }: RootOptions): RootContext | undefined {
+    const holder = this.#accompanied.get(program);
+    const companion = holder?.companion;
+    if (holder === undefined || companion?.services !== services) return undefined;
+    holder.companion = undefined;
+    this.#accompanied.delete(program);
+    return companion.closed === undefined ? companion : undefined;
+  }
+
+  #tellWhenEmpty(): void {
+    if (this.#vms.length === 0 && this.#starting === 0) this.#emptied();
+  }
+}
+
+function holds(vm: Vm, program: PluginProgram): boolean {
+  for (const root of vm.roots) if (root.program === program) return true;
+  return false;
+}
+
+function isIdle(vm: Vm): boolean {
+  for (const { openStreams } of vm.roots) if (openStreams > 0) return false;
+  return true;
+}
