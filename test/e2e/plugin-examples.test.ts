@@ -2,7 +2,9 @@
 import assert from "node:assert/strict";
 import { sign, verify } from "node:crypto";
 import { once } from "node:events";
+import { readFile, writeFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
+import { join } from "node:path";
 import { test } from "node:test";
 import { deflateSync, inflateSync } from "node:zlib";
 import { eventually } from "../conformance/backend.ts";
@@ -11,6 +13,7 @@ import type { HttpAnswer, HttpQuestion } from "../support/http.ts";
 import { ask as askAt } from "../support/http.ts";
 import { openPluginExampleScene, type PluginExampleScene } from "../support/plugin-example-scene.ts";
 import { pluginExamples } from "../support/plugin-examples.ts";
+import type { LogLine } from "../support/sidecar.ts";
 
 const echoed = ({ text }: HttpAnswer): Echoed => JSON.parse(text) as Echoed;
 
@@ -112,8 +115,8 @@ const checks: Readonly<Record<string, Check>> = {
   "grpc-stream": async ({ sidecar, ask, told }) => {
     const tell = async (what: string): Promise<unknown> =>
       (await ask("/grpc-stream", { headers: { "x-tell": what } })).headers["x-feed"];
-    await sidecar.logged(({ msg }) => msg === "the feed is from a shop, to grpc-stream").catch(() => undefined);
     await eventually("it heard the echo", async () => (await tell("apples")) === "apples");
+    await sidecar.logged(({ msg }) => msg === "the feed is from a shop, to grpc-stream");
     await tell("enough");
     await sidecar.logged(({ msg }) => msg === "the feed ended: OK");
     const ended = told.indexOf("(end)");
@@ -142,7 +145,7 @@ const checks: Readonly<Record<string, Check>> = {
   },
 
   "shared-queue": async ({ sidecar, ask }) => {
-    const isOfReader = ({ plugin }: { readonly plugin?: unknown }): boolean => plugin === "shared-queue-reader";
+    const isOfReader = (line: LogLine): boolean => line["plugin"] === "shared-queue-reader";
     await ask("/shared-queue/one");
     await sidecar.logged((line) => isOfReader(line) && line.msg === "message 1: /shared-queue/one");
     await ask("/shared-queue/two");
@@ -248,6 +251,10 @@ const checks: Readonly<Record<string, Check>> = {
     await ask("/postponed/a");
     await sidecar.logged(({ msg }) => msg === "reported: filed /postponed/a");
     assert.ok(reports.includes("/reports /postponed/a"));
+    const manifest = join(sidecar.directory, "plugins", "postponed.yaml");
+    await writeFile(manifest, (await readFile(manifest, "utf8")).replace("1.0.0", "1.0.1"));
+    await sidecar.logged(({ msg }) => msg === "the office closes");
+    assert.ok(reports.includes("/closing "));
   },
 
   configuration: async ({ ask }) => {

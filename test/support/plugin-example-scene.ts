@@ -3,6 +3,7 @@ import { copyFile, readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { handleBidiStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
 import { Server as GrpcServer, Metadata, ServerCredentials, status } from "@grpc/grpc-js";
+import { stringify } from "yaml";
 import { parseManifest } from "../../runtime/plugin/manifest.ts";
 import { type Server, serve, serveRaw } from "../integration/ingress-rig.ts";
 import { type Conversation, converse } from "./conversation.ts";
@@ -31,16 +32,16 @@ type KeyPair = ReturnType<typeof newKeys>;
 export async function openPluginExampleScene(examples: readonly PluginExample[]): Promise<PluginExampleScene> {
   await using opening = new AsyncDisposableStack();
   const { path } = opening.use(await temporaryDirectory());
+  const keys = { theirs: newKeys(), ours: newKeys() };
   const grants: Record<string, object> = {};
   for (const { module, manifests } of examples)
     for (const file of manifests) {
       const text = await readFile(file, "utf8");
       const { name, capabilities } = parseManifest(text, file, basename(file, ".yaml"));
       grants[name] = { upstreams: capabilities.upstreams };
-      await writeFile(join(path, "plugins", `${name}.yaml`), text);
+      await writeFile(join(path, "plugins", `${name}.yaml`), name === "signatures" ? withKeys(text, keys) : text);
       await copyFile(module, join(path, "plugins", `${name}.wasm`));
     }
-  const keys = { theirs: newKeys(), ours: newKeys() };
   const reports: string[] = [];
   const told: string[] = [];
   const application = opening.use(await serveApplication("stable"));
@@ -64,7 +65,7 @@ export async function openPluginExampleScene(examples: readonly PluginExample[])
       ingress: {
         routes: [
           { match: { prefix: "/routing", headers: { "x-version": "next" } }, to: { upstream: "next" } },
-          ...examples.filter(({ name }) => name !== onTcp).map(({ name }) => routeOf(name, keys)),
+          ...examples.filter(({ name }) => name !== onTcp).map(({ name }) => routeOf(name)),
         ],
         tcp: [{ listen: "127.0.0.1:0", filters: [onTcp], to: { upstream: "parrot" } }],
       },
@@ -83,15 +84,17 @@ export async function openPluginExampleScene(examples: readonly PluginExample[])
 }
 
 /** Filters of the route of an example, where they are not just that plugin. */
-function routeOf(name: string, { theirs, ours }: PluginExampleScene["keys"]): object {
+function routeOf(name: string): object {
   const filters: Readonly<Record<string, readonly object[]>> = {
     configuration: [{ plugin: name }, { plugin: name, configuration: { greeting: "good day" } }],
     properties: [{ plugin: name }, { plugin: name, configuration: "once more" }],
     "shared-queue": [{ plugin: name }, { plugin: "shared-queue-reader" }],
-    signatures: [{ plugin: name, configuration: { theirs: theirs.publicKey, ours: ours.privateKey } }],
   };
   return { match: { prefix: `/${name}` }, filters: filters[name] ?? [{ plugin: name }], to: { app: true } };
 }
+
+const withKeys = (manifest: string, { theirs, ours }: PluginExampleScene["keys"]): string =>
+  manifest + stringify({ configuration: { theirs: theirs.publicKey, ours: ours.privateKey } });
 
 const newKeys = () =>
   generateKeyPairSync("rsa", {
