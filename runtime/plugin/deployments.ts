@@ -1,0 +1,181 @@
+import type { PluginSignatures, PluginSources } from "../config/plugin-sources.ts";
+import { makeArtifact, type PluginArtifact } from "./artifact.ts";
+import { locateBelow } from "./below-directory.ts";
+import type { DeployStep, PluginOperations } from "./operations.ts";
+import { unpackManifest } from "./packed-manifest.ts";
+import { PluginError } from "./plugin-error.ts";
+import type { RolloutPolicy } from "./rollout/policy.ts";
+import type { PullPolicy } from "./source/fetch-artifact.ts";
+import { parseReference } from "./source/reference.ts";
+import type { PluginStatus } from "./status.ts";
+import type { Upload, Uploads } from "./uploads.ts";
+import type { HistoryEntry, PluginRecord, VersionRecord } from "./versions.ts";
+
+/** Bytes of a pull so far. */
+export interface PullProgress {
+  readonly receivedBytes: number;
+  /** Absent when the server does not say. */
+  readonly totalBytes?: number;
+}
+
+/** What is fetched, or uploaded. */
+export interface DeployedModule {
+  /** The manifest, as YAML, in place of the one beside the module or inside it. */
+  readonly manifest?: string | undefined;
+  /** `sha256:` and hex that it must have. */
+  readonly sha256?: string | undefined;
+}
+
+export interface FetchedReference extends DeployedModule {
+  /** A path below the plugins directory, a URL, or `oci://host/name:tag`. */
+  readonly reference: string;
+  readonly pullPolicy?: PullPolicy | undefined;
+}
+
+export interface DeployRequest {
+  /** Who deploys, for the history. */
+  readonly by: string;
+  /** The name that the manifest must give; a bare module gets it. */
+  readonly name?: string | undefined;
+  readonly policy?: RolloutPolicy | undefined;
+  readonly progress?: ((event: DeployStep | PullProgress) => void) | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** `plugins` of the configuration, as far as it is about where they come from. */
+export interface PluginSettings {
+  readonly directory?: string | undefined;
+  readonly sources: PluginSources;
+  readonly signatures: PluginSignatures;
+}
+
+export interface DeploymentsOptions {
+  readonly operations: PluginOperations;
+  /** As the configuration has them now. */
+  readonly settings: () => PluginSettings;
+  /** Where what was fetched is kept. */
+  readonly folder: string;
+  readonly uploads: Uploads;
+  readonly store: {
+    record(plugin: string): PluginRecord | undefined;
+    history(limit: number, plugin?: string): Promise<HistoryEntry[]>;
+  };
+}
+
+/** A version that is kept, and what it is to its plugin. */
+export interface KnownVersion extends Omit<VersionRecord, "manifest"> {
+  readonly role: "stable" | "trial" | "previous";
+}
+
+/** What a deploy came to. */
+export interface Deployed {
+  readonly status: PluginStatus;
+  /** Whether nothing was deployed under the name before. */
+  readonly isNew: boolean;
+}
+
+/** Deploys what is fetched or uploaded, and tells what was deployed. */
+export class Deployments {
+  readonly #options: DeploymentsOptions;
+  readonly operations: PluginOperations;
+
+  constructor(options: DeploymentsOptions) {
+    this.#options = options;
+    this.operations = options.operations;
+  }
+
+  find(plugin: string): PluginStatus | undefined {
+    return this.operations.list().find(({ name }) => name === plugin);
+  }
+
+  async deployReference(
+    { reference, pullPolicy, manifest, sha256 }: FetchedReference,
+    request: DeployRequest,
+  ): Promise<Deployed> {
+    const { progress, signal } = request;
+    const begin = performance.now();
+    const { directory, sources, signatures } = this.#options.settings();
+    const parsed = parseReference(reference);
+    const { fetchArtifact } = await import("./source/fetch-artifact.ts");
+    const artifact = await fetchArtifact(parsed.kind === "file" ? await locateBelow(directory, reference) : reference, {
+      sources,
+      signatures,
+      directory: this.#options.folder,
+      manifest,
+      sha256,
+      pull: pullPolicy,
+      signal,
+      progress: (receivedBytes, totalBytes) =>
+        progress?.({ receivedBytes, ...(totalBytes !== undefined && { totalBytes }) }),
+    });
+    progress?.({ step: "fetch", ms: performance.now() - begin });
+    return this.#deploy(artifact, request);
+  }
+
+  /** Takes in the upload whole, then deploys it. */
+  async deployUpload(body: AsyncIterable<Uint8Array>, what: DeployedModule, request: DeployRequest): Promise<Deployed> {
+    const { progress, signal } = request;
+    const begin = performance.now();
+    await using upload = await this.#options.uploads.receive(body, signal);
+    const artifact = await uploadedArtifact(upload, what, request.name);
+    this.#admitUpload(artifact);
+    progress?.({ step: "fetch", ms: performance.now() - begin });
+    return this.#deploy(artifact, request);
+  }
+
+  versions(plugin: string): KnownVersion[] {
+    const { stable, trial, previous = [] } = this.#options.store.record(plugin) ?? {};
+    const known: KnownVersion[] = previous.map((version) => shown(version, "previous"));
+    if (stable !== undefined) known.unshift(shown(stable, "stable"));
+    if (trial !== undefined) known.unshift(shown(trial.version, "trial"));
+    return known;
+  }
+
+  history(limit: number, plugin?: string): Promise<HistoryEntry[]> {
+    return this.#options.store.history(limit, plugin);
+  }
+
+  /** What is uploaded has no signature. */
+  #admitUpload({ manifest: { name, version } }: PluginArtifact): void {
+    const { require } = this.#options.settings().signatures;
+    const isAdmitted =
+      typeof require === "boolean" ? !require : !require.some((one) => one === "*" || one === "upload");
+    if (isAdmitted) return;
+    const message = `plugin '${name}' must be signed, says plugins.signatures; an upload has no signature, deploy it by a reference`;
+    throw new PluginError(name, version, "refused", message);
+  }
+
+  async #deploy(artifact: PluginArtifact, { by, name, policy, progress }: DeployRequest): Promise<Deployed> {
+    const { manifest } = artifact;
+    if (name !== undefined && manifest.name !== name) {
+      const message = `the manifest is that of plugin '${manifest.name}', not of '${name}'`;
+      throw new PluginError(name, manifest.version, "refused", message);
+    }
+    const isNew = this.find(manifest.name)?.state !== "serving";
+    const options = { by, ...(policy !== undefined && { policy }), ...(progress !== undefined && { progress }) };
+    return { status: await this.operations.deploy(artifact, options), isNew };
+  }
+}
+
+async function uploadedArtifact(
+  upload: Upload,
+  { manifest, sha256 }: DeployedModule,
+  name: string | undefined,
+): Promise<PluginArtifact> {
+  if (sha256 !== undefined && sha256 !== upload.digest) {
+    const message = `the module that was uploaded is ${upload.digest}, not ${sha256}`;
+    throw new PluginError(name ?? "", "", "refused", message);
+  }
+  const bytes = await upload.bytes;
+  const text = manifest ?? unpackManifest(bytes)?.manifest ?? (name === undefined ? undefined : `name: "${name}"\n`);
+  if (text === undefined) {
+    const message = "the module that was uploaded has no manifest inside; give one with it, or a name";
+    throw new PluginError("", "", "refused", message);
+  }
+  return makeArtifact(bytes, "upload", { text, path: "upload" });
+}
+
+const shown = ({ manifest: _, ...version }: VersionRecord, role: KnownVersion["role"]): KnownVersion => ({
+  ...version,
+  role,
+});

@@ -1,0 +1,75 @@
+import { parse, stringify } from "yaml";
+import { makeArtifact, type PluginArtifact, readArtifact } from "./artifact.ts";
+import { locateBelow } from "./below-directory.ts";
+import type { PluginOperations } from "./operations.ts";
+import { PluginError } from "./plugin-error.ts";
+import type { PluginRecord, VersionRecord } from "./versions.ts";
+
+export interface LayottoDeploymentsOptions {
+  readonly operations: PluginOperations;
+  /** The plugin whose guest gave itself that id. */
+  readonly nameOf: (id: string) => string | undefined;
+  readonly store: {
+    record(plugin: string): PluginRecord | undefined;
+    load(version: VersionRecord): Promise<PluginArtifact>;
+  };
+  /** Modules lie below it. */
+  readonly directory: string | undefined;
+}
+
+export interface InstallRequest {
+  readonly name: string;
+  readonly path: string;
+  /** Undefined for the manifest's. */
+  readonly instances: number | undefined;
+  /** Handed to the plugin; undefined for the manifest's. */
+  readonly configuration: Readonly<Record<string, string>> | undefined;
+}
+
+/** Functions as Layotto installs, changes and uninstalls them. */
+export class LayottoDeployments {
+  readonly #options: LayottoDeploymentsOptions;
+
+  constructor(options: LayottoDeploymentsOptions) {
+    this.#options = options;
+  }
+
+  /** The plugin that has the id as its name, or whose guest gave it to itself. */
+  find(id: string): string | undefined {
+    const { operations, nameOf } = this.#options;
+    const isNamed = operations.list().some(({ name, state }) => name === id && state !== "refused");
+    return isNamed ? id : nameOf(id);
+  }
+
+  /** Rejects with PluginError when the path is not below the plugins directory, or what lies there is refused. */
+  async install({ name, path, instances, configuration }: InstallRequest, by: string): Promise<void> {
+    const found = await readArtifact(await locateBelow(this.#options.directory, path));
+    const isBare = found.manifestText === `name: ${found.manifest.name}\n`;
+    const artifact = changed(found, {
+      name,
+      ...(isBare && { kind: "service" }),
+      ...(configuration !== undefined && { configuration }),
+      ...(instances !== undefined && { limits: { instances } }),
+    });
+    await this.#options.operations.deploy(artifact, { by });
+  }
+
+  /** Deploys what runs with another number of instances. */
+  async update(plugin: string, instances: number, by: string): Promise<void> {
+    const { operations, store } = this.#options;
+    const stable = store.record(plugin)?.stable;
+    if (stable === undefined) throw new PluginError(plugin, "", "missing", `${plugin} has no version that is kept`);
+    await operations.deploy(changed(await store.load(stable), { limits: { instances } }), { by });
+  }
+
+  async uninstall(plugin: string, by: string): Promise<void> {
+    await this.#options.operations.remove(plugin, by);
+  }
+}
+
+function changed(artifact: PluginArtifact, change: Readonly<Record<string, unknown>>): PluginArtifact {
+  const manifest = (parse(artifact.manifestText) ?? {}) as Record<string, unknown>;
+  const limits = { ...(manifest["limits"] as object | undefined), ...(change["limits"] as object | undefined) };
+  const text = stringify({ ...manifest, ...change, ...(Object.keys(limits).length > 0 && { limits }) });
+  return makeArtifact(artifact.bytes, artifact.origin, { text, path: artifact.origin });
+}
