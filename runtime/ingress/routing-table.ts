@@ -1,8 +1,8 @@
 import type { Configuration, RouteConfiguration } from "../config/schema.ts";
 import { application, grpcApplication, type Upstreams } from "../egress/upstreams.ts";
 import type { PluginSource, PluginUse, UseOptions } from "../plugin/contract.ts";
+import type { Target } from "../proxy/choice.ts";
 import type { Failure } from "../proxy/exchange.ts";
-import type { Target } from "../proxy/filter-chain.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import { isGrpc } from "../proxy/local-reply.ts";
 import { pathOf, type RouteTest, routeName, routeTest } from "../proxy/route.ts";

@@ -35,14 +35,17 @@ export type StreamMap = "request-headers" | "request-trailers" | "response-heade
 
 /**
  * `continue`: pass on what was shown. `pause`: hold it; after headers nothing more of this direction is shown until
- * `resume`; after data, what arrives is added to the buffer and shown again. `hold`, after headers only: hold them, but show
- * what follows; when that may pass on, or at `resume`, they go before it. `suspended`: the guest waits for the host in
- * the middle of this callback; nothing of this stream is shown until `settle` tells how the callback ended.
+ * `resume`, and its source is held back; after data, what arrives is added to the buffer and shown again, and too much of it
+ * ends the exchange. `buffer`, after headers only: as `pause`, but what follows is taken in, and too much of it ends the
+ * exchange. `watermark`, after data only: hold it out of sight; what arrives is shown by itself, and of too much the source is
+ * held back. `hold`, after headers only: hold them, but show what follows; when that may pass on, or at `resume`, they go
+ * before it. `suspended`: the guest waits for the host in the middle of this callback; nothing of this stream is shown until
+ * `settle` tells how the callback ended.
  */
 export type FilterAction = SettledAction | "suspended";
 
 /** How a callback ended. */
-export type SettledAction = "continue" | "pause" | "hold";
+export type SettledAction = "continue" | "pause" | "buffer" | "watermark" | "hold";
 
 /** A response made by a plugin, or by the proxy itself. */
 export interface LocalReply {

@@ -206,7 +206,10 @@ export class StreamContext implements StreamFilter {
     return this.#host.headers(part.map)?.size ?? 0;
   }
 
-  /** What the callback's answer means; the numbers beyond 0 and 1 are those of the C++ library. */
+  /**
+   * What the callback's answer means; the numbers beyond 0 and 1 are those of the C++ library. To headers 2 is "continue and
+   * end the stream" there, but Envoy just continues.
+   */
   #actionOf(part: Part, answer: number): SettledAction {
     this.#direction = undefined;
     if (this.#stopped) return "pause";
@@ -217,6 +220,8 @@ export class StreamContext implements StreamFilter {
     const body = keepsNothing && this.#isOpen() ? this.#host.body(part.direction) : undefined;
     body?.splice(0, body.length, nothing);
     if (this.#resumed) return "continue";
+    if (isHead && answer === 3) return "buffer";
+    if (isBody && answer === 2) return "watermark";
     return answer === 1 && isHead && this.root.program.showsBodyOfHeldHeaders ? "hold" : "pause";
   }
 

@@ -4,7 +4,8 @@ import type { PluginError } from "../plugin/plugin-error.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ChunkedBody } from "./body-buffer.ts";
 import { type EndedChain, FromClient, FromTarget, ToClient, ToTarget } from "./chain-ends.ts";
-import type { DeadlineQueue, Expiring } from "./deadline-queue.ts";
+import { type Choice, changeDeadline, choiceFrom, type Target, wantsChoice } from "./choice.ts";
+import type { Expiring } from "./deadline-queue.ts";
 import {
   type Failure,
   type Handler,
@@ -23,33 +24,14 @@ import {
   responseTimeout,
   tooLarge,
 } from "./failures.ts";
-import { FilterSlot, type LateUse, type ServiceAnswer, type SlotChain } from "./filter-slot.ts";
-import { faultOfFields, faultOfRequest, HeaderList, statusOf } from "./headers.ts";
+import { FilterSlot, type ServiceAnswer, type SlotChain } from "./filter-slot.ts";
+import { faultOfFields, faultOfRequest, faultOfResponse, HeaderList, statusOf } from "./headers.ts";
 import { Hold } from "./hold.ts";
 import { cleanTrailers } from "./hop-by-hop.ts";
-import { formLocalReply, replyTo } from "./local-reply.ts";
+import { formLocalReply, replyTo, sendDirect } from "./local-reply.ts";
 import { Outlet } from "./outlet.ts";
 import { serviceAnswer } from "./service-answer.ts";
 import type { Stream } from "./stream.ts";
-
-/** Where a request goes when the filters let it pass. */
-export type Target =
-  | {
-      readonly kind: "handler";
-      readonly handler: Handler;
-      /** Name of the upstream behind it. */
-      readonly upstream?: string;
-    }
-  | { readonly kind: "service"; readonly use: PluginUse | LateUse };
-
-/** What was chosen for a request by its head. */
-export interface Choice {
-  /** In the order of the request; the same list for every request of a route. */
-  readonly filters: readonly PluginUse[];
-  readonly target: Target;
-  /** Of the time from the end of the request to the end of the response; undefined without a limit. */
-  readonly deadlines: DeadlineQueue | undefined;
-}
 
 export interface FilterChainOptions {
   readonly stream: Stream;
@@ -299,7 +281,9 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
 
   #forwardHead(direction: Direction, from: number, endOfStream: boolean): void {
     if (direction === "request") {
-      if (this.#wantsRoute(from + 1) && !this.#route(from + 1)) return;
+      const { unroutedFilters } = this.#options;
+      const isDue = wantsChoice(from + 1, unroutedFilters, this.stream, this.#choice, this.#routeCleared);
+      if (isDue && !this.#route(from + 1)) return;
       const slot = this.#slots[from + 1];
       if (slot === undefined) this.#toTarget.head(this.stream.request, endOfStream);
       else {
@@ -328,13 +312,6 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     else if (direction === "response" && responseTrailers !== undefined) this.#toClient.trailers(responseTrailers);
   }
 
-  /** Whether what the filters before this place did may lead the request elsewhere. */
-  #wantsRoute(at: number): boolean {
-    const isUnrouted = at === this.#options.unroutedFilters && at > 0;
-    if (isUnrouted && (this.stream.request.changed || this.stream.route === undefined)) return true;
-    return this.#routeCleared && (isUnrouted || at === this.#choice.filters.length);
-  }
-
   /** Chooses anew what comes from this place on; false when that is a refusal. */
   #route(at: number): boolean {
     this.#routeCleared = false;
@@ -344,15 +321,12 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
       return false;
     }
     const { filters, target, deadlines } = this.#choice;
-    this.#changeDeadlines(deadlines, choice.deadlines);
-    const isUnrouted = at === this.#options.unroutedFilters;
-    const hasOtherFilters = isUnrouted && choice.filters !== filters;
-    this.#choice = isUnrouted ? choice : { ...choice, filters };
+    if (this.#requestArrived) changeDeadline(this, deadlines, choice.deadlines);
+    this.#choice = choiceFrom(at, this.#options.unroutedFilters, this.#choice, choice);
+    const hasOtherFilters = this.#choice.filters !== filters;
     if (!hasOtherFilters && choice.target === target) return true;
-    if (hasOtherFilters) {
-      this.#slots.length = at;
-      for (const use of choice.filters.slice(at)) this.#slots.push(new FilterSlot(this.#slots.length, this, use));
-    } else this.#slots.length = filters.length;
+    this.#slots.length = hasOtherFilters ? at : filters.length;
+    if (hasOtherFilters) this.#addSlots(choice.filters.slice(at));
     this.#handler = this.#handlerFor(choice.target);
     return true;
   }
@@ -365,10 +339,8 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     return serviceAnswer(answer);
   }
 
-  #changeDeadlines(from: DeadlineQueue | undefined, to: DeadlineQueue | undefined): void {
-    if (from === to || !this.#requestArrived) return;
-    from?.remove(this);
-    to?.add(this);
+  #addSlots(uses: readonly PluginUse[]): void {
+    for (const use of uses) this.#slots.push(new FilterSlot(this.#slots.length, this, use));
   }
 
   sendRequestHead(headers: HeaderList, endOfStream: boolean): void {
@@ -445,27 +417,14 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     const { head, body } = formLocalReply(this.stream.request, reply);
     const silent = body.length === 0 || this.stream.method === "HEAD";
     if (direct) {
-      this.#sendDirect(head, silent ? undefined : body);
+      this.#response = "sent";
+      sendDirect(this.stream, this.#options.client, head, silent ? undefined : body);
+      this.#finish();
       return true;
     }
     this.#enterResponse(head, from + 1, silent);
     if (!silent) this.#forwardData("response", from + 1, body, true);
     return true;
-  }
-
-  #sendDirect(head: HeaderList, body: Uint8Array | undefined): void {
-    const { client } = this.#options;
-    this.stream.response = head;
-    this.#response = "sent";
-    const broken = head.changed && faultOfFields(head) !== undefined;
-    const sent = broken ? HeaderList.of([[":status", "500"]]) : head;
-    this.stream.status = statusOf(sent) ?? 500;
-    client.head(sent, body === undefined || broken);
-    if (body !== undefined && !broken) {
-      this.stream.bytesSent += body.length;
-      client.data(body, true);
-    }
-    this.#finish();
   }
 
   #enterResponse(headers: HeaderList, from: number, endOfStream: boolean): void {
@@ -526,9 +485,4 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     if (error.fault === "missing" || error.fault === "budget") this.#options.log.debug(fields, error.message);
     else this.#options.log.warn({ ...fields, requestId: this.stream.requestId }, error.message);
   }
-}
-
-function faultOfResponse(headers: HeaderList): string | undefined {
-  if (statusOf(headers) === undefined) return "':status' is missing or not a status of a final response";
-  return faultOfFields(headers);
 }

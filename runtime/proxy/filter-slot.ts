@@ -15,7 +15,19 @@ import { PluginError } from "../plugin/plugin-error.ts";
 import { attributeOf } from "./attributes.ts";
 import type { ChunkedBody } from "./body-buffer.ts";
 import { noBytes } from "./exchange.ts";
-import { type Half, newHalf, nextStep, type Step, showBody, showHead } from "./half.ts";
+import {
+  gathers,
+  type Half,
+  hasRoom,
+  isFull,
+  keepBody,
+  newHalf,
+  nextStep,
+  restoreBody,
+  type Step,
+  showBody,
+  showHead,
+} from "./half.ts";
 import type { HeaderList } from "./headers.ts";
 import type { Stream } from "./stream.ts";
 
@@ -49,9 +61,6 @@ export interface ServiceAnswer {
   readonly headers: HeaderList;
   readonly body: ChunkedBody;
 }
-
-/** While a filter cannot be shown a body, this much of it is taken before its source is held back. */
-const throttleBytes = 64 * 1024;
 
 /**
  * One filter on one exchange: keeps what its callbacks have not let pass, and is the host that the guest reaches. What the
@@ -98,10 +107,7 @@ export class FilterSlot implements StreamHost {
     half.incoming.append(chunk);
     if (endOfStream) half.end = "arrived";
     this.#pump(half);
-    if (!half.throttled && half.incoming.length >= Math.min(throttleBytes, this.#chain.maxBufferBytes)) {
-      half.throttled = true;
-      this.#chain.hold(direction);
-    }
+    this.#throttle(half);
   }
 
   arriveTrailers(direction: Direction): void {
@@ -124,6 +130,7 @@ export class FilterSlot implements StreamHost {
     this.#filter = undefined;
     for (const half of [this.#request, this.#response]) {
       half.body.clear();
+      half.kept = undefined;
       half.incoming.clear();
     }
   }
@@ -327,8 +334,10 @@ export class FilterSlot implements StreamHost {
 
   #keep(half: Half, step: Step, action: SettledAction): void {
     half.hold = step;
-    if (step === "headers") half.headHeldAlone = action === "hold";
-    if (half.body.length > this.#chain.maxBufferBytes) this.#chain.overflowed(this, half.direction);
+    if (step === "headers") half.headAction = action;
+    else if (action === "watermark") keepBody(half);
+    else restoreBody(half);
+    this.#throttle(half);
   }
 
   #letPass(half: Half, step: Step): void {
@@ -353,6 +362,7 @@ export class FilterSlot implements StreamHost {
 
   /** Passes on what was shown of the body, and its end when that was shown. */
   #passBody(half: Half): void {
+    restoreBody(half);
     const ends = half.end === "shown";
     if (ends) half.end = "passed";
     if (half.body.changed) this.#chain.bodyChanged(half.direction);
@@ -380,8 +390,20 @@ export class FilterSlot implements StreamHost {
     if (half.trailers === "arrived" || half.trailers === "shown") this.#passTrailers(half);
   }
 
+  /** Holds the source back where much waits here; ends the exchange where more does than may. */
+  #throttle(half: Half): void {
+    if (this.#chain.closed(half.direction)) return;
+    const { maxBufferBytes } = this.#chain;
+    const gathered = gathers(half) ? half.incoming.length : half.body.length;
+    if (gathered > maxBufferBytes && half.hold !== undefined) this.#chain.overflowed(this, half.direction);
+    else if (!half.throttled && isFull(half, maxBufferBytes)) {
+      half.throttled = true;
+      this.#chain.hold(half.direction);
+    }
+  }
+
   #unthrottle(half: Half): void {
-    if (!half.throttled || (half.incoming.length > 0 && !this.#chain.closed(half.direction))) return;
+    if (!half.throttled || !(hasRoom(half, this.#chain.maxBufferBytes) || this.#chain.closed(half.direction))) return;
     half.throttled = false;
     this.#chain.release(half.direction);
   }

@@ -1,5 +1,8 @@
-import type { Direction } from "../plugin/contract.ts";
+import type { Direction, SettledAction } from "../plugin/contract.ts";
 import { ChunkedBody } from "./body-buffer.ts";
+
+/** While a filter cannot be shown a body, this much of it is taken before its source is held back. */
+const throttleBytes = 64 * 1024;
 
 /** The three callbacks of a direction, in their order. */
 export type Step = "headers" | "body" | "trailers";
@@ -11,10 +14,12 @@ export interface Half {
   /** The head is the whole message. */
   headOnly: boolean;
   hold: Step | undefined;
-  /** The head is held, and what follows is shown all the same. */
-  headHeldAlone: boolean;
+  /** How the filter ended the callback of the head. */
+  headAction: SettledAction;
   /** Shown to the filter, not passed on. */
   readonly body: ChunkedBody;
+  /** Shown before `body`, and held out of sight since. */
+  kept: ChunkedBody | undefined;
   /** Arrived, not shown. */
   readonly incoming: ChunkedBody;
   end: "awaited" | "arrived" | "shown" | "passed";
@@ -31,8 +36,9 @@ export function newHalf(direction: Direction): Half {
     head: "awaited",
     headOnly: false,
     hold: undefined,
-    headHeldAlone: false,
+    headAction: "continue",
     body: new ChunkedBody(),
+    kept: undefined,
     incoming: new ChunkedBody(),
     end: "awaited",
     trailers: "awaited",
@@ -44,7 +50,7 @@ export function newHalf(direction: Direction): Half {
 /** The callback that is due; undefined when the filter must be waited for, or the message. */
 export function nextStep(half: Half): Step | undefined {
   if (half.head === "arrived") return "headers";
-  const isOpen = half.head === "passed" || (half.head === "shown" && half.headHeldAlone);
+  const isOpen = half.head === "passed" || (half.head === "shown" && half.headAction === "hold");
   if (!isOpen || half.hold === "trailers") return undefined;
   if (half.incoming.length > 0 || half.end === "arrived") return "body";
   return half.trailers === "arrived" ? "trailers" : undefined;
@@ -63,3 +69,35 @@ export function showBody(half: Half): boolean {
   if (half.end === "arrived") half.end = "shown";
   return half.end === "shown";
 }
+
+/** Holds what was shown of the body out of sight. */
+export function keepBody(half: Half): void {
+  half.kept ??= new ChunkedBody();
+  half.kept.appendAll(half.body);
+}
+
+/** Brings what was out of sight back, before what was shown since. */
+export function restoreBody(half: Half): void {
+  if (half.kept === undefined) return;
+  half.kept.appendAll(half.body);
+  half.body.appendAll(half.kept);
+  half.kept = undefined;
+}
+
+/** Whether all that follows the head is taken in, as far as the buffer goes. */
+export function gathers(half: Half): boolean {
+  return half.hold === "headers" && half.headAction === "buffer";
+}
+
+/** Whether so much waits at the filter that its source is to be held back. */
+export function isFull(half: Half, maxBytes: number): boolean {
+  if (gathers(half)) return false;
+  return half.incoming.length >= Math.min(throttleBytes, maxBytes) || keepsTooMuch(half, maxBytes);
+}
+
+/** Whether a source that is held back may go on. */
+export function hasRoom(half: Half, maxBytes: number): boolean {
+  return gathers(half) || (half.incoming.length === 0 && !keepsTooMuch(half, maxBytes));
+}
+
+const keepsTooMuch = ({ kept }: Half, maxBytes: number): boolean => kept !== undefined && kept.length >= maxBytes;

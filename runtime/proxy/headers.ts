@@ -194,6 +194,12 @@ export function faultOfRequest(headers: HeaderList): string | undefined {
   return faultOfFields(headers);
 }
 
+/** As `faultOfRequest`, of the head of a final response. */
+export function faultOfResponse(headers: HeaderList): string | undefined {
+  if (statusOf(headers) === undefined) return "':status' is missing or not a status of a final response";
+  return faultOfFields(headers);
+}
+
 /** The code of `:status` when it is one of a final response, else undefined. */
 export function statusOf(headers: HeaderList): number | undefined {
   const text = headers.get(":status") ?? "";

@@ -1,7 +1,8 @@
 import { isConnectionField } from "../http1/connection-fields.ts";
 import type { LocalReply } from "../plugin/contract.ts";
-import type { Failure } from "./exchange.ts";
-import { HeaderList } from "./headers.ts";
+import type { Failure, ResponseSink } from "./exchange.ts";
+import { faultOfFields, HeaderList, statusOf } from "./headers.ts";
+import type { Stream } from "./stream.ts";
 
 /** The reply that tells a client of a failure: one line of text. */
 export function replyTo(failure: Failure): LocalReply {
@@ -24,6 +25,18 @@ export function formLocalReply(request: HeaderList, reply: LocalReply): { head: 
   if (reply.body.length > 0 && !head.has("content-type")) head.set("content-type", "text/plain");
   if (reply.status !== 204 && reply.status !== 304) head.set("content-length", String(reply.body.length));
   return { head, body: reply.status === 204 || reply.status === 304 ? reply.body.subarray(0, 0) : reply.body };
+}
+
+/** Sends a local reply to the client past the filters, which the response has entered already; a head that cannot be sent is a bare 500. */
+export function sendDirect(stream: Stream, client: ResponseSink, head: HeaderList, body: Uint8Array | undefined): void {
+  stream.response = head;
+  const broken = head.changed && faultOfFields(head) !== undefined;
+  const sent = broken ? HeaderList.of([[":status", "500"]]) : head;
+  stream.status = statusOf(sent) ?? 500;
+  client.head(sent, body === undefined || broken);
+  if (body === undefined || broken) return;
+  stream.bytesSent += body.length;
+  client.data(body, true);
 }
 
 function formGrpcReply(reply: LocalReply): { head: HeaderList; body: Uint8Array } {

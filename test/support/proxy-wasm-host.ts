@@ -192,8 +192,13 @@ export class TestServices implements HostServices {
   }
 
   /** Resolves when the line was logged. */
-  async logged(line: string): Promise<void> {
-    while (!this.lines.includes(line)) await once(this.#told, "line");
+  logged(line: string): Promise<void> {
+    return this.loggedTimes(line, 1);
+  }
+
+  /** Resolves when the line was logged that often. */
+  async loggedTimes(line: string, times: number): Promise<void> {
+    while (this.lines.filter((one) => one === line).length < times) await once(this.#told, "line");
   }
 
   readonly metrics = {

@@ -28,18 +28,19 @@ const both = (action: string): string[] => [action, action];
 
 for (const version of supportedVersions)
   describe(`the answers of a guest of ABI ${version}`, () => {
-    it("to headers let go on by 0 and 2, and hold by 1, 3, 4 and beyond", async () => {
-      const expected = { 0: "continue", 1: "pause", 2: "continue", 3: "pause", 4: "pause", 5: "pause", [-1]: "pause" };
+    it("to headers let go on by 0 and 2, hold by 1, 4 and beyond, and gather what follows by 3", async () => {
+      const expected = { 0: "continue", 1: "pause", 2: "continue", 3: "buffer", 4: "pause", 5: "pause", [-1]: "pause" };
       for (const [number, action] of Object.entries(expected))
         assert.deepEqual((await answering(version, Number(number))).headers, both(action), number);
     });
 
-    it("to bodies let go on by 0, keep by 1 and 2, and drop by 3 and beyond", async () => {
+    it("to bodies let go on by 0, keep in sight by 1 and out of sight by 2, and drop by 3 and beyond", async () => {
       const kept = ["ask", "answer"];
       const expected = { 0: kept, 1: kept, 2: kept, 3: ["", ""], 4: ["", ""], [-1]: ["", ""] };
       for (const [number, bodies] of Object.entries(expected)) {
         const answers = await answering(version, Number(number));
-        assert.deepEqual([answers.body, answers.bodies], [both(number === "0" ? "continue" : "pause"), bodies], number);
+        const action = { 0: "continue", 2: "watermark" }[number] ?? "pause";
+        assert.deepEqual([answers.body, answers.bodies], [both(action), bodies], number);
       }
     });
 
@@ -52,9 +53,11 @@ for (const version of supportedVersions)
       const options = { showsBodyOfHeldHeaders: true };
       for (const number of [0, 1, 2, 3, 4]) {
         const { headers, body } = await answering(version, number, options);
-        const held = number === 1 ? "hold" : "pause";
-        assert.deepEqual(headers, both(number === 0 || number === 2 ? "continue" : held));
-        assert.deepEqual(body, both(number === 0 ? "continue" : "pause"));
+        const [heads, bodies] = [
+          ["continue", "hold", "continue", "buffer", "pause"],
+          ["continue", "pause", "watermark", "pause", "pause"],
+        ];
+        assert.deepEqual([headers, body], [both(heads[number] ?? ""), both(bodies[number] ?? "")]);
       }
     });
   });
