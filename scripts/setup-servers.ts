@@ -37,6 +37,11 @@ const servers: readonly Server[] = [
   { name: "nats", programs: { "nats-server": "nats-server" }, support: "nats-server.ts" },
   { name: "etcd", programs: { etcd: "etcd-server", etcdctl: "etcd-client" }, support: "etcd-server.ts" },
   {
+    name: "registry",
+    programs: { "docker-registry": "docker-registry", htpasswd: "apache2-utils" },
+    support: "registry-server.ts",
+  },
+  {
     name: "postgres",
     programs: { initdb: "postgresql", postgres: "postgresql" },
     support: "postgres-server.ts",

@@ -6,12 +6,32 @@ import { test } from "node:test";
 import { inflateSync } from "node:zlib";
 import { eventually } from "../conformance/backend.ts";
 import { collect, type Echoed, fieldsOf } from "../integration/ingress-rig.ts";
-import { type GoPluginScene, openGoPluginScene } from "../support/go-plugin-scene.ts";
 import { goPlugins } from "../support/go-plugins.ts";
 import type { HttpAnswer, HttpQuestion } from "../support/http.ts";
+import { openPluginScene, type PluginCast, type PluginScene } from "../support/plugin-scene.ts";
 import { startedFor } from "../support/programs.ts";
 
 const buildAndRunMs = 600_000;
+
+const cast: Omit<PluginCast, "modules"> = {
+  manifests: {
+    gatekeeper: { capabilities: { upstreams: ["people"] } },
+    heartbeat: { capabilities: { upstreams: ["weather"] } },
+    panel: { capabilities: { upstreams: ["experts"] } },
+    archivist: { vmId: "archive" },
+    witness: { vmConfiguration: "the high court", environment: { TOWN: "Delft", GOGC: "50" } },
+    stumbler: { limits: { budget: "100ms" } },
+  },
+  chains: {
+    customs: [{ plugin: "customs", configuration: { required: ["id", "amount"] } }],
+    witness: [
+      { plugin: "witness", configuration: "first" },
+      { plugin: "witness", configuration: "second" },
+    ],
+  },
+  everywhere: "switchboard",
+  onTcp: "interpreter",
+};
 
 const echoed = ({ text }: HttpAnswer): Echoed => JSON.parse(text) as Echoed;
 
@@ -21,7 +41,7 @@ const post = (body: string, headers: Readonly<Record<string, string>> = {}): Htt
   headers,
 });
 
-const checks: Readonly<Record<string, (scene: GoPluginScene) => Promise<void>>> = {
+const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = {
   "headers changes the fields of a request and of its response": async ({ sidecar, ask }) => {
     const answer = await ask("/headers/a", { headers: { "x-replaced": "old", "x-removed": "yes" } });
     const fields = fieldsOf(echoed(answer));
@@ -240,7 +260,7 @@ const failures: Readonly<Record<string, RegExp>> = {
   wait: /trapped in .*, after it logged 'fatal error: all goroutines are asleep - deadlock!', in .*runtime\.checkdead/,
   sleep: /used up its \d+ units of fuel in proxy_on_request_headers/,
 };
-async function stumbles({ sidecar, ask }: GoPluginScene, how: string, told: RegExp): Promise<void> {
+async function stumbles({ sidecar, ask }: PluginScene, how: string, told: RegExp): Promise<void> {
   const failed = await ask("/stumbler", { headers: { "x-stumble": how } });
   assert.equal(failed.status, 503);
   await sidecar.logged(({ level, msg }) => level === 50 && told.test(msg));
@@ -252,7 +272,7 @@ async function stumbles({ sidecar, ask }: GoPluginScene, how: string, told: RegE
 test("plugins on the Go SDK", { timeout: buildAndRunMs }, async (context) => {
   const modules = await startedFor(context, goPlugins);
   if (modules === undefined) return;
-  await using scene = await openGoPluginScene(modules);
+  await using scene = await openPluginScene({ modules, ...cast });
   for (const [name, check] of Object.entries(checks)) await context.test(name, () => check(scene));
   await context.test("no plugin was surprised by the host, and none died", () => {
     const complaints = scene.sidecar.log.filter(({ level }) => Number(level) >= 40).map(({ msg }) => msg);

@@ -3,40 +3,35 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { type Server, serve, serveRaw } from "../integration/ingress-rig.ts";
 import { type Conversation, converse } from "./conversation.ts";
+import { serveGrpcParrot } from "./grpc-parrot.ts";
 import { ask, type HttpAnswer, type HttpQuestion } from "./http.ts";
 import { type Sidecar, startSidecar, temporaryDirectory } from "./sidecar.ts";
 
-/** What the plugins ask for beyond being filters. */
-const manifests: Readonly<Record<string, object>> = {
-  gatekeeper: { capabilities: { upstreams: ["people"] } },
-  heartbeat: { capabilities: { upstreams: ["weather"] } },
-  panel: { capabilities: { upstreams: ["experts"] } },
-  archivist: { vmId: "archive" },
-  witness: { vmConfiguration: "the high court", environment: { TOWN: "Delft", GOGC: "50" } },
-  stumbler: { limits: { budget: "100ms" } },
-};
-/** Filters of the route of a plugin, where they are not just that plugin. */
-const chains: Readonly<Record<string, readonly object[]>> = {
-  customs: [{ plugin: "customs", configuration: { required: ["id", "amount"] } }],
-  witness: [
-    { plugin: "witness", configuration: "first" },
-    { plugin: "witness", configuration: "second" },
-  ],
-};
-/** A filter of every route, and one of TCP connections. */
-const everywhere = "switchboard";
-const onTcp = "interpreter";
+/** Plugins, and where they are in the sidecar. */
+export interface PluginCast {
+  /** The files of their modules, by their names. */
+  readonly modules: ReadonlyMap<string, string>;
+  /** What they ask for beyond being filters. */
+  readonly manifests: Readonly<Record<string, object>>;
+  /** Filters of the route of a plugin, where they are not just that plugin. */
+  readonly chains?: Readonly<Record<string, readonly object[]>>;
+  /** A filter of every route, in place of a route of its own. */
+  readonly everywhere?: string;
+  /** A filter of TCP connections, in place of a route of its own. */
+  readonly onTcp?: string;
+}
 
-/** A sidecar with all plugins of test/plugins/go, each on the route `/NAME` to an application, and what they ask. */
-export interface GoPluginScene extends AsyncDisposable {
+/** A sidecar with the plugins, each on the route `/NAME` to an application, and what they ask. */
+export interface PluginScene extends AsyncDisposable {
   readonly sidecar: Sidecar;
   /** Asks the ingress, or another address. */
   ask(path: string, question?: HttpQuestion, address?: string): Promise<HttpAnswer>;
-  /** Connects to `interpreter`, which sits before a server that says what it is told. */
+  /** Connects to the filter of TCP connections, which sits before a server that says what it is told. */
   talk(): Promise<Conversation>;
 }
 
-export async function openGoPluginScene(modules: ReadonlyMap<string, string>): Promise<GoPluginScene> {
+export async function openPluginScene(cast: PluginCast): Promise<PluginScene> {
+  const { modules, manifests, everywhere, onTcp } = cast;
   await using opening = new AsyncDisposableStack();
   const { path } = opening.use(await temporaryDirectory());
   for (const [name, module] of modules) {
@@ -51,15 +46,19 @@ export async function openGoPluginScene(modules: ReadonlyMap<string, string>): P
     experts: opening.use(await serveExperts()),
     parrot: opening.use(await serveRaw((socket) => socket.pipe(socket))),
   });
+  const parrot = opening.use(await serveGrpcParrot());
   const sidecar = opening.use(
     await startSidecar(path, {
       app: { id: "shop", http: application.address },
-      upstreams: Object.fromEntries(upstreams.map(([name, { address }]) => [name, { endpoints: [address] }])),
-      plugins: { directory: "./plugins", grants: grants() },
+      upstreams: {
+        ...Object.fromEntries(upstreams.map(([name, { address }]) => [name, { endpoints: [address] }])),
+        echo: { endpoints: [parrot.address], protocol: "grpc" },
+      },
+      plugins: { directory: "./plugins", grants: grantsOf(cast) },
       ingress: {
-        filters: [everywhere],
-        routes: routesFor([...modules.keys()].filter((name) => name !== onTcp && name !== everywhere)),
-        tcp: [{ listen: "127.0.0.1:0", filters: [onTcp], to: { upstream: "parrot" } }],
+        ...(everywhere === undefined ? {} : { filters: [everywhere] }),
+        routes: routesFor(cast),
+        tcp: onTcp === undefined ? [] : [{ listen: "127.0.0.1:0", filters: [onTcp], to: { upstream: "parrot" } }],
       },
     }),
   );
@@ -72,7 +71,8 @@ export async function openGoPluginScene(modules: ReadonlyMap<string, string>): P
   };
 }
 
-function routesFor(plugins: readonly string[]): readonly object[] {
+function routesFor({ modules, chains = {}, everywhere, onTcp }: PluginCast): readonly object[] {
+  const plugins = [...modules.keys()].filter((name) => name !== onTcp && name !== everywhere);
   return [
     { match: { prefix: "/", headers: { host: "next.example" } }, to: { upstream: "next" } },
     ...plugins.map((plugin) => ({
@@ -85,10 +85,10 @@ function routesFor(plugins: readonly string[]): readonly object[] {
 }
 
 /** All that the plugins ask for. */
-function grants(): Readonly<Record<string, unknown>> {
+function grantsOf({ modules, manifests }: PluginCast): Readonly<Record<string, unknown>> {
   return Object.fromEntries(
     Object.entries(manifests).flatMap(([name, manifest]) =>
-      "capabilities" in manifest ? [[name, manifest.capabilities]] : [],
+      modules.has(name) && "capabilities" in manifest ? [[name, manifest.capabilities]] : [],
     ),
   );
 }
