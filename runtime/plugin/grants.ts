@@ -47,3 +47,18 @@ export function requireGranted({ name, version, capabilities }: Manifest, grants
   const message = `plugin '${name}' asks for ${what}, which plugins.grants does not give it`;
   throw new PluginError(name, version, "refused", message);
 }
+
+/** Why the grants do not suffice for the manifest, or undefined. */
+export function ungranted(manifest: Manifest, grants: Grants): PluginError | undefined {
+  try {
+    requireGranted(manifest, grants);
+    return undefined;
+  } catch (error) {
+    if (error instanceof PluginError) return error;
+    throw error;
+  }
+}
+
+/** Whether other grants might let it run. */
+export const isHeldByGrants = (manifest: Manifest, grants: Grants): boolean =>
+  ungranted(manifest, grants) !== undefined || grants[manifest.name]?.allowedFunctions !== undefined;

@@ -4,6 +4,7 @@ import { formatPath } from "../config/mistake.ts";
 import { allowedFunctions, byteSize, capabilities, duration, failPolicy, name } from "../config/scalars.ts";
 import { validate } from "../config/validate.ts";
 import { PluginError } from "./plugin-error.ts";
+import { rolloutPolicy } from "./rollout/policy.ts";
 
 const wasmPage = 65_536;
 const version = z
@@ -78,6 +79,7 @@ export const manifestSchema = z
     fail: failPolicy
       .default("closed")
       .describe("What its failure does to a request: open, closed or reload; default closed"),
+    rollout: rolloutPolicy.prefault({}).describe("How a version comes into service; default at once"),
     unknownImports: z
       .enum(["refuse", "stub"])
       .default("refuse")

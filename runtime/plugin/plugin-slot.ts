@@ -1,21 +1,20 @@
 import type { PluginArtifact } from "./artifact.ts";
-import type {
-  ConnectionFilter,
-  ConnectionHost,
-  FailPolicy,
-  PluginUse,
-  StreamFilter,
-  StreamHost,
-  UseOptions,
-} from "./contract.ts";
-import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
-import type { Manifest } from "./manifest.ts";
+import { makeUse } from "./binding.ts";
+import type { PluginUse, UseOptions } from "./contract.ts";
+import { Deployment, ownName, type TransitionTerms, timed } from "./deployment.ts";
+import { type Grants, isHeldByGrants, restrictionsOf, ungranted } from "./grants.ts";
+import type { DeployOptions } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
 import { PluginTally } from "./plugin-tally.ts";
-import type { InstancePool } from "./pool.ts";
 import type { PreparedPlugin } from "./prepare.ts";
 import { configurationText, type Release } from "./release.ts";
-import type { PluginStatus } from "./status.ts";
+import { restorePlugin } from "./restore.ts";
+import type { RolloutEvent } from "./rollout/machine.ts";
+import type { RolloutPolicy } from "./rollout/policy.ts";
+import { RunningVersions } from "./running-versions.ts";
+import { statusOf } from "./slot-status.ts";
+import type { PluginStatus, TrialStatus } from "./status.ts";
+import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
 
 /** What a slot needs of the registry around it. */
 export interface SlotOptions {
@@ -24,40 +23,42 @@ export interface SlotOptions {
   /** Makes a plugin ready to start; rejects with PluginError. */
   readonly prepare: (artifact: PluginArtifact) => Promise<PreparedPlugin>;
   readonly release: (prepared: PreparedPlugin) => Release;
+  /** Without one, nothing outlives the process, and one previous version is kept in memory. */
+  readonly store: VersionStore | undefined;
+  /** How many previous versions are kept. */
+  readonly keep: number;
   /** Longest time that streams of a version may go on after it was replaced, and after the slot was closed. */
   readonly drainMs: number;
   readonly closeMs: number;
   /** Told when nothing ran, was refused or is used under the name: anyone may ask for any name, so none is kept for that. */
   readonly emptied: () => void;
-  /** Told how a deploy ended that nobody waits for, and what went wrong where nobody can be told. */
-  readonly deployed: (status: PluginStatus) => void;
-  readonly refused: (error: unknown) => void;
+  /** Told of everything that was done or refused; resolves when it is durable, and never rejects. */
+  readonly happened: (entry: HistoryEntry) => Promise<void>;
+  /** Told what went wrong where nobody can be told. */
+  readonly failed: (error: unknown) => void;
+  /** Told that what runs was started anew, without a deploy. */
+  readonly deployed: () => void;
 }
 
-/** One configuration in use, and the pool that serves it now. */
-interface Binding {
-  /** As a route gave it; undefined for the manifest's own. */
-  readonly given: string | undefined;
-  readonly users: Set<PluginUse>;
-  pool: InstancePool | undefined;
-}
-
-interface Refusal {
+export interface Refusal {
   readonly error: PluginError;
   readonly artifact: PluginArtifact | undefined;
+  readonly options: DeployOptions;
   readonly lacksGrants: boolean;
 }
 
+/** What can be asked for by hand of a plugin that is deployed. */
+export type Operation = Extract<RolloutEvent, { type: "promote" | "abort" | "pause" | "resume" | "rollback" }>;
+
 /**
- * What runs under one plugin's name. Deploys, removals and new configurations take turns; a version replaces another only when
- * it has started with every configuration in use.
+ * What runs under one plugin's name. Operations and new configurations take turns; what they do to the versions is said by
+ * the machine of runtime/plugin/rollout, is made durable, and then takes effect in one step.
  */
 export class PluginSlot {
   readonly tally = new PluginTally();
   readonly #options: SlotOptions;
-  readonly #bindings = new Map<string, Binding>();
-  readonly #retiring = new Map<Release, Promise<void>>();
-  #release: Release | undefined;
+  readonly #running: RunningVersions;
+  readonly #deployment: Deployment;
   /** Ran until its grants were withdrawn. */
   #withdrawn: PreparedPlugin | undefined;
   #refusal: Refusal | undefined;
@@ -67,17 +68,25 @@ export class PluginSlot {
   #isClosed = false;
 
   constructor(options: SlotOptions) {
+    const { release, drainMs, failed } = options;
+    const running = new RunningVersions({ release, drainMs, failed });
     this.#options = options;
-  }
-
-  /** What runs now; another object after each deploy. */
-  get running(): PreparedPlugin | undefined {
-    return this.#release?.prepared;
+    this.#running = running;
+    this.#deployment = new Deployment({
+      ...options,
+      running,
+      later: (task) => {
+        this.#inTurn(task).catch((error: unknown) => {
+          if (!this.#isClosed) failed(error);
+        });
+      },
+      requireOpen: () => this.#requireOpen(),
+    });
   }
 
   /** The id that the guests gave themselves; empty when they have none, or nothing runs. */
   get reportedId(): string {
-    return this.#release?.reportedId ?? "";
+    return this.#running.stable?.reportedId ?? "";
   }
 
   /** Whether anything ever ran here. */
@@ -85,37 +94,55 @@ export class PluginSlot {
     return this.#hasRun;
   }
 
-  /** What is known of the plugin; undefined when nothing was ever deployed, or it was removed. */
-  get status(): PluginStatus | undefined {
-    const { name } = this.#options;
-    const known = this.#release?.prepared ?? this.#withdrawn;
-    const manifest = known?.manifest ?? this.#refusal?.artifact?.manifest;
-    if (known === undefined && this.#refusal === undefined) return undefined;
-    const crash = this.#release?.crashedBecause;
-    const reason = crash ?? this.#refusal?.error.message;
-    return {
-      name,
-      version: manifest?.version ?? "",
-      digest: known?.digest ?? this.#refusal?.artifact?.digest ?? "",
-      kind: manifest?.kind ?? "filter",
-      engine: known?.speaks ?? "",
-      state: this.#release === undefined ? "refused" : crash === undefined ? "serving" : "crashed",
-      ...(reason === undefined ? {} : { reason }),
-      ...this.tally.totals(),
-    };
+  /** The version on trial, if there is one. */
+  get trial(): TrialStatus | undefined {
+    return this.#running.onTrial?.trial.status;
   }
 
-  /** Replaces what runs by the artifact. Rejects with PluginError and leaves everything as it is when any step fails. */
-  deploy(artifact: PluginArtifact): Promise<void> {
+  /** What is known of the plugin; undefined when nothing was ever deployed, or it was removed. */
+  get status(): PluginStatus | undefined {
+    return statusOf({
+      name: this.#options.name,
+      state: this.#deployment.state,
+      running: this.#running,
+      withdrawn: this.#withdrawn,
+      refusal: this.#refusal,
+      lastTrial: this.#deployment.lastTrial,
+      totals: this.tally.totals(),
+    });
+  }
+
+  /** Puts the artifact in service, on trial or aside. Rejects with PluginError, and what ran before goes on, when any step fails. */
+  deploy(artifact: PluginArtifact, options: DeployOptions = {}): Promise<void> {
     return this.#inTurn(async () => {
+      const { by = "directory", progress } = options;
       if (this.#runs(artifact)) {
         this.#refusal = undefined;
         return;
       }
+      const version = versionOf(artifact, by);
       try {
-        await this.#switchTo(await this.#options.prepare(artifact));
+        const prepared = await this.#keepAndPrepare(artifact, options);
+        const policy = this.#policyOf(options.policy ?? prepared.manifest.rollout);
+        const terms = { by, prepared, warmUp: policy.warmUp, progress };
+        await this.#transit({ type: "deployed", version, policy }, terms);
       } catch (error) {
-        if (error instanceof PluginError) this.#refuse(error, artifact);
+        if (error instanceof PluginError && !this.#isClosed) this.#refuse(error, artifact, options);
+        await this.#deployment.note("deploy", version, { by, error });
+        throw error;
+      }
+      this.#refusal = undefined;
+    });
+  }
+
+  /** Does what was asked for. Rejects with PluginError, and leaves everything as it is, when it is not possible. */
+  operate(event: Operation, by: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const { stable, candidate } = this.#deployment;
+      try {
+        await this.#transit(event, { by });
+      } catch (error) {
+        await this.#deployment.note(event.type, candidate ?? stable, { by, error });
         throw error;
       }
     });
@@ -123,35 +150,42 @@ export class PluginSlot {
 
   /** Remembers why something of that name could not even be read. */
   refuse(error: PluginError): void {
-    this.#refuse(error, undefined);
+    this.#refuse(error, undefined, {});
   }
 
-  /** Takes the plugin out of service. */
-  remove(): Promise<void> {
+  /** Takes the plugin out of service, with everything that is kept of it. */
+  remove(by: string): Promise<void> {
     return this.#inTurn(async () => {
+      if (this.#deployment.state.phase !== "none") await this.#transit({ type: "removed" }, { by });
       this.#refusal = undefined;
       this.#withdrawn = undefined;
-      this.#leaveService();
+    });
+  }
+
+  /** Brings back what was kept; what cannot be run is told of. No effect when something is deployed. */
+  restore(record: PluginRecord, load: (version: VersionRecord) => Promise<PluginArtifact>): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#deployment.state.phase !== "none") return;
+      const { grants, prepare, failed } = this.#options;
+      const failure = await restorePlugin(record, {
+        deployment: this.#deployment,
+        running: this.#running,
+        grants: grants(),
+        load,
+        prepare,
+        requireOpen: () => this.#requireOpen(),
+        failed,
+      });
+      this.#hasRun = true;
+      if (failure !== undefined) this.#refuse(failure.error, failure.artifact, {});
     });
   }
 
   /** Holds what runs, or was refused, against grants that have changed. */
   regrant(): Promise<void> {
     return this.#inTurn(async () => {
-      const manifest = this.#release?.manifest;
-      const error = manifest === undefined ? undefined : ungranted(manifest, this.#options.grants());
-      if (error !== undefined) {
-        this.#withdrawn = this.#release?.prepared;
-        this.#refuse(error, undefined);
-        this.#leaveService();
-        this.#options.refused(error);
-      } else if (this.#withdrawn !== undefined) {
-        await this.#restore(this.#withdrawn);
-      } else if (this.#release !== undefined) {
-        const { prepared } = this.#release;
-        const restrictions = restrictionsOf(prepared.manifest, this.#options.grants());
-        if (JSON.stringify(restrictions) !== JSON.stringify(prepared.restrictions)) await this.#restore(prepared);
-      }
+      await this.#regrantCandidate();
+      await this.#regrantStable();
       this.#retry(({ lacksGrants }) => lacksGrants);
     });
   }
@@ -160,21 +194,37 @@ export class PluginSlot {
   use(options: UseOptions): Promise<PluginUse> {
     return this.#inTurn(async () => {
       const given = options.configuration === undefined ? undefined : configurationText(options.configuration);
-      const key = given === undefined ? "manifest" : `given ${given}`;
-      const binding = this.#bindings.get(key) ?? (await this.#bind(key, given));
-      const use = this.#useOf(binding, options.fail, () => this.#unbind(key, binding));
+      const binding = await this.#running.bind(given, ({ message }) => this.#deployment.condemn(message));
+      const use = makeUse(binding, {
+        plugin: this.#options.name,
+        fail: options.fail,
+        manifest: () => this.#running.stable?.manifest,
+        missing: () => this.#missing(),
+        left: () => {
+          if (!this.#running.unbind(binding)) return;
+          this.#retry(({ error }) => error.fault === "configuration");
+          const isEmpty = !this.#running.isUsed && this.#turns === 0 && !this.#hasRun && this.#refusal === undefined;
+          if (isEmpty) this.#options.emptied();
+        },
+      });
       binding.users.add(use);
       return use;
     });
   }
 
   /** Whether a use of that configuration wants a crashed instance replaced at once. */
-  replacesAtOnce(configuration: string): boolean {
-    const manifest = this.#release?.manifest;
-    if (manifest === undefined) return false;
-    return [...this.#bindings.values()]
-      .filter((binding) => textOf(binding, manifest) === configuration)
-      .some(({ users }) => [...users].some(({ fail }) => fail === "reload"));
+  replacesAtOnce(release: Release, configuration: string): boolean {
+    return this.#running.replacesAtOnce(release, configuration);
+  }
+
+  /** An instance of that version crashed. */
+  crashed(release: Release): void {
+    const { onTrial } = this.#running;
+    if (onTrial === undefined) return;
+    if (release === this.#running.stable) onTrial.trial.stableTrapped();
+    if (release !== onTrial.release) return;
+    onTrial.trial.trapped();
+    if (release.crashedBecause !== undefined) this.#deployment.condemn(release.crashedBecause);
   }
 
   /** Ends everything, at the latest after `closeMs`; a deploy that takes longer fails when it is through. */
@@ -182,16 +232,14 @@ export class PluginSlot {
     const { closeMs } = this.#options;
     this.#isClosed = true;
     await within(closeMs, this.#turn);
-    this.#leaveService();
-    for (const release of this.#retiring.keys()) release.retire(closeMs, () => undefined).catch(this.#options.refused);
-    await Promise.all(this.#retiring.values());
+    await this.#running.close(closeMs);
   }
 
   #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
     this.#turns++;
     const result = this.#turn
       .then(() => {
-        if (this.#isClosed) throw this.#closed();
+        this.#requireOpen();
         return task();
       })
       .finally(() => this.#turns--);
@@ -199,68 +247,102 @@ export class PluginSlot {
     return result;
   }
 
-  #runs({ digest, manifest }: PluginArtifact): boolean {
-    const release = this.#release;
-    if (release === undefined || release.crashedBecause !== undefined || release.prepared.digest !== digest)
-      return false;
-    return JSON.stringify(release.manifest) === JSON.stringify(manifest);
+  async #transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
+    const before = this.#running.stable;
+    await this.#deployment.transit(event, terms);
+    this.#switchedFrom(before);
   }
 
-  #refuse(error: PluginError, artifact: PluginArtifact | undefined): void {
-    const lacksGrants = artifact !== undefined && isHeldByGrants(artifact.manifest, this.#options.grants());
-    this.#refusal = { error, artifact, lacksGrants };
-  }
-
-  /** Starts the version aside, with every configuration in use, then lets it take over in one step. */
-  async #switchTo(prepared: PreparedPlugin): Promise<void> {
-    const next = this.#options.release(prepared);
-    try {
-      await this.#start(next);
-      if (this.#isClosed) throw this.#closed();
-    } catch (error) {
-      this.#retire(next, new Map(), 0);
-      throw error;
-    }
-    const previous = this.#release;
-    const successors = new Map<InstancePool, InstancePool>();
-    for (const binding of this.#bindings.values()) {
-      const pool = next.poolFor(textOf(binding, next.manifest));
-      if (binding.pool !== undefined && pool !== undefined) successors.set(binding.pool, pool);
-      binding.pool = pool;
-    }
-    this.#release = next;
+  #switchedFrom(before: Release | undefined): void {
+    const { stable } = this.#running;
+    if (stable === undefined || stable === before) return;
     this.#hasRun = true;
     this.#withdrawn = undefined;
     this.#refusal = undefined;
-    if (previous !== undefined) this.#retire(previous, successors, this.#options.drainMs);
-    this.#prune();
   }
 
-  async #start(next: Release): Promise<void> {
-    const { manifest } = next;
-    const inUse = new Set([...this.#bindings.values()].map((binding) => textOf(binding, manifest)));
-    const started = await Promise.allSettled([...inUse].map((configuration) => next.openPool(configuration)));
-    for (const result of started) if (result.status === "rejected") throw result.reason;
-    const own = configurationText(manifest.configuration);
-    const hasOwn = manifest.configuration !== undefined;
-    if (inUse.has(own) || (!hasOwn && inUse.size > 0)) return;
-    try {
-      await next.openPool(own);
-    } catch (error) {
-      // A plugin that leaves its configuration to the routes may insist on one.
-      if (hasOwn || !(error instanceof PluginError) || error.fault !== "configuration") throw error;
+  async #keepAndPrepare(artifact: PluginArtifact, { progress }: DeployOptions): Promise<PreparedPlugin> {
+    const { prepare, store } = this.#options;
+    const [prepared, kept] = await Promise.allSettled([
+      timed(progress, "compile", () => prepare(artifact)),
+      store === undefined ? undefined : timed(progress, "keep", () => store.keep(artifact)),
+    ]);
+    if (prepared.status === "rejected") throw prepared.reason;
+    if (kept.status === "rejected") throw kept.reason;
+    return prepared.value;
+  }
+
+  /** Nothing is tried beside a version that does not serve. */
+  #policyOf(policy: RolloutPolicy): RolloutPolicy {
+    const { stable } = this.#running;
+    return stable === undefined || stable.crashedBecause !== undefined ? { ...policy, canary: undefined } : policy;
+  }
+
+  #runs({ digest, manifest }: PluginArtifact): boolean {
+    return [this.#running.stable, this.#running.onTrial?.release].some(
+      (release) =>
+        release !== undefined &&
+        release.crashedBecause === undefined &&
+        release.prepared.digest === digest &&
+        JSON.stringify(release.manifest) === JSON.stringify(manifest),
+    );
+  }
+
+  #refuse(error: PluginError, artifact: PluginArtifact | undefined, options: DeployOptions): void {
+    const lacksGrants = artifact !== undefined && isHeldByGrants(artifact.manifest, this.#options.grants());
+    this.#refusal = { error, artifact, options, lacksGrants };
+  }
+
+  async #regrantCandidate(): Promise<void> {
+    const prepared = this.#running.onTrial?.release.prepared;
+    if (prepared === undefined) return;
+    const error = ungranted(prepared.manifest, this.#options.grants());
+    if (error !== undefined) await this.#endTrial(error.message);
+    else if (this.#isHeldOtherwise(prepared)) {
+      await this.#deployment.restart("candidate", prepared).catch((error: unknown) => this.#endTrial(String(error)));
     }
   }
 
-  async #restore(prepared: PreparedPlugin): Promise<void> {
-    if (ungranted(prepared.manifest, this.#options.grants()) !== undefined) return;
+  async #regrantStable(): Promise<void> {
+    const { grants, failed } = this.#options;
+    const prepared = this.#running.stable?.prepared;
+    if (prepared === undefined) {
+      if (this.#withdrawn !== undefined) await this.#restart(this.#withdrawn);
+      return;
+    }
+    const error = ungranted(prepared.manifest, grants());
+    if (error !== undefined) {
+      await this.#endTrial(error.message);
+      this.#withdrawn = prepared;
+      this.#refuse(error, undefined, {});
+      this.#running.leaveService();
+      failed(error);
+    } else if (this.#isHeldOtherwise(prepared)) {
+      await this.#restart(prepared);
+    }
+  }
+
+  async #endTrial(reason: string): Promise<void> {
+    if (this.#running.onTrial === undefined) return;
+    await this.#transit({ type: "unfit" }, { by: ownName, reason, isUrgent: true });
+  }
+
+  #isHeldOtherwise({ manifest, restrictions }: PreparedPlugin): boolean {
+    return JSON.stringify(restrictionsOf(manifest, this.#options.grants())) !== JSON.stringify(restrictions);
+  }
+
+  /** Starts the stable version anew under the grants as they are now. */
+  async #restart(prepared: PreparedPlugin): Promise<void> {
+    const { grants, failed, deployed } = this.#options;
+    if (ungranted(prepared.manifest, grants()) !== undefined) return;
+    const before = this.#running.stable;
     try {
-      const restrictions = restrictionsOf(prepared.manifest, this.#options.grants());
-      await this.#switchTo({ ...prepared, restrictions });
-      if (this.status !== undefined) this.#options.deployed(this.status);
+      await this.#deployment.restart("stable", prepared);
+      this.#switchedFrom(before);
+      deployed();
     } catch (error) {
-      if (error instanceof PluginError) this.#refuse(error, undefined);
-      this.#options.refused(error);
+      if (error instanceof PluginError) this.#refuse(error, undefined, {});
+      failed(error);
     }
   }
 
@@ -268,56 +350,15 @@ export class PluginSlot {
   #retry(mayPass: (refusal: Refusal) => boolean): void {
     const refusal = this.#refusal;
     if (this.#isClosed || refusal?.artifact === undefined || !mayPass(refusal)) return;
-    this.deploy(refusal.artifact).then(
-      () => this.status !== undefined && this.#options.deployed(this.status),
-      (error: unknown) => this.#options.refused(error),
-    );
+    this.deploy(refusal.artifact, refusal.options).catch((error: unknown) => {
+      if (!this.#isClosed) this.#options.failed(error);
+    });
   }
 
-  async #bind(key: string, given: string | undefined): Promise<Binding> {
-    const binding: Binding = { given, users: new Set(), pool: undefined };
-    const release = this.#release;
-    if (release !== undefined) binding.pool = await release.openPool(textOf(binding, release.manifest));
-    this.#bindings.set(key, binding);
-    return binding;
-  }
-
-  #unbind(key: string, binding: Binding): void {
-    if (binding.users.size > 0 || this.#bindings.get(key) !== binding) return;
-    this.#bindings.delete(key);
-    this.#prune();
-    this.#retry(({ error }) => error.fault === "configuration");
-    const isEmpty = this.#bindings.size === 0 && this.#turns === 0 && !this.#hasRun && this.#refusal === undefined;
-    if (isEmpty) this.#options.emptied();
-  }
-
-  #useOf(binding: Binding, fail: FailPolicy | undefined, left: () => void): PluginUse {
-    const slot = this;
-    return {
-      plugin: this.#options.name,
-      get fail() {
-        return fail ?? slot.#release?.manifest.fail ?? "closed";
-      },
-      get ready() {
-        return binding.pool?.ready ?? false;
-      },
-      open(host: StreamHost): StreamFilter {
-        if (binding.pool === undefined) throw slot.#missing();
-        return binding.pool.open(host);
-      },
-      openConnection(host: ConnectionHost): ConnectionFilter {
-        if (binding.pool === undefined) throw slot.#missing();
-        return binding.pool.openConnection(host);
-      },
-      async [Symbol.asyncDispose]() {
-        if (binding.users.delete(this)) left();
-      },
-    };
-  }
-
-  #closed(): PluginError {
+  #requireOpen(): void {
     const { name } = this.#options;
-    return new PluginError(name, "", "closed", `plugin '${name}' is not deployed: the sidecar shuts down`);
+    if (!this.#isClosed) return;
+    throw new PluginError(name, "", "closed", `plugin '${name}' is not deployed: the sidecar shuts down`);
   }
 
   #missing(): PluginError {
@@ -325,45 +366,10 @@ export class PluginSlot {
     const why = this.#refusal === undefined ? "" : `: ${this.#refusal.error.message}`;
     return new PluginError(name, "", "missing", `plugin '${name}' is not deployed${why}`);
   }
-
-  #leaveService(): void {
-    for (const binding of this.#bindings.values()) binding.pool = undefined;
-    if (this.#release !== undefined) this.#retire(this.#release, new Map(), this.#options.drainMs);
-    this.#release = undefined;
-  }
-
-  /** Lets go of instances whose configuration nobody uses. A service's own stays: it may have work without any stream. */
-  #prune(): void {
-    const release = this.#release;
-    if (release === undefined) return;
-    const keep = new Set([...this.#bindings.values()].map((binding) => textOf(binding, release.manifest)));
-    if (release.manifest.kind === "service") keep.add(configurationText(release.manifest.configuration));
-    release.prune(keep, this.#options.drainMs);
-  }
-
-  #retire(release: Release, successors: ReadonlyMap<InstancePool, InstancePool>, drainMs: number): void {
-    const retired = release
-      .retire(drainMs, (pool) => successors.get(pool))
-      .catch((error: unknown) => this.#options.refused(error))
-      .finally(() => this.#retiring.delete(release));
-    this.#retiring.set(release, retired);
-  }
 }
 
-const textOf = ({ given }: Binding, manifest: Manifest): string => given ?? configurationText(manifest.configuration);
-
-/** Whether other grants might let it run. */
-const isHeldByGrants = (manifest: Manifest, grants: Grants): boolean =>
-  ungranted(manifest, grants) !== undefined || grants[manifest.name]?.allowedFunctions !== undefined;
-
-function ungranted(manifest: Manifest, grants: Grants): PluginError | undefined {
-  try {
-    requireGranted(manifest, grants);
-    return undefined;
-  } catch (error) {
-    if (error instanceof PluginError) return error;
-    throw error;
-  }
+function versionOf({ manifest, manifestText, digest, origin }: PluginArtifact, by: string): VersionRecord {
+  return { version: manifest.version, digest, manifest: manifestText, origin, by, deployedAt: Date.now() };
 }
 
 /** Resolves when the work has ended, or the time is over. */

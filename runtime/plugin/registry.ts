@@ -6,11 +6,14 @@ import { type CrashLimits, defaultCrashLimits } from "./crash-budget.ts";
 import type { Grants } from "./grants.ts";
 import { type LifecycleMetrics, openLifecycleMetrics } from "./lifecycle-metrics.ts";
 import type { Manifest } from "./manifest.ts";
+import type { DeployOptions, PluginOperations } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
-import { PluginSlot } from "./plugin-slot.ts";
+import { type Operation, PluginSlot } from "./plugin-slot.ts";
 import type { PluginToolchain, PreparedPlugin } from "./prepare.ts";
 import { type PluginServices, Release } from "./release.ts";
-import type { PluginStatus } from "./status.ts";
+import { openRolloutMetrics, type RolloutMetrics } from "./rollout/rollout-metrics.ts";
+import type { PluginStatus, TrialStatus } from "./status.ts";
+import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
 
 /** A plugin whose capabilities are granted: what its services may be built from. */
 export type GrantedPlugin = Readonly<Pick<Manifest, "name" | "version" | "kind" | "vmId" | "capabilities">>;
@@ -29,16 +32,22 @@ export interface PluginRegistryOptions {
   /** Longest time that closing takes; default 1 second. */
   readonly closeMs?: number;
   readonly crashLimits?: CrashLimits;
+  /** Keeps what is deployed; without it nothing outlives the process. */
+  readonly store?: VersionStore;
+  /** Versions that can be gone back to, of each plugin; default 3, without a store 1. */
+  readonly keep?: number;
 }
 
 const defaultDrainMs = 300_000;
 const defaultCloseMs = 1_000;
+const defaultKeep = 3;
 
 /** The plugins of the process: deploys them, hands them to the data plane, and tells how they are. */
-export class PluginRegistry implements PluginSource, AsyncDisposable {
+export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisposable {
   readonly #options: PluginRegistryOptions;
   readonly #slots = new Map<string, PluginSlot>();
   readonly #metrics: LifecycleMetrics;
+  readonly #rollouts: RolloutMetrics;
   /** By the ids that guests gave themselves; looked at with care, since guests come and go. */
   readonly #names = new Map<string, string>();
   #grants: Grants;
@@ -47,26 +56,43 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
     this.#options = options;
     this.#grants = options.grants;
     this.#metrics = openLifecycleMetrics(options.metrics, () => this.#totals());
+    this.#rollouts = openRolloutMetrics(options.metrics, () => this.#trials());
   }
 
   /**
    * Deploys the artifact under its manifest's name: checked, granted, compiled, started and configured aside, then switched
-   * to. Rejects with PluginError that says why, and what ran before goes on; deploying what runs already changes nothing.
+   * to, put on trial or left staged. Rejects with PluginError that says why, and what ran before goes on.
    */
-  async deploy(artifact: PluginArtifact): Promise<PluginStatus> {
-    const { name } = artifact.manifest;
-    const slot = this.#slot(name);
-    const before = slot.running;
-    try {
-      await slot.deploy(artifact);
-    } catch (error) {
-      this.#metrics.deployed(name, "refused");
-      throw error;
-    }
-    const { status } = slot;
-    if (status === undefined) throw new PluginError(name, "", "missing", `plugin '${name}' was removed meanwhile`);
-    if (slot.running !== before) this.#deployed(status);
-    return status;
+  async deploy(artifact: PluginArtifact, options: DeployOptions = {}): Promise<PluginStatus> {
+    const slot = this.#slot(artifact.manifest.name);
+    await slot.deploy(artifact, options);
+    return statusAfter(slot, artifact.manifest.name);
+  }
+
+  promote(plugin: string, by: string): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "promote" }, by);
+  }
+
+  abort(plugin: string, by: string): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "abort" }, by);
+  }
+
+  pause(plugin: string, by: string): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "pause" }, by);
+  }
+
+  resume(plugin: string, by: string): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "resume" }, by);
+  }
+
+  rollback(plugin: string, by: string, to?: string): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "rollback", ...(to === undefined ? {} : { to }) }, by);
+  }
+
+  async restore(record: PluginRecord, load: (version: VersionRecord) => Promise<PluginArtifact>): Promise<void> {
+    const slot = this.#slot(record.plugin);
+    await slot.restore(record, load);
+    if (slot.status?.state === "serving") this.#serves(record.plugin);
   }
 
   /** Remembers, for `list`, why something meant for that name could not even be read. */
@@ -76,12 +102,12 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
   }
 
   /** Takes the plugin out of service; its streams may end. No effect when there is none. */
-  async remove(name: string): Promise<void> {
+  async remove(name: string, by = "directory"): Promise<void> {
     const slot = this.#slots.get(name);
     if (slot === undefined || slot.status === undefined) return;
-    await slot.remove();
+    await slot.remove(by);
     this.#metrics.deployed(name, "removed");
-    this.#options.log.info({ plugin: name }, `plugin '${name}' is removed`);
+    this.#options.log.info({ plugin: name, by }, `plugin '${name}' is removed`);
   }
 
   /** Every plugin that is deployed or was refused, by name. */
@@ -111,6 +137,7 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#slots.values()].map((slot) => slot.close()));
     this.#metrics[Symbol.dispose]();
+    this.#rollouts[Symbol.dispose]();
   }
 
   async #prepare(artifact: PluginArtifact): Promise<PreparedPlugin> {
@@ -121,17 +148,20 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
   #slot(name: string): PluginSlot {
     const known = this.#slots.get(name);
     if (known !== undefined) return known;
-    const { drainMs = defaultDrainMs, closeMs = defaultCloseMs } = this.#options;
+    const { drainMs = defaultDrainMs, closeMs = defaultCloseMs, store, keep = defaultKeep } = this.#options;
     const slot: PluginSlot = new PluginSlot({
       name,
       grants: () => this.#grants,
       prepare: (artifact) => this.#prepare(artifact),
       release: (prepared) => this.#release(slot, prepared),
+      store,
+      keep: store === undefined ? Math.min(keep, 1) : keep,
       drainMs,
       closeMs,
       emptied: () => this.#slots.delete(name),
-      deployed: (status) => this.#deployed(status),
-      refused: (error) => this.#options.log.error({ plugin: name }, messageOf(error)),
+      happened: (entry) => this.#happened(entry),
+      deployed: () => this.#serves(name),
+      failed: (error) => this.#options.log.error({ plugin: name }, messageOf(error)),
     });
     this.#slots.set(name, slot);
     return slot;
@@ -139,26 +169,63 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
 
   #release(slot: PluginSlot, prepared: PreparedPlugin): Release {
     const { name, version, kind, vmId, capabilities } = prepared.manifest;
-    return new Release(prepared, {
+    const release: Release = new Release(prepared, {
       services: this.#options.services({ name, version, kind, vmId, capabilities }),
       tally: slot.tally,
       timings: this.#metrics.timingsOf(name),
       crashLimits: this.#options.crashLimits ?? defaultCrashLimits,
       now: () => performance.now(),
-      replacesAtOnce: (configuration) => slot.replacesAtOnce(configuration),
+      replacesAtOnce: (configuration) => slot.replacesAtOnce(release, configuration),
       crashed: (error, consequence) => {
         slot.tally.trapped();
         this.#metrics.trapped(name, error);
         this.#options.log.error({ plugin: name, version, fault: error.fault }, `${error.message}; ${consequence}`);
+        slot.crashed(release);
       },
+    });
+    return release;
+  }
+
+  async #operate(plugin: string, operation: Operation, by: string): Promise<PluginStatus> {
+    const slot = this.#slots.get(plugin);
+    if (slot === undefined) throw new PluginError(plugin, "", "missing", `plugin '${plugin}' is not deployed`);
+    await slot.operate(operation, by);
+    return statusAfter(slot, plugin);
+  }
+
+  /** Logs and counts what was done or refused, and writes it into the history. */
+  async #happened(entry: HistoryEntry): Promise<void> {
+    const { plugin, version, digest, action, by, outcome, reason } = entry;
+    const { log, store } = this.#options;
+    if (action === "deploy") this.#metrics.deployed(plugin, outcome === "done" ? "deployed" : "refused");
+    this.#rollouts.happened(entry);
+    if (outcome === "done" && action !== "undeploy") {
+      this.#rememberId(plugin);
+      const why = reason === undefined ? "" : `: ${reason}`;
+      const how = saidOf(entry, this.#slots.get(plugin)?.status);
+      log.info({ plugin, version, digest, by }, `plugin '${plugin}' ${version} ${how}${why}`);
+    }
+    await store?.log(entry).catch((error: unknown) => {
+      log.error({ plugin }, `the history of plugin '${plugin}' could not be written: ${messageOf(error)}`);
     });
   }
 
-  #deployed({ name, version, digest, engine, kind }: PluginStatus): void {
+  /** A version that was started without a deploy takes the streams. */
+  #serves(name: string): void {
+    this.#rememberId(name);
+    const status = this.#slots.get(name)?.status;
+    if (status === undefined) return;
+    const { version, digest, engine, kind } = status;
+    this.#options.log.info({ plugin: name, version, digest, engine, kind }, `plugin '${name}' ${version} is deployed`);
+  }
+
+  #rememberId(name: string): void {
     const id = this.#slots.get(name)?.reportedId ?? "";
     if (id !== "") this.#names.set(id, name);
-    this.#metrics.deployed(name, "deployed");
-    this.#options.log.info({ plugin: name, version, digest, engine, kind }, `plugin '${name}' ${version} is deployed`);
+  }
+
+  *#trials(): Generator<readonly [plugin: string, trial: TrialStatus]> {
+    for (const [name, { trial }] of this.#slots) if (trial !== undefined) yield [name, trial];
   }
 
   *#totals(): Generator<readonly [plugin: string, totals: ReturnType<PluginSlot["tally"]["totals"]>]> {
@@ -167,3 +234,28 @@ export class PluginRegistry implements PluginSource, AsyncDisposable {
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** What the log says of a version. */
+function saidOf({ action, version, digest }: HistoryEntry, status: PluginStatus | undefined): string {
+  switch (action) {
+    case "deploy":
+      if (status?.trial?.version !== version || status.trial.digest !== digest) return "is deployed";
+      return status.trial.phase === "staged" ? "is staged" : "is on trial";
+    case "promote":
+      return "is promoted";
+    case "pause":
+      return "has its trial paused";
+    case "resume":
+      return "goes on with its trial";
+    case "rollback":
+      return status?.version === version && status.digest === digest ? "is gone back to" : "is rolled back";
+    default:
+      return "is gone";
+  }
+}
+
+/** The plugin as it is after an operation; throws when it was removed meanwhile. */
+function statusAfter(slot: PluginSlot, name: string): PluginStatus {
+  if (slot.status !== undefined) return slot.status;
+  throw new PluginError(name, "", "missing", `plugin '${name}' was removed meanwhile`);
+}

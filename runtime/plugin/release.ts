@@ -53,6 +53,10 @@ export class Release {
     return this.#pools.get(configuration);
   }
 
+  pools(): Iterable<InstancePool> {
+    return this.#pools.values();
+  }
+
   /** The pool of that configuration, started when there was none. Rejects with PluginError when the guest refuses. */
   async openPool(configuration: string): Promise<InstancePool> {
     const known = this.#pools.get(configuration);

@@ -49,9 +49,10 @@ export interface PluginStatus {
   readonly engine: string;
   /**
    * `serving`; `crashed`: out of its crash budget, waiting for its next try or a deploy; `refused`: nothing runs under this
-   * name, because what was deployed was refused or has lost its grants.
+   * name, because what was deployed was refused or has lost its grants; `staged`: nothing runs yet, because the first version
+   * waits to be told to take streams.
    */
-  readonly state: "serving" | "crashed" | "refused";
+  readonly state: "serving" | "crashed" | "refused" | "staged";
   /** Why it is not serving, or why the last deploy under its name was refused. */
   readonly reason?: string;
   readonly instances: number;

@@ -27,30 +27,40 @@ export const rolloutPolicy = z.strictObject({
           "What keeps a client on one version: a header, a cookie or its address; default every stream by itself",
         ),
     })
+    .refine(
+      ({ percent, header, cookie }) => percent > 0 || header !== undefined || cookie !== undefined,
+      "expected a percent above 0, a header or a cookie: without them nothing goes to the new version",
+    )
     .optional()
     .describe("The new version gets a part of the traffic first; without it, all at once"),
   promotion: z
     .enum(["automatic", "manual"])
     .default("automatic")
     .describe("Whether a version on trial that does well becomes stable by itself; default automatic"),
-  window: duration.default(60_000).describe("How long a version is on trial before it is promoted; default 1m"),
+  window: duration
+    .default(60_000)
+    .describe("How long a version is on trial, at least, before it is promoted; default 1m"),
   minimumStreams: z
     .int()
     .min(1)
     .default(100)
-    .describe("Fewest streams on the new version before it is judged; default 100"),
+    .describe(
+      "Fewest streams that must have ended on the new version before its failures and its latency are judged; default 100",
+    ),
   errorRate: z
     .number()
     .min(0)
     .max(1)
     .default(0.01)
-    .describe("Most failed streams, as a share, above those of the stable version; default 0.01"),
+    .describe("Most that the share of failed streams may be above the stable version's; default 0.01"),
   traps: z.int().min(0).default(0).describe("Most crashes of the new version; default 0"),
   latency: z
     .number()
     .min(1)
     .default(1.5)
-    .describe("Most that the 99th percentile may be, as a multiple of the stable version's; default 1.5"),
+    .describe(
+      "Most that the 99th percentile may be at the end of the window, as a multiple of the stable version's; less than 5ms more is never too much. Default 1.5",
+    ),
   warmUp: z
     .int()
     .min(0)

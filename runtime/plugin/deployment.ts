@@ -1,0 +1,356 @@
+import type { PluginArtifact } from "./artifact.ts";
+import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
+import type { DeployStep } from "./operations.ts";
+import { PluginError } from "./plugin-error.ts";
+import type { PreparedPlugin } from "./prepare.ts";
+import type { Release } from "./release.ts";
+import type { Verdict } from "./rollout/judge.ts";
+import {
+  isSameVersion,
+  next,
+  type RolloutEffect,
+  type RolloutEvent,
+  type RolloutState,
+  recordOf,
+} from "./rollout/machine.ts";
+import type { RolloutPolicy } from "./rollout/policy.ts";
+import { Trial } from "./rollout/trial.ts";
+import { warmUp } from "./rollout/warm-up.ts";
+import type { RunningVersions } from "./running-versions.ts";
+import type { TrialOutcome } from "./status.ts";
+import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
+
+export interface DeploymentOptions {
+  readonly name: string;
+  readonly running: RunningVersions;
+  readonly grants: () => Grants;
+  /** Makes a plugin ready to start; rejects with PluginError. */
+  readonly prepare: (artifact: PluginArtifact) => Promise<PreparedPlugin>;
+  /** Without one, nothing outlives the process, and one previous version is kept in memory. */
+  readonly store: VersionStore | undefined;
+  /** How many previous versions are kept. */
+  readonly keep: number;
+  /** Told of everything that was done or refused; resolves when it is durable, and never rejects. */
+  readonly happened: (entry: HistoryEntry) => Promise<void>;
+  /** Told what went wrong where nobody can be told. */
+  readonly failed: (error: unknown) => void;
+  /** Runs the task when it is its turn. */
+  readonly later: (task: () => Promise<void>) => void;
+  /** Throws once nothing may be deployed any more. */
+  readonly requireOpen: () => void;
+}
+
+/** Who wants a transition, and what is at hand for it. */
+export interface TransitionTerms {
+  readonly by: string;
+  readonly reason?: string;
+  /** The version to be started, when it is not one that is kept. */
+  readonly prepared?: PreparedPlugin;
+  /** Synthetic requests that it is given before it takes any. */
+  readonly warmUp?: number;
+  readonly progress?: ((step: DeployStep) => void) | undefined;
+  /** Keeps a version from doing harm: it is done even when it cannot be made durable. */
+  readonly isUrgent?: boolean;
+}
+
+/** What runs of what was kept. */
+export interface StartedVersions {
+  readonly stable: Release | undefined;
+  readonly candidate: Release | undefined;
+}
+
+/** Who does what the sidecar does by itself. */
+export const ownName = "rollout";
+
+/**
+ * Carries out what the machine says: starts what is to run, makes the new state durable, and only then lets it take effect, in
+ * one step. So whenever the process ends, the record names one stable version, and it is one that has started.
+ */
+export class Deployment {
+  readonly #options: DeploymentOptions;
+  #state: RolloutState = { phase: "none" };
+  /** Versions by which no streams are taken, compiled: the newest of the previous ones. */
+  #warm: { readonly version: VersionRecord; readonly prepared: PreparedPlugin } | undefined;
+  /** Why the version on trial is about to be rolled back. */
+  #condemned: string | undefined;
+  #lastTrial: TrialOutcome | undefined;
+
+  constructor(options: DeploymentOptions) {
+    this.#options = options;
+  }
+
+  get state(): RolloutState {
+    return this.#state;
+  }
+
+  get stable(): VersionRecord | undefined {
+    return this.#state.phase === "none" ? undefined : this.#state.stable;
+  }
+
+  get candidate(): VersionRecord | undefined {
+    return "candidate" in this.#state ? this.#state.candidate : undefined;
+  }
+
+  get lastTrial(): TrialOutcome | undefined {
+    return this.#lastTrial;
+  }
+
+  /**
+   * Brings about what follows from the event. Rejects with PluginError and leaves everything as it was when that is not possible,
+   * a version does not start, or the state cannot be kept.
+   */
+  async transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
+    const { running, keep, requireOpen } = this.#options;
+    const step = next(this.#state, event, keep);
+    if ("refused" in step) throw this.#conflict(step.refused);
+    if (this.#condemned !== undefined && ["promote", "pause", "resume"].includes(event.type)) {
+      throw this.#conflict(`has its version ${this.candidate?.version} rolled back: ${this.#condemned}`);
+    }
+    const started = await this.#started(step.effects, terms);
+    try {
+      requireOpen();
+      if (step.state !== this.#state) await this.#save(step.state, terms);
+      requireOpen();
+    } catch (error) {
+      if (started !== undefined) running.discard(started);
+      throw error;
+    }
+    await timed(terms.progress, step.state.phase === "canary" ? "canary" : "switch", async () => {
+      this.#apply(step.state, step.effects, started, terms);
+    });
+    for (const effect of step.effects) {
+      if (effect.effect === "record") await this.note(effect.action, effect.version, terms);
+    }
+  }
+
+  /** The version on trial gets no more streams from now on, and is rolled back when it is its turn. */
+  condemn(reason: string): void {
+    const { running, later, failed } = this.#options;
+    const { onTrial } = running;
+    if (onTrial === undefined || this.#condemned !== undefined) return;
+    this.#condemned = reason;
+    onTrial.trial[Symbol.dispose]();
+    running.divide();
+    later(async () => {
+      if (running.onTrial !== onTrial) return;
+      await this.transit({ type: "unfit" }, { by: ownName, reason, isUrgent: true }).catch(failed);
+    });
+  }
+
+  /** Starts the stable version, or the one on trial, again, as it may run now. */
+  async restart(which: "stable" | "candidate", prepared: PreparedPlugin): Promise<void> {
+    const { running } = this.#options;
+    const release = await running.start(this.#asGranted(prepared));
+    this.#options.requireOpen();
+    const { state } = this;
+    if (which === "stable") running.switchTo(release);
+    else if ("candidate" in state) {
+      const before = running.endTrial();
+      this.#try(release, state.candidate, state.phase, state.policy);
+      if (before !== undefined) running.retireCandidate(before);
+    }
+  }
+
+  /** Takes over what was kept, with what could be started of it. */
+  restore(record: PluginRecord, started: StartedVersions): void {
+    const step = next(this.#state, { type: "restored", record }, this.#options.keep);
+    if ("refused" in step) throw this.#conflict(step.refused);
+    const { running } = this.#options;
+    this.#state = step.state;
+    if (started.stable !== undefined) running.switchTo(started.stable);
+    if (started.candidate === undefined || !("candidate" in step.state)) return;
+    const { candidate, phase, policy } = step.state;
+    this.#try(started.candidate, candidate, phase, policy);
+  }
+
+  /** Makes durable what is deployed now. */
+  save(): Promise<void> {
+    return this.#save(this.#state, { by: ownName, isUrgent: true });
+  }
+
+  /** Tells the history what was done, or refused with an error. */
+  async note(
+    action: HistoryEntry["action"],
+    version: VersionRecord | undefined,
+    { by, reason, error }: { readonly by: string; readonly reason?: string | undefined; readonly error?: unknown },
+  ): Promise<void> {
+    const why = error === undefined ? reason : messageOf(error);
+    await this.#options.happened({
+      at: Date.now(),
+      plugin: this.#options.name,
+      action,
+      version: version?.version ?? "",
+      digest: version?.digest ?? "",
+      by,
+      outcome: error === undefined ? "done" : "refused",
+      ...(why === undefined ? {} : { reason: why }),
+    });
+  }
+
+  /** Starts the version that the effects need and that does not run yet. */
+  async #started(effects: readonly RolloutEffect[], terms: TransitionTerms): Promise<Release | undefined> {
+    const version = versionToStart(effects, this.candidate);
+    if (version === undefined) return undefined;
+    const { running } = this.#options;
+    const prepared = terms.prepared ?? (await this.#prepared(version));
+    const release = await timed(terms.progress, "start", () => running.start(prepared));
+    const { warmUp: requests = 0 } = terms;
+    if (requests === 0) return release;
+    try {
+      await timed(terms.progress, "warm-up", async () => {
+        for (const pool of release.pools()) await warmUp(pool, release.manifest, requests);
+      });
+    } catch (error) {
+      running.discard(release);
+      throw error;
+    }
+    return release;
+  }
+
+  /** A version that is kept: the warm one, or one from the disk. */
+  async #prepared(version: VersionRecord): Promise<PreparedPlugin> {
+    if (this.#warm !== undefined && isSameVersion(this.#warm.version, version)) {
+      return this.#asGranted(this.#warm.prepared);
+    }
+    const { store, prepare } = this.#options;
+    if (store === undefined) throw this.#conflict(`has version ${version.version} no more: nothing is kept on disk`);
+    return prepare(await store.load(version));
+  }
+
+  async #save(state: RolloutState, { isUrgent = false }: TransitionTerms): Promise<void> {
+    const { name, store, failed } = this.#options;
+    try {
+      await store?.save(recordOf(name, state));
+    } catch (error) {
+      if (!isUrgent) throw error;
+      failed(error);
+    }
+  }
+
+  #apply(
+    state: RolloutState,
+    effects: readonly RolloutEffect[],
+    started: Release | undefined,
+    terms: TransitionTerms,
+  ): void {
+    const { running } = this.#options;
+    const before = { version: this.stable, prepared: running.stable?.prepared };
+    let release = started;
+    for (const effect of effects) {
+      switch (effect.effect) {
+        case "end":
+          release = this.#end(effect, terms) ?? release;
+          break;
+        case "switch":
+          if (release !== undefined) running.switchTo(release);
+          break;
+        case "try":
+          if (effect.candidate === this.candidate) this.#enter(effect.phase);
+          else if (release !== undefined) this.#try(release, effect.candidate, effect.phase, effect.policy);
+          break;
+        case "remove":
+          running.leaveService();
+          break;
+        case "record":
+          break;
+      }
+    }
+    this.#state = state;
+    this.#keepWarm(before);
+  }
+
+  /** The version that is promoted; any other is gone. */
+  #end(
+    { candidate, outcome }: Extract<RolloutEffect, { effect: "end" }>,
+    { by, reason }: TransitionTerms,
+  ): Release | undefined {
+    const { running } = this.#options;
+    const { version, digest } = candidate;
+    this.#lastTrial = { version, digest, outcome, by, ...(reason === undefined ? {} : { reason }) };
+    this.#condemned = undefined;
+    const release = running.endTrial();
+    if (outcome === "promoted" || release === undefined) return release;
+    running.retireCandidate(release);
+    return undefined;
+  }
+
+  #enter(phase: Trial["status"]["phase"]): void {
+    const { running } = this.#options;
+    running.onTrial?.trial.enter(phase);
+    running.divide();
+  }
+
+  #try(release: Release, candidate: VersionRecord, phase: Trial["status"]["phase"], policy: RolloutPolicy): void {
+    const trial: Trial = new Trial({ candidate, policy, decided: (verdict) => this.#decided(trial, verdict) });
+    trial.enter(phase);
+    this.#options.running.tryOut(release, trial);
+  }
+
+  #decided(trial: Trial, { verdict, reason }: Extract<Verdict, { reason: string }>): void {
+    if (verdict === "bad") {
+      this.condemn(reason);
+      return;
+    }
+    const { running, later, failed } = this.#options;
+    later(async () => {
+      if (running.onTrial?.trial !== trial || this.#state.phase !== "canary") return;
+      try {
+        await this.transit({ type: "verdict", verdict }, { by: ownName, reason });
+      } catch (error) {
+        failed(error);
+        // It is judged anew: what could not be kept may be kept later.
+        if (this.#condemned === undefined) trial.enter("canary");
+      }
+    });
+  }
+
+  #keepWarm({
+    version,
+    prepared,
+  }: {
+    readonly version: VersionRecord | undefined;
+    readonly prepared: PreparedPlugin | undefined;
+  }): void {
+    const newest = this.#state.phase === "none" ? undefined : this.#state.previous[0];
+    if (newest === this.#warm?.version) return;
+    this.#warm =
+      newest !== undefined && newest === version && prepared !== undefined ? { version, prepared } : undefined;
+  }
+
+  /** The plugin as the grants are now; throws PluginError when they do not suffice. */
+  #asGranted(prepared: PreparedPlugin): PreparedPlugin {
+    const grants = this.#options.grants();
+    requireGranted(prepared.manifest, grants);
+    return { ...prepared, restrictions: restrictionsOf(prepared.manifest, grants) };
+  }
+
+  #conflict(what: string): PluginError {
+    const { name } = this.#options;
+    return new PluginError(name, "", "conflict", `plugin '${name}' ${what}`);
+  }
+}
+
+function versionToStart(
+  effects: readonly RolloutEffect[],
+  candidate: VersionRecord | undefined,
+): VersionRecord | undefined {
+  for (const effect of effects) {
+    if (effect.effect === "switch" && effect.to !== candidate) return effect.to;
+    if (effect.effect === "try" && effect.candidate !== candidate) return effect.candidate;
+  }
+  return undefined;
+}
+
+/** Tells how long a step took that was done. */
+export async function timed<Result>(
+  progress: ((step: DeployStep) => void) | undefined,
+  step: DeployStep["step"],
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const start = performance.now();
+  const result = await work();
+  progress?.({ step, ms: performance.now() - start });
+  return result;
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,99 @@
+import type { PluginArtifact } from "./artifact.ts";
+import { type Deployment, ownName } from "./deployment.ts";
+import { type Grants, isHeldByGrants } from "./grants.ts";
+import { PluginError } from "./plugin-error.ts";
+import type { PreparedPlugin } from "./prepare.ts";
+import type { Release } from "./release.ts";
+import type { RunningVersions } from "./running-versions.ts";
+import type { PluginRecord, VersionRecord } from "./versions.ts";
+
+export interface RestoreTerms {
+  readonly deployment: Deployment;
+  readonly running: RunningVersions;
+  readonly grants: Grants;
+  readonly load: (version: VersionRecord) => Promise<PluginArtifact>;
+  readonly prepare: (artifact: PluginArtifact) => Promise<PreparedPlugin>;
+  /** Throws once nothing may be deployed any more. */
+  readonly requireOpen: () => void;
+  /** Told of each version that cannot be run. */
+  readonly failed: (error: unknown) => void;
+}
+
+/** Why a version cannot be run; with the artifact, other grants may let it run. */
+export interface FailedRestore {
+  readonly error: PluginError;
+  readonly artifact: PluginArtifact | undefined;
+}
+
+type Attempt = { readonly version: VersionRecord; readonly release: Release } | FailedRestore;
+
+/**
+ * Starts what the record names: the stable version, else the newest of those before it that can be run, and the version on
+ * trial. A version that other grants might let run is waited for: nothing older takes its place. Resolves to why nothing runs.
+ */
+export async function restorePlugin(record: PluginRecord, terms: RestoreTerms): Promise<FailedRestore | undefined> {
+  const { deployment } = terms;
+  const stable = await startFirst(record, terms);
+  if (stable !== undefined && !("release" in stable)) {
+    deployment.restore({ ...record, trial: undefined }, { stable: undefined, candidate: undefined });
+    return stable;
+  }
+  const { trial } = record;
+  const candidate = trial === undefined ? undefined : await start(trial.version, terms);
+  const hasTrial = candidate !== undefined && "release" in candidate;
+  const isOther = stable !== undefined && stable.version !== record.stable;
+  const others = [record.stable, ...record.previous].filter((one) => one !== undefined && one !== stable?.version);
+  deployment.restore(
+    {
+      plugin: record.plugin,
+      stable: stable?.version,
+      trial: hasTrial ? trial : undefined,
+      previous: isOther ? others.filter((one) => one !== undefined) : record.previous,
+    },
+    { stable: stable?.release, candidate: hasTrial ? candidate.release : undefined },
+  );
+  if (isOther) {
+    const reason = `version ${record.stable?.version} could not be brought back`;
+    await deployment.save();
+    await deployment.note("rollback", stable.version, { by: ownName, reason });
+  }
+  if (candidate !== undefined && !hasTrial) {
+    await deployment.save();
+    await deployment.note("rollback", trial?.version, { by: ownName, reason: candidate.error.message });
+    return stable === undefined ? candidate : undefined;
+  }
+  return undefined;
+}
+
+/** The stable version or, of those before it, the newest that starts; why the stable one does not, when none does. */
+async function startFirst({ stable, previous }: PluginRecord, terms: RestoreTerms): Promise<Attempt | undefined> {
+  if (stable === undefined) return undefined;
+  const first = await start(stable, terms);
+  if ("release" in first) return first;
+  if (first.artifact !== undefined && isHeldByGrants(first.artifact.manifest, terms.grants)) return first;
+  for (const version of previous) {
+    const attempt = await start(version, terms);
+    if ("release" in attempt) return attempt;
+  }
+  return first;
+}
+
+async function start(version: VersionRecord, terms: RestoreTerms): Promise<Attempt> {
+  const { running, load, prepare, requireOpen, failed } = terms;
+  let artifact: PluginArtifact | undefined;
+  try {
+    artifact = await load(version);
+    const release = await running.start(await prepare(artifact));
+    try {
+      requireOpen();
+    } catch (error) {
+      running.discard(release);
+      throw error;
+    }
+    return { version, release };
+  } catch (error) {
+    if (!(error instanceof PluginError) || error.fault === "closed") throw error;
+    failed(error);
+    return { error, artifact };
+  }
+}

@@ -1,0 +1,48 @@
+import type { ObservedStreams } from "../status.ts";
+import type { RolloutPolicy } from "./policy.ts";
+
+export type Verdict = { readonly verdict: "undecided" } | { readonly verdict: "good" | "bad"; readonly reason: string };
+
+/** A version is not slow for less than this, in milliseconds: below it percentiles of few streams are noise. */
+const leastSlowerMs = 5;
+
+/**
+ * Holds the version on trial against the stable one. Crashes and failed streams tell against it as soon as they are too many;
+ * its latency, which suffers from every cold start, is looked at when the window is over.
+ */
+export function judge(
+  policy: RolloutPolicy,
+  stable: ObservedStreams,
+  candidate: ObservedStreams,
+  elapsedMs: number,
+): Verdict {
+  if (candidate.traps > policy.traps) {
+    return bad(`it crashed ${times(candidate.traps)}; its policy allows ${policy.traps}`);
+  }
+  if (candidate.streams < policy.minimumStreams) return { verdict: "undecided" };
+  const rate = failureRate(candidate);
+  const usual = failureRate(stable);
+  if (rate - usual > policy.errorRate) {
+    const allowed = `its policy allows ${percent(policy.errorRate)} more`;
+    return bad(
+      `${percent(rate)} of its ${candidate.streams} streams failed, ${percent(usual)} of the stable version's; ${allowed}`,
+    );
+  }
+  if (elapsedMs < policy.window) return { verdict: "undecided" };
+  const { p99Ms } = candidate;
+  const isSlower = p99Ms > policy.latency * stable.p99Ms && p99Ms - stable.p99Ms >= leastSlowerMs;
+  if (isSlower && stable.streams >= policy.minimumStreams) {
+    const allowed = `its policy allows ${policy.latency} times as much`;
+    return bad(
+      `the 99th percentile of its streams took ${round(p99Ms)} ms, the stable version's ${round(stable.p99Ms)} ms; ${allowed}`,
+    );
+  }
+  const reason = `${percent(rate)} of its ${candidate.streams} streams failed, ${percent(usual)} of the stable version's`;
+  return { verdict: "good", reason };
+}
+
+const bad = (reason: string): Verdict => ({ verdict: "bad", reason });
+const failureRate = ({ streams, failed }: ObservedStreams): number => (streams === 0 ? 0 : failed / streams);
+const percent = (share: number): string => `${round(share * 100)} %`;
+const round = (value: number): string => String(Math.round(value * 100) / 100);
+const times = (count: number): string => (count === 1 ? "once" : `${count} times`);

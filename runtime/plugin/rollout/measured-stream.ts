@@ -1,0 +1,122 @@
+import type {
+  BodyBuffer,
+  Direction,
+  FilterAction,
+  HeaderMap,
+  LocalReply,
+  PropertyValue,
+  SettledAction,
+  StreamFilter,
+  StreamHost,
+  StreamMap,
+} from "../contract.ts";
+import type { PluginError } from "../plugin-error.ts";
+
+/** Told how a stream ended, and how long it took; no time for a connection, whose length is its client's affair. */
+export type StreamEnded = (hasFailed: boolean, ms: number | undefined) => void;
+
+/** A stream during a trial, between the data plane and the guest: passes everything on, and looks at how it ends. */
+export class MeasuredStream implements StreamFilter, StreamHost {
+  readonly #host: StreamHost;
+  readonly #ended: StreamEnded;
+  readonly #startedAt = performance.now();
+  #filter: StreamFilter | undefined;
+  #hasFailed = false;
+  #isOver = false;
+
+  private constructor(host: StreamHost, ended: StreamEnded) {
+    this.#host = host;
+    this.#ended = ended;
+  }
+
+  /** Begins the stream where `pool` says; throws what it throws, and then nothing is measured. */
+  static open(pool: { open(host: StreamHost): StreamFilter }, host: StreamHost, ended: StreamEnded): StreamFilter {
+    const stream = new MeasuredStream(host, ended);
+    stream.#filter = pool.open(stream);
+    return stream;
+  }
+
+  requestHeaders(endOfStream: boolean): FilterAction {
+    return this.#filter?.requestHeaders(endOfStream) ?? "continue";
+  }
+
+  requestBody(endOfStream: boolean): FilterAction {
+    return this.#filter?.requestBody(endOfStream) ?? "continue";
+  }
+
+  requestTrailers(): FilterAction {
+    return this.#filter?.requestTrailers() ?? "continue";
+  }
+
+  responseHeaders(endOfStream: boolean): FilterAction {
+    return this.#filter?.responseHeaders(endOfStream) ?? "continue";
+  }
+
+  responseBody(endOfStream: boolean): FilterAction {
+    return this.#filter?.responseBody(endOfStream) ?? "continue";
+  }
+
+  responseTrailers(): FilterAction {
+    return this.#filter?.responseTrailers() ?? "continue";
+  }
+
+  end(): void {
+    try {
+      this.#filter?.end();
+    } finally {
+      const status = this.#host.headers("response-headers")?.get(":status");
+      if (status !== undefined && Number(status) >= 500) this.#hasFailed = true;
+      this.#over();
+    }
+  }
+
+  headers(map: StreamMap): HeaderMap | undefined {
+    return this.#host.headers(map);
+  }
+
+  body(direction: Direction): BodyBuffer | undefined {
+    return this.#host.body(direction);
+  }
+
+  resume(direction: Direction): void {
+    this.#host.resume(direction);
+  }
+
+  settle(action: SettledAction): void {
+    this.#host.settle(action);
+  }
+
+  respond(reply: LocalReply): void {
+    if (reply.status >= 500) this.#hasFailed = true;
+    this.#host.respond(reply);
+  }
+
+  reset(): void {
+    this.#hasFailed = true;
+    this.#host.reset();
+  }
+
+  failed(error: PluginError): void {
+    this.#hasFailed = true;
+    this.#host.failed(error);
+    this.#over();
+  }
+
+  property(path: readonly string[]): PropertyValue | undefined {
+    return this.#host.property(path);
+  }
+
+  setProperty(path: readonly string[], value: Uint8Array): boolean {
+    return this.#host.setProperty(path, value);
+  }
+
+  clearRoute(): void {
+    this.#host.clearRoute();
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#ended(this.#hasFailed, performance.now() - this.#startedAt);
+  }
+}

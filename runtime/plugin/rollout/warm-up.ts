@@ -1,0 +1,150 @@
+import { setImmediate } from "node:timers/promises";
+import type { HeaderMap, LocalReply, StreamFilter, StreamHost, StreamMap } from "../contract.ts";
+import type { Manifest } from "../manifest.ts";
+import { PluginError } from "../plugin-error.ts";
+
+/** What takes streams: a pool of instances. */
+export interface StreamTaker {
+  open(host: StreamHost): StreamFilter;
+}
+
+/** Failures that say something of the plugin, not of what it waits for. */
+const telling: ReadonlySet<string> = new Set(["trap", "fuel", "memory", "budget"]);
+
+/**
+ * Gives the pool that many requests that nobody made, one after the other, so that its code and its caches are warm. What it
+ * does to them is ignored, unless it fails: then it rejects with PluginError.
+ */
+export async function warmUp(taker: StreamTaker, { name, version, kind }: Manifest, requests: number): Promise<void> {
+  for (let count = 0; count < requests; count++) {
+    const error = await new SyntheticRequest().run(taker, kind);
+    if (error !== undefined && telling.has(error.fault)) {
+      const message = `plugin '${name}' cannot be deployed: it failed while it was warmed up: ${error.message}`;
+      throw new PluginError(name, version, error.fault, message, { cause: error });
+    }
+    await setImmediate();
+  }
+}
+
+/** A request without a body, as a probe would make it, and the answer of an upstream that has nothing to say. */
+class SyntheticRequest implements StreamHost {
+  readonly #request = new SyntheticHeaders([
+    [":method", "GET"],
+    [":scheme", "http"],
+    [":authority", "localhost"],
+    [":path", "/"],
+    ["user-agent", "outrigger-warm-up"],
+    ["accept", "*/*"],
+  ]);
+  readonly #response = new SyntheticHeaders([
+    [":status", "200"],
+    ["content-length", "0"],
+  ]);
+  #hasResponse = false;
+  #isAnswered = false;
+  #failure: PluginError | undefined;
+  #settled = Promise.withResolvers<void>();
+
+  /** Resolves to what failed. */
+  async run(taker: StreamTaker, kind: Manifest["kind"]): Promise<PluginError | undefined> {
+    let filter: StreamFilter;
+    try {
+      filter = taker.open(this);
+    } catch (error) {
+      if (error instanceof PluginError) return error;
+      throw error;
+    }
+    const passed = await this.#passes(() => filter.requestHeaders(true));
+    if (passed && kind === "filter" && !this.#isAnswered) {
+      this.#hasResponse = true;
+      await this.#passes(() => filter.responseHeaders(true));
+    }
+    if (this.#failure === undefined) filter.end();
+    return this.#failure;
+  }
+
+  headers(map: StreamMap): HeaderMap | undefined {
+    if (map === "request-headers") return this.#request;
+    return map === "response-headers" && this.#hasResponse ? this.#response : undefined;
+  }
+
+  body(): undefined {
+    return undefined;
+  }
+
+  resume(): void {}
+
+  settle(action: string): void {
+    if (action !== "continue") this.#isAnswered = true;
+    this.#settled.resolve();
+  }
+
+  respond(_reply: LocalReply): void {
+    this.#isAnswered = true;
+  }
+
+  reset(): void {
+    this.#isAnswered = true;
+  }
+
+  failed(error: PluginError): void {
+    this.#failure ??= error;
+    this.#settled.resolve();
+  }
+
+  property(): undefined {
+    return undefined;
+  }
+
+  setProperty(): boolean {
+    return true;
+  }
+
+  clearRoute(): void {}
+
+  async #passes(show: () => string): Promise<boolean> {
+    this.#settled = Promise.withResolvers<void>();
+    const action = show();
+    if (action === "suspended" && this.#failure === undefined) await this.#settled.promise;
+    return this.#failure === undefined && action !== "pause";
+  }
+}
+
+type Field = readonly [name: string, value: string];
+
+class SyntheticHeaders implements HeaderMap {
+  #fields: readonly Field[];
+
+  constructor(fields: readonly Field[]) {
+    this.#fields = fields;
+  }
+
+  get size(): number {
+    return this.#fields.length;
+  }
+
+  get(name: string): string | undefined {
+    return this.#fields.find(([known]) => known === name)?.[1];
+  }
+
+  set(name: string, value: string): void {
+    this.remove(name);
+    this.add(name, value);
+  }
+
+  add(name: string, value: string): void {
+    this.#fields = [...this.#fields, [name, value]];
+  }
+
+  remove(name: string): void {
+    this.#fields = this.#fields.filter(([known]) => known !== name);
+  }
+
+  entries(): readonly Field[] {
+    return this.#fields;
+  }
+
+  replaceAll(fields: readonly Field[]): void {
+    this.#fields = [...fields];
+  }
+}
