@@ -108,7 +108,7 @@ async function open(protocol: Protocol, direction: Direction, numbers: Numbers, 
     }),
   );
   const services = new TestServices();
-  const { registry } = opening.use(openRegistry({ engines: [proxyWasmEngine], services: () => services }));
+  const { registry } = opening.use(openRegistry({ engines: [proxyWasmEngine()], services: () => services }));
   const described = { text: stringify({ name: "guest", ...manifest }), path: "guest.yaml" };
   await registry.deploy(makeArtifact(await answering(direction, numbers), "guest.wasm", described));
   const rig = opening.use(
