@@ -6,6 +6,7 @@ import { globSync } from "node:fs";
 import { goPlugins } from "../test/support/go-plugins.ts";
 import { kafkaClassPath } from "../test/support/kafka-artifacts.ts";
 import { findProgram, installPackages, ProgramMissing } from "../test/support/programs.ts";
+import { rustPlugins } from "../test/support/rust-plugins.ts";
 import { s3ProxyJar } from "../test/support/s3-server.ts";
 
 interface Server {
@@ -67,6 +68,7 @@ const servers: readonly Server[] = [
     places: "/usr/local/go/bin",
     fetch: goPlugins,
   },
+  { name: "rust", programs: {}, support: "rust-plugins.ts", fetch: rustPlugins },
 ];
 
 /** Resolves to the servers that are still missing; soon when none is. */

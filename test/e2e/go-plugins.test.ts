@@ -254,8 +254,8 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
 /** What is left of a plugin that fails, and what its author reads about it. */
 const failures: Readonly<Record<string, RegExp>> = {
   panic:
-    /trapped in .*, after it logged 'panic: runtime error: invalid memory address .*', in .*main\.__stream_\.OnHttpRequestHeaders/,
-  loop: /used up its \d+ units of fuel in proxy_on_request_headers, in main\.__stream_\.OnHttpRequestHeaders/,
+    /trapped in .*, after it logged 'panic: runtime error: invalid memory address .*', in .*main\.__stream_\.OnHttpRequestHeaders at 0x[\da-f]+/,
+  loop: /used up its \d+ units of fuel in proxy_on_request_headers, in main\.__stream_\.OnHttpRequestHeaders at 0x[\da-f]+/,
   hoard: /trapped in .*, after it logged 'runtime: out of memory.*', in .*runtime\.mallocgc/,
   wait: /trapped in .*, after it logged 'fatal error: all goroutines are asleep - deadlock!', in .*runtime\.checkdead/,
   sleep: /used up its \d+ units of fuel in proxy_on_request_headers/,
