@@ -1,21 +1,27 @@
-const frame = /^\s+at (?:(\S.*) \()?wasm:\/\/wasm\/[^:]*:wasm-function\[(\d+)\]:0x[\da-f]+\)?$/;
+import { type CodePlace, originalOffsets } from "../plugin/sandbox/code-map.ts";
+
+const frame = /^\s+at (?:(\S.*) \()?wasm:\/\/wasm\/[^:]*:wasm-function\[(\d+)\]:0x([\da-f]+)\)?$/;
 const mostFrames = 10;
 const longestName = 100;
 
 /**
- * The functions of the guest that an error came out of, the innermost first: by the module's name section, else by their
- * index. The host's own functions are left out, and so is the callback that was entered unless it has a name of its own.
+ * The functions of the guest that an error came out of, the innermost first: `parse_price at 0x1a2b`, by the module's name
+ * section, else by their index, and where in the module as its author built it. Functions that are not the author's are
+ * left out.
  */
-export function guestFunctions(cause: unknown): string[] {
+export function guestFrames(cause: unknown, codeMap: Uint8Array): string[] {
   if (!(cause instanceof Error) || cause.stack === undefined) return [];
-  const found: string[] = [];
-  let isLastNamed = true;
+  const names: string[] = [];
+  const places: CodePlace[] = [];
   for (const line of cause.stack.split("\n")) {
-    const [, name, index] = frame.exec(line) ?? [];
-    if (index === undefined) continue;
-    isLastNamed = name !== undefined;
-    found.push(name === undefined ? `function ${index}` : name.slice(0, longestName));
-    if (found.length === mostFrames) break;
+    const [, name, index, offset] = frame.exec(line) ?? [];
+    if (index === undefined || offset === undefined) continue;
+    names.push(name === undefined ? `function ${index}` : name.slice(0, longestName));
+    places.push({ functionIndex: Number(index), offset: Number.parseInt(offset, 16) });
+    if (names.length === mostFrames) break;
   }
-  return isLastNamed ? found : found.slice(0, -1);
+  if (names.length === 0) return [];
+  return originalOffsets(codeMap, places).flatMap((offset, at) =>
+    offset === undefined ? [] : [`${names[at]} at 0x${offset.toString(16)}`],
+  );
 }

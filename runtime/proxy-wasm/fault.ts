@@ -1,6 +1,6 @@
 import type { PluginProgram } from "../plugin/contract.ts";
 import { PluginError, type PluginFault } from "../plugin/plugin-error.ts";
-import { guestFunctions } from "./backtrace.ts";
+import { guestFrames } from "./backtrace.ts";
 import type { Meter } from "./meter.ts";
 
 const longestOutcry = 200;
@@ -31,7 +31,7 @@ export function faultOf(
     const fault = meter.phase === "allocating" ? "memory" : "trap";
     return pluginError(program, fault, `was stopped in ${where}: ${meter.stopped}${said}`, cause);
   }
-  const place = placeOf(cause);
+  const place = placeOf(cause, program.module.codeMap);
   if (meter.left < 0)
     return pluginError(program, "fuel", `used up its ${fuel} units of fuel in ${where}${place}`, cause);
   if (cause instanceof RangeError)
@@ -40,8 +40,8 @@ export function faultOf(
 }
 
 /** Which functions of the guest it was in. */
-function placeOf(cause: unknown): string {
-  const [innermost, ...callers] = guestFunctions(cause);
+function placeOf(cause: unknown, codeMap: Uint8Array): string {
+  const [innermost, ...callers] = guestFrames(cause, codeMap);
   if (innermost === undefined) return "";
   return callers.length === 0 ? `, in ${innermost}` : `, in ${innermost}, called by ${callers.join(", ")}`;
 }

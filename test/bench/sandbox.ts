@@ -81,7 +81,7 @@ const guests = await interceptModules(compileGuests, (bytes) => {
 if (large.length < 1_000_000) throw new Error("the compiler of the guests carries no large module any more");
 
 const plain = new WebAssembly.Instance(new WebAssembly.Module(guests), guestImports);
-const metered = new WebAssembly.Instance(new WebAssembly.Module(rewrite(guests, limits)), guestImports);
+const metered = new WebAssembly.Instance(new WebAssembly.Module(rewrite(guests, limits).bytes), guestImports);
 console.log("guest          plain ms  metered ms  ratio  million fuel per plain ms");
 const ratios = guestNames.map((name) => {
   const { plainMs, meteredMs, fuelPerMs } = compare(name, plain, metered);
@@ -92,7 +92,7 @@ const ratios = guestNames.map((name) => {
 });
 
 const megabytes = large.length / 1e6;
-const [coldMs = Number.NaN, ...warmMs] = Array.from({ length: 8 }, () => timed(() => rewrite(large, limits)));
+const [coldMs = Number.NaN, ...warmMs] = Array.from({ length: 8 }, () => timed(() => rewrite(large, limits).bytes));
 const bestMs = Math.min(...warmMs);
 const msPerMb = bestMs / megabytes;
 console.log(`rewriting ${megabytes.toFixed(1)} MB: ${coldMs.toFixed(0)} ms at first, then ${bestMs.toFixed(0)} ms`);

@@ -9,12 +9,13 @@ export async function sandboxed(
   wasm: Uint8Array<ArrayBuffer>,
   limits: SandboxLimits = testLimits,
 ): Promise<SandboxedModule> {
-  const rewritten = rewrite(wasm, limits);
+  const { bytes: rewritten, codeMap } = rewrite(wasm, limits);
   return {
     module: await WebAssembly.compile(rewritten),
     digest: `sha256:${createHash("sha256").update(wasm).digest("hex")}`,
     limits,
     originalBytes: wasm.byteLength,
     rewrittenBytes: rewritten.byteLength,
+    codeMap,
   };
 }

@@ -12,14 +12,19 @@ export interface CompileRequest {
 
 /** What it answers. */
 export type CompileReply =
-  | { readonly outcome: "compiled"; readonly module: WebAssembly.Module; readonly rewrittenBytes: number }
+  | {
+      readonly outcome: "compiled";
+      readonly module: WebAssembly.Module;
+      readonly rewrittenBytes: number;
+      readonly codeMap: Uint8Array<ArrayBuffer>;
+    }
   | { readonly outcome: "refused"; readonly message: string; readonly offset: number | undefined };
 
 async function compile({ bytes, limits }: CompileRequest): Promise<CompileReply> {
   try {
-    const rewritten = rewrite(bytes, limits);
+    const { bytes: rewritten, codeMap } = rewrite(bytes, limits);
     const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
-    return { outcome: "compiled", module, rewrittenBytes: rewritten.length };
+    return { outcome: "compiled", module, rewrittenBytes: rewritten.length, codeMap };
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     return { outcome: "refused", message: error.message, offset: error.offset };

@@ -75,8 +75,8 @@ export class SandboxCompiler implements AsyncDisposable {
     const originalBytes = bytes.length;
     const reply = await this.#ask({ bytes, limits });
     if (reply.outcome === "refused") throw new SandboxError(reply.message, reply.offset);
-    const { module, rewrittenBytes } = reply;
-    return { module, digest, limits, originalBytes, rewrittenBytes };
+    const { module, rewrittenBytes, codeMap } = reply;
+    return { module, digest, limits, originalBytes, rewrittenBytes, codeMap };
   }
 
   #remember(key: string, compiled: Promise<SandboxedModule>): void {

@@ -1,6 +1,7 @@
 /** What is emitted here runs in every guest; test/bench/sandbox.ts keeps it honest. */
 import type { BinaryWriter } from "./binary-writer.ts";
 import { type BodyPlan, branch, type Frame, type LengthCharge, lengthCharges, point } from "./body-plan.ts";
+import type { CodeMapWriter } from "./code-map.ts";
 import { op } from "./opcodes.ts";
 
 /** What the rewriter added to the module, as the emitted code names it. */
@@ -19,19 +20,26 @@ const emptyBlock = 0x40;
  * date before control leaves the function, and read again afterwards. Functions with exception handlers work on the
  * global itself, since no code of ours runs on the way to a handler.
  */
-export function emitBody(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter): void {
+export function emitBody(
+  source: Uint8Array,
+  plan: BodyPlan,
+  targets: MeteringTargets,
+  out: BinaryWriter,
+  map: CodeMapWriter,
+): void {
   out.sized(() => {
+    map.opened(out.length);
     if (plan.exceptions) {
       out.u32(plan.declarations);
       out.range(source, plan.declarationsStart, plan.codeStart);
-      new GlobalEmitter(source, plan, targets, out).emit();
+      new GlobalEmitter(source, plan, targets, out, map).emit();
       return;
     }
     out.u32(plan.declarations + 1);
     out.range(source, plan.declarationsStart, plan.codeStart);
     out.u32(1);
     out.u8(i64Type);
-    new LocalEmitter(source, plan, targets, out).emit();
+    new LocalEmitter(source, plan, targets, out, map).emit();
   });
 }
 
@@ -40,12 +48,14 @@ class GlobalEmitter {
   readonly #plan: BodyPlan;
   readonly #targets: MeteringTargets;
   readonly #out: BinaryWriter;
+  readonly #map: CodeMapWriter;
 
-  constructor(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter) {
+  constructor(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter, map: CodeMapWriter) {
     this.#source = source;
     this.#plan = plan;
     this.#targets = targets;
     this.#out = out;
+    this.#map = map;
   }
 
   emit(): void {
@@ -54,12 +64,17 @@ class GlobalEmitter {
     for (let index = 0; index < plan.points; index++) {
       const kind = plan.kindOf(index);
       if (kind !== point.charge && kind !== point.length) continue;
-      this.#out.range(this.#source, copied, plan.offsetOf(index));
+      this.#copy(copied, plan.offsetOf(index));
       copied = plan.offsetOf(index);
       if (kind === point.charge) this.#charge(plan.detailOf(index));
       else chargeLength(plan.detailOf(index), this.#targets, this.#out);
     }
-    this.#out.range(this.#source, copied, this.#plan.end);
+    this.#copy(copied, this.#plan.end);
+  }
+
+  #copy(start: number, end: number): void {
+    this.#map.copied(end - start, this.#out.length);
+    this.#out.range(this.#source, start, end);
   }
 
   #charge(segment: number): void {
@@ -102,6 +117,7 @@ class LocalEmitter {
   readonly #plan: BodyPlan;
   readonly #targets: MeteringTargets;
   readonly #out: BinaryWriter;
+  readonly #map: CodeMapWriter;
   /** The state at each open frame's beginning. */
   readonly #opened: FuelState[] = [];
   #state: FuelState = inGlobal;
@@ -109,11 +125,12 @@ class LocalEmitter {
   #at: number;
   #copied: number;
 
-  constructor(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter) {
+  constructor(source: Uint8Array, plan: BodyPlan, targets: MeteringTargets, out: BinaryWriter, map: CodeMapWriter) {
     this.#source = source;
     this.#plan = plan;
     this.#targets = targets;
     this.#out = out;
+    this.#map = map;
     this.#at = plan.codeStart;
     this.#copied = plan.codeStart;
   }
@@ -246,6 +263,7 @@ class LocalEmitter {
   }
 
   #copy(): void {
+    this.#map.copied(this.#at - this.#copied, this.#out.length);
     this.#out.range(this.#source, this.#copied, this.#at);
     this.#copied = this.#at;
   }

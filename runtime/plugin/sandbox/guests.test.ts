@@ -18,7 +18,7 @@ describe("guests written in AssemblyScript", () => {
   it("compute the same metered, and cost the same each time", async () => {
     const bytes = await compileGuests();
     const plain = new WebAssembly.Instance(new WebAssembly.Module(bytes), guestImports);
-    const rewritten = new WebAssembly.Module(rewrite(bytes, limits));
+    const rewritten = new WebAssembly.Module(rewrite(bytes, limits).bytes);
     const metered = [1, 2].map(() => new WebAssembly.Instance(rewritten, guestImports));
     for (const name of guestNames) {
       const size = name === "trees" ? 7 : 20;
@@ -46,7 +46,7 @@ describe("a C++ program of half a megabyte", () => {
     let replaced = 0;
     const inSandbox = await assembleWith((bytes) => {
       replaced++;
-      return rewrite(bytes, limits);
+      return rewrite(bytes, limits).bytes;
     });
     assert.equal(replaced, 1);
     assert.deepEqual(inSandbox, await assembleWith((bytes) => bytes));

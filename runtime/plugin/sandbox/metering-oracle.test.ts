@@ -282,7 +282,7 @@ async function compare(exceptions: boolean, check: (comparison: Comparison, what
     const program = randomProgram(programSeed, exceptions);
     const bytes = await assemble(`program-${programSeed}`, textOf(program));
     const plain = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-    const metered = new WebAssembly.Instance(new WebAssembly.Module(rewrite(bytes, limits)));
+    const metered = new WebAssembly.Instance(new WebAssembly.Module(rewrite(bytes, limits).bytes));
     const gauge = fuelGauge(metered);
     for (let seed = 1; seed <= 5; seed++) {
       const expected = interpret(program, seed);

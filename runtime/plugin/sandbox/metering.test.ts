@@ -14,7 +14,7 @@ interface Guest {
 }
 
 function start(bytes: Uint8Array<ArrayBuffer>, imports: WebAssembly.Imports = {}): Guest {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(rewrite(bytes, limits)), imports);
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(rewrite(bytes, limits).bytes), imports);
   return {
     gauge: fuelGauge(instance),
     call(name, ...parameters) {

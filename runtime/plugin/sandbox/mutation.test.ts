@@ -78,7 +78,7 @@ function holds(bytes: Uint8Array<ArrayBuffer>, what: string): "refused" | "valid
   const valid = WebAssembly.validate(bytes);
   let rewritten: Uint8Array<ArrayBuffer>;
   try {
-    rewritten = rewrite(bytes, limits);
+    rewritten = rewrite(bytes, limits).bytes;
   } catch (error) {
     assert.ok(error instanceof SandboxError, `${what}: ${error instanceof Error ? error.stack : error}`);
     return "refused";

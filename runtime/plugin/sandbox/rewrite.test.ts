@@ -11,14 +11,14 @@ const limits: SandboxLimits = { memoryBytes: 4 << 16, tableEntries: 100, startFu
 
 function refuses(bytes: Uint8Array<ArrayBuffer>, message: RegExp): void {
   assert.throws(
-    () => rewrite(bytes, limits),
+    () => rewrite(bytes, limits).bytes,
     (error) => error instanceof SandboxError && message.test(error.message),
     `expected ${message}`,
   );
 }
 
 function instantiate(bytes: Uint8Array<ArrayBuffer>, imports: WebAssembly.Imports = {}): WebAssembly.Instance {
-  return new WebAssembly.Instance(new WebAssembly.Module(rewrite(bytes, limits)), imports);
+  return new WebAssembly.Instance(new WebAssembly.Module(rewrite(bytes, limits).bytes), imports);
 }
 
 const emptyFunction = [section(1, [0x60, 0, 0]), section(3, [0])];
@@ -57,7 +57,7 @@ describe("malformed modules", () => {
       const part = bytes.slice(0, length);
       if (WebAssembly.validate(part)) continue;
       try {
-        assert.ok(!WebAssembly.validate(rewrite(part, limits)), `cut at ${length}`);
+        assert.ok(!WebAssembly.validate(rewrite(part, limits).bytes), `cut at ${length}`);
       } catch (error) {
         assert.ok(error instanceof SandboxError, `cut at ${length}: ${error}`);
       }
@@ -73,7 +73,7 @@ describe("malformed modules", () => {
 
   it("takes numbers that are merely padded, as engines do", () => {
     const padded = moduleOf(0x41, 0x85, 0x80, 0x80, 0x80, 0x00, 0x1a, 0x42, ...new Array(9).fill(0xff), 0x7f, 0x1a);
-    assert.ok(WebAssembly.validate(rewrite(padded, limits)));
+    assert.ok(WebAssembly.validate(rewrite(padded, limits).bytes));
   });
 
   it("refuses sections that are unknown, out of order or there twice", () => {
@@ -176,7 +176,7 @@ describe("what the rewriter adds", () => {
 
   it("is two exports, behind the module's own", async () => {
     const bytes = await assemble("exports", `(module (func (export "a")) (memory (export "b") 1))`);
-    const module = new WebAssembly.Module(rewrite(bytes, limits));
+    const module = new WebAssembly.Module(rewrite(bytes, limits).bytes);
     assert.deepEqual(
       WebAssembly.Module.exports(module).map(({ name }) => name),
       ["a", "b", "outrigger_fuel_set", "outrigger_fuel_get"],
@@ -287,13 +287,13 @@ describe("functions that take engines seconds to compile", () => {
 
   it("refuses more locals than compilers make", () => {
     refuses(manyLocals(10_001), /more than 10000 locals/);
-    assert.ok(WebAssembly.validate(rewrite(manyLocals(10_000), limits)));
+    assert.ok(WebAssembly.validate(rewrite(manyLocals(10_000), limits).bytes));
   });
 
   it("refuses many locals together with many branches", () => {
     const nested = [...new Array(1_000).fill([0x41, 0, 0x04, 0x40]).flat(), ...new Array(1_000).fill(0x0b)];
     refuses(manyLocals(5_000, ...nested), /too many locals and values for so many branches/);
-    assert.ok(WebAssembly.validate(rewrite(manyLocals(50, ...nested), limits)));
+    assert.ok(WebAssembly.validate(rewrite(manyLocals(50, ...nested), limits).bytes));
   });
 
   it("refuses a tall stack together with many branches", () => {
@@ -307,7 +307,7 @@ describe("functions that take engines seconds to compile", () => {
       ...new Array(depth).fill(0x0b),
     ];
     refuses(manyLocals(0, ...nested(10_001)), /nests blocks deeper than 10000/);
-    assert.ok(WebAssembly.validate(rewrite(manyLocals(0, ...nested(10_000)), limits)));
+    assert.ok(WebAssembly.validate(rewrite(manyLocals(0, ...nested(10_000)), limits).bytes));
   });
 
   it("refuses a function of more than a megabyte", () => {
@@ -330,7 +330,7 @@ describe("custom sections", () => {
       `(module (func $divide (export "run") (result i32) (i32.div_u (i32.const 1) (i32.const 0))))`,
     );
     const bytes = Uint8Array.from([...named, ...rawSection(0, [4, 0x6d, 0x65, 0x74, 0x61, 1, 2, 3])]);
-    const module = new WebAssembly.Module(rewrite(bytes, limits));
+    const module = new WebAssembly.Module(rewrite(bytes, limits).bytes);
     assert.equal(WebAssembly.Module.customSections(module, "meta").length, 0);
     assert.equal(WebAssembly.Module.customSections(module, "name").length, 1);
     const { run } = new WebAssembly.Instance(module).exports;

@@ -1,6 +1,7 @@
 import { BinaryReader } from "./binary-reader.ts";
 import { BinaryWriter } from "./binary-writer.ts";
 import { BodyPlan, point } from "./body-plan.ts";
+import { CodeMapWriter } from "./code-map.ts";
 import { emitBody } from "./emit-body.ts";
 import { FuelFunctions } from "./fuel-functions.ts";
 import { instructionCosts } from "./instruction-costs.ts";
@@ -19,6 +20,12 @@ import { scanBody } from "./scan-body.ts";
 /** Changes with everything that changes what the rewriter gives for the same bytes and limits. */
 export const rewriterVersion = 1;
 
+export interface RewrittenModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Where its code lay in the original, for `originalOffsets`. */
+  readonly codeMap: Uint8Array<ArrayBuffer>;
+}
+
 /** Longer functions take an optimising compiler gigabytes. */
 const longestBody = 1024 ** 2;
 
@@ -33,9 +40,11 @@ const longestLeafBody = 48;
  * otherwise. Its custom sections are dropped, except for names, because they tell of places in the code that move.
  * Throws SandboxError when the module is malformed or uses what the sandbox refuses. It does not validate: the engine does.
  */
-export function rewrite(bytes: Uint8Array, limits: SandboxLimits): Uint8Array<ArrayBuffer> {
+export function rewrite(bytes: Uint8Array, limits: SandboxLimits): RewrittenModule {
   const layout = readLayout(bytes, limits);
   const fuel = new FuelFunctions(layout, limits);
+  const map = new CodeMapWriter();
+  let codeEnd = 0;
   const out = new BinaryWriter(Math.ceil(bytes.length * 1.5) + 4_096);
   out.range(bytes, 0, 8);
   const missing = sectionOrder.filter(
@@ -49,10 +58,11 @@ export function rewrite(bytes: Uint8Array, limits: SandboxLimits): Uint8Array<Ar
     const rank = sectionOrder.indexOf(section.id);
     while (missing[0] !== undefined && sectionOrder.indexOf(missing[0]) < rank)
       writeMissing(missing, layout, fuel, out);
-    writeSection(section.id, out, () => writeContents(section, layout, fuel, out));
+    writeSection(section.id, out, () => writeContents(section, layout, fuel, out, map));
+    if (section.id === sectionId.code) codeEnd = out.length;
   }
   while (missing.length > 0) writeMissing(missing, layout, fuel, out);
-  return out.finish();
+  return { bytes: out.finish(), codeMap: map.finish(codeEnd) };
 }
 
 function writeSection(id: number, out: BinaryWriter, contents: () => void): void {
@@ -75,7 +85,13 @@ function writeMissing(missing: number[], layout: ModuleLayout, fuel: FuelFunctio
   });
 }
 
-function writeContents(section: Section, layout: ModuleLayout, fuel: FuelFunctions, out: BinaryWriter): void {
+function writeContents(
+  section: Section,
+  layout: ModuleLayout,
+  fuel: FuelFunctions,
+  out: BinaryWriter,
+  map: CodeMapWriter,
+): void {
   switch (section.id) {
     case sectionId.memory:
       writeMemory(layout, out);
@@ -84,7 +100,7 @@ function writeContents(section: Section, layout: ModuleLayout, fuel: FuelFunctio
       writeTables(layout, out);
       return;
     case sectionId.code:
-      writeCode(section, layout, fuel, out);
+      writeCode(section, layout, fuel, out, map);
       return;
   }
   const added = fuel.added(section.id);
@@ -116,18 +132,26 @@ function writeTables({ tables }: ModuleLayout, out: BinaryWriter): void {
   }
 }
 
-function writeCode(section: Section, layout: ModuleLayout, fuel: FuelFunctions, out: BinaryWriter): void {
+function writeCode(
+  section: Section,
+  layout: ModuleLayout,
+  fuel: FuelFunctions,
+  out: BinaryWriter,
+  map: CodeMapWriter,
+): void {
   const bodies = readBodies(section, layout);
   out.u32(bodies.length + fuel.added(section.id));
+  map.begin(layout.importedFunctions, out.length);
   const plan = new BodyPlan();
   const leafCosts = costsOfLeaves(bodies, layout, plan);
   let liveAtBranches = 0;
   bodies.forEach((body, index) => {
     const functionIndex = layout.importedFunctions + index;
-    if ((leafCosts[functionIndex] ?? 0) > 0) out.sized(() => out.range(layout.bytes, body.position, body.end));
+    const start = body.position;
+    if ((leafCosts[functionIndex] ?? 0) > 0) map.body(start, start, out, () => writeLeaf(body, out, map));
     else {
       scanBody(body, layout, functionIndex, leafCosts, plan);
-      emitBody(layout.bytes, plan, fuel, out);
+      map.body(start, plan.codeStart, out, () => emitBody(layout.bytes, plan, fuel, out, map));
       liveAtBranches += plan.liveAtBranches;
     }
   });
@@ -136,6 +160,15 @@ function writeCode(section: Section, layout: ModuleLayout, fuel: FuelFunctions, 
       "the functions have too many locals and values for so many branches: engines would take seconds to compile them",
     );
   fuel.write(section.id, out);
+  map.end(out.length);
+}
+
+function writeLeaf({ bytes, position, end }: BinaryReader, out: BinaryWriter, map: CodeMapWriter): void {
+  out.sized(() => {
+    map.opened(out.length);
+    map.copied(end - position, out.length);
+    out.range(bytes, position, end);
+  });
 }
 
 function readBodies(section: Section, layout: ModuleLayout): BinaryReader[] {

@@ -17,6 +17,8 @@ export interface SandboxedModule {
   /** Bytes before and after. */
   readonly originalBytes: number;
   readonly rewrittenBytes: number;
+  /** Where its code lay in the original. */
+  readonly codeMap: Uint8Array;
 }
 
 /**
