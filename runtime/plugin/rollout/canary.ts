@@ -1,4 +1,4 @@
-import type { ConnectionHost, PropertyValue, StreamHost } from "../contract.ts";
+import type { ConnectionHost, StreamHost } from "../contract.ts";
 import type { RolloutPolicy } from "./policy.ts";
 
 type Canary = NonNullable<RolloutPolicy["canary"]>;
@@ -8,7 +8,7 @@ type Match = NonNullable<Canary["header"]>;
 export interface StreamChooser {
   picks(host: StreamHost): boolean;
   /** A TCP connection has no headers: the share, by its source where that keeps a client on one version. */
-  picksConnection(host: ConnectionHost): boolean;
+  picksConnection(host: Pick<ConnectionHost, "property">): boolean;
 }
 
 const shares = 10_000;
@@ -56,7 +56,7 @@ function cookieOf(host: StreamHost, wanted: string): string | undefined {
 }
 
 /** The address of the client, without its port. */
-function sourceOf(host: { property(path: readonly string[]): PropertyValue | undefined }): string | undefined {
+function sourceOf(host: Pick<ConnectionHost, "property">): string | undefined {
   const address = host.property(["source", "address"]);
   return typeof address === "string" ? address.replace(/:\d+$/, "") : undefined;
 }
