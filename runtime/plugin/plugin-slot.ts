@@ -1,7 +1,6 @@
 import type { PluginArtifact } from "./artifact.ts";
 import { makeUse } from "./binding.ts";
 import type { PluginUse, UseOptions } from "./contract.ts";
-import { Deployment, ownName, type TransitionTerms, timed } from "./deployment.ts";
 import { type Grants, isHeldByGrants, restrictionsOf, ungranted } from "./grants.ts";
 import type { DeployOptions } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
@@ -11,6 +10,7 @@ import { configurationText, type Release } from "./release.ts";
 import { restorePlugin } from "./restore.ts";
 import type { RolloutEvent } from "./rollout/machine.ts";
 import type { RolloutPolicy } from "./rollout/policy.ts";
+import { ownName, Rollout, type TransitionTerms, timed } from "./rollout/rollout.ts";
 import { RunningVersions } from "./running-versions.ts";
 import { statusOf } from "./slot-status.ts";
 import type { PluginStatus, TrialStatus } from "./status.ts";
@@ -58,7 +58,7 @@ export class PluginSlot {
   readonly tally = new PluginTally();
   readonly #options: SlotOptions;
   readonly #running: RunningVersions;
-  readonly #deployment: Deployment;
+  readonly #rollout: Rollout;
   /** Ran until its grants were withdrawn. */
   #withdrawn: PreparedPlugin | undefined;
   #refusal: Refusal | undefined;
@@ -72,7 +72,7 @@ export class PluginSlot {
     const running = new RunningVersions({ release, drainMs, failed });
     this.#options = options;
     this.#running = running;
-    this.#deployment = new Deployment({
+    this.#rollout = new Rollout({
       ...options,
       running,
       later: (task) => {
@@ -103,11 +103,11 @@ export class PluginSlot {
   get status(): PluginStatus | undefined {
     return statusOf({
       name: this.#options.name,
-      state: this.#deployment.state,
+      state: this.#rollout.state,
       running: this.#running,
       withdrawn: this.#withdrawn,
       refusal: this.#refusal,
-      lastTrial: this.#deployment.lastTrial,
+      lastTrial: this.#rollout.lastTrial,
       totals: this.tally.totals(),
     });
   }
@@ -128,7 +128,7 @@ export class PluginSlot {
         await this.#transit({ type: "deployed", version, policy }, terms);
       } catch (error) {
         if (error instanceof PluginError && !this.#isClosed) this.#refuse(error, artifact, options);
-        await this.#deployment.note("deploy", version, { by, error });
+        await this.#rollout.note("deploy", version, { by, error });
         throw error;
       }
       this.#refusal = undefined;
@@ -138,11 +138,11 @@ export class PluginSlot {
   /** Does what was asked for. Rejects with PluginError, and leaves everything as it is, when it is not possible. */
   operate(event: Operation, by: string): Promise<void> {
     return this.#inTurn(async () => {
-      const { stable, candidate } = this.#deployment;
+      const { stable, candidate } = this.#rollout;
       try {
         await this.#transit(event, { by });
       } catch (error) {
-        await this.#deployment.note(event.type, candidate ?? stable, { by, error });
+        await this.#rollout.note(event.type, candidate ?? stable, { by, error });
         throw error;
       }
     });
@@ -156,7 +156,7 @@ export class PluginSlot {
   /** Takes the plugin out of service, with everything that is kept of it. */
   remove(by: string): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#deployment.state.phase !== "none") await this.#transit({ type: "removed" }, { by });
+      if (this.#rollout.state.phase !== "none") await this.#transit({ type: "removed" }, { by });
       this.#refusal = undefined;
       this.#withdrawn = undefined;
     });
@@ -165,10 +165,10 @@ export class PluginSlot {
   /** Brings back what was kept; what cannot be run is told of. No effect when something is deployed. */
   restore(record: PluginRecord, load: (version: VersionRecord) => Promise<PluginArtifact>): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#deployment.state.phase !== "none") return;
+      if (this.#rollout.state.phase !== "none") return;
       const { grants, prepare, failed } = this.#options;
       const failure = await restorePlugin(record, {
-        deployment: this.#deployment,
+        rollout: this.#rollout,
         running: this.#running,
         grants: grants(),
         load,
@@ -194,7 +194,7 @@ export class PluginSlot {
   use(options: UseOptions): Promise<PluginUse> {
     return this.#inTurn(async () => {
       const given = options.configuration === undefined ? undefined : configurationText(options.configuration);
-      const binding = await this.#running.bind(given, ({ message }) => this.#deployment.condemn(message));
+      const binding = await this.#running.bind(given, ({ message }) => this.#rollout.condemn(message));
       const use = makeUse(binding, {
         plugin: this.#options.name,
         fail: options.fail,
@@ -224,7 +224,7 @@ export class PluginSlot {
     if (release === this.#running.stable) onTrial.trial.stableTrapped();
     if (release !== onTrial.release) return;
     onTrial.trial.trapped();
-    if (release.crashedBecause !== undefined) this.#deployment.condemn(release.crashedBecause);
+    if (release.crashedBecause !== undefined) this.#rollout.condemn(release.crashedBecause);
   }
 
   /** Ends everything, at the latest after `closeMs`; a deploy that takes longer fails when it is through. */
@@ -249,7 +249,7 @@ export class PluginSlot {
 
   async #transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
     const before = this.#running.stable;
-    await this.#deployment.transit(event, terms);
+    await this.#rollout.transit(event, terms);
     this.#switchedFrom(before);
   }
 
@@ -299,7 +299,7 @@ export class PluginSlot {
     const error = ungranted(prepared.manifest, this.#options.grants());
     if (error !== undefined) await this.#endTrial(error.message);
     else if (this.#isHeldOtherwise(prepared)) {
-      await this.#deployment.restart("candidate", prepared).catch((error: unknown) => this.#endTrial(String(error)));
+      await this.#rollout.restart("candidate", prepared).catch((error: unknown) => this.#endTrial(String(error)));
     }
   }
 
@@ -337,7 +337,7 @@ export class PluginSlot {
     if (ungranted(prepared.manifest, grants()) !== undefined) return;
     const before = this.#running.stable;
     try {
-      await this.#deployment.restart("stable", prepared);
+      await this.#rollout.restart("stable", prepared);
       this.#switchedFrom(before);
       deployed();
     } catch (error) {

@@ -1,14 +1,14 @@
 import type { PluginArtifact } from "./artifact.ts";
-import { type Deployment, ownName } from "./deployment.ts";
 import { type Grants, isHeldByGrants } from "./grants.ts";
 import { PluginError } from "./plugin-error.ts";
 import type { PreparedPlugin } from "./prepare.ts";
 import type { Release } from "./release.ts";
+import { ownName, type Rollout } from "./rollout/rollout.ts";
 import type { RunningVersions } from "./running-versions.ts";
 import type { PluginRecord, VersionRecord } from "./versions.ts";
 
 export interface RestoreTerms {
-  readonly deployment: Deployment;
+  readonly rollout: Rollout;
   readonly running: RunningVersions;
   readonly grants: Grants;
   readonly load: (version: VersionRecord) => Promise<PluginArtifact>;
@@ -32,10 +32,10 @@ type Attempt = { readonly version: VersionRecord; readonly release: Release } | 
  * trial. A version that other grants might let run is waited for: nothing older takes its place. Resolves to why nothing runs.
  */
 export async function restorePlugin(record: PluginRecord, terms: RestoreTerms): Promise<FailedRestore | undefined> {
-  const { deployment } = terms;
+  const { rollout } = terms;
   const stable = await startFirst(record, terms);
   if (stable !== undefined && !("release" in stable)) {
-    deployment.restore({ ...record, trial: undefined }, { stable: undefined, candidate: undefined });
+    rollout.restore({ ...record, trial: undefined }, { stable: undefined, candidate: undefined });
     return stable;
   }
   const { trial } = record;
@@ -43,7 +43,7 @@ export async function restorePlugin(record: PluginRecord, terms: RestoreTerms): 
   const hasTrial = candidate !== undefined && "release" in candidate;
   const isOther = stable !== undefined && stable.version !== record.stable;
   const others = [record.stable, ...record.previous].filter((one) => one !== undefined && one !== stable?.version);
-  deployment.restore(
+  rollout.restore(
     {
       plugin: record.plugin,
       stable: stable?.version,
@@ -54,12 +54,12 @@ export async function restorePlugin(record: PluginRecord, terms: RestoreTerms): 
   );
   if (isOther) {
     const reason = `version ${record.stable?.version} could not be brought back`;
-    await deployment.save();
-    await deployment.note("rollback", stable.version, { by: ownName, reason });
+    await rollout.save();
+    await rollout.note("rollback", stable.version, { by: ownName, reason });
   }
   if (candidate !== undefined && !hasTrial) {
-    await deployment.save();
-    await deployment.note("rollback", trial?.version, { by: ownName, reason: candidate.error.message });
+    await rollout.save();
+    await rollout.note("rollback", trial?.version, { by: ownName, reason: candidate.error.message });
     return stable === undefined ? candidate : undefined;
   }
   return undefined;

@@ -1,26 +1,19 @@
-import type { PluginArtifact } from "./artifact.ts";
-import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
-import type { DeployStep } from "./operations.ts";
-import { PluginError } from "./plugin-error.ts";
-import type { PreparedPlugin } from "./prepare.ts";
-import type { Release } from "./release.ts";
-import type { Verdict } from "./rollout/judge.ts";
-import {
-  isSameVersion,
-  next,
-  type RolloutEffect,
-  type RolloutEvent,
-  type RolloutState,
-  recordOf,
-} from "./rollout/machine.ts";
-import type { RolloutPolicy } from "./rollout/policy.ts";
-import { Trial } from "./rollout/trial.ts";
-import { warmUp } from "./rollout/warm-up.ts";
-import type { RunningVersions } from "./running-versions.ts";
-import type { TrialOutcome } from "./status.ts";
-import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
+import type { PluginArtifact } from "../artifact.ts";
+import { type Grants, requireGranted, restrictionsOf } from "../grants.ts";
+import type { DeployStep } from "../operations.ts";
+import { PluginError } from "../plugin-error.ts";
+import type { PreparedPlugin } from "../prepare.ts";
+import type { Release } from "../release.ts";
+import type { RunningVersions } from "../running-versions.ts";
+import type { TrialOutcome } from "../status.ts";
+import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "../versions.ts";
+import type { Verdict } from "./judge.ts";
+import { isSameVersion, next, type RolloutEffect, type RolloutEvent, type RolloutState, recordOf } from "./machine.ts";
+import type { RolloutPolicy } from "./policy.ts";
+import { Trial } from "./trial.ts";
+import { warmUp } from "./warm-up.ts";
 
-export interface DeploymentOptions {
+export interface RolloutOptions {
   readonly name: string;
   readonly running: RunningVersions;
   readonly grants: () => Grants;
@@ -66,8 +59,8 @@ export const ownName = "rollout";
  * Carries out what the machine says: starts what is to run, makes the new state durable, and only then lets it take effect, in
  * one step. So whenever the process ends, the record names one stable version, and it is one that has started.
  */
-export class Deployment {
-  readonly #options: DeploymentOptions;
+export class Rollout {
+  readonly #options: RolloutOptions;
   #state: RolloutState = { phase: "none" };
   /** Versions by which no streams are taken, compiled: the newest of the previous ones. */
   #warm: { readonly version: VersionRecord; readonly prepared: PreparedPlugin } | undefined;
@@ -75,7 +68,7 @@ export class Deployment {
   #condemned: string | undefined;
   #lastTrial: TrialOutcome | undefined;
 
-  constructor(options: DeploymentOptions) {
+  constructor(options: RolloutOptions) {
     this.#options = options;
   }
 
