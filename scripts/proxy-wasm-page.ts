@@ -19,6 +19,25 @@ const wasiErrors: Readonly<Record<number, string>> = {
   52: "NOSYS",
   58: "NOTSUP",
 };
+const answersOfCallbacks = [
+  "## What callbacks answer",
+  `Rust and Go answer 0 and 1; the C++ library has more numbers, which mean here what they mean in Envoy ([decision 19](../decisions/0019-what-envoy-decides.md), tested [with a guest of each version](${suite}/answers.test.ts) and [through the ingress](../../test/integration/ingress-wasm-answers.test.ts)).`,
+  [
+    "| answer | to headers | to a body | to trailers |",
+    "| --- | --- | --- | --- |",
+    "| 0 | go on | go on | go on |",
+    "| 1 | hold; nothing more is shown until the guest goes on, and the sender is held back. With `allowOnHeadersStopIteration` the body is shown | hold; shown again with what arrives; more than `ingress.maxBufferBytes` is refused | hold |",
+    "| 2 | go on: Envoy does not end the stream either | hold, out of sight; what arrives is shown by itself; beyond `ingress.maxBufferBytes` the sender is held back | hold |",
+    "| 3 | hold; nothing more is shown, and what follows is taken in; more than `ingress.maxBufferBytes` is refused | drop what was shown | hold |",
+    "| 4 | as 1 without the setting | as 3 | hold |",
+    "| any other | as 4 | as 3 | hold |",
+  ].join("\n"),
+  "To refuse is to answer 413 to a request and 500 in place of a response, or to reset the stream when the head of the response is out. After `proxy_send_local_response` and `proxy_close_stream` the callback holds, whatever it answers.",
+];
+const restriction = [
+  "## Held to some functions",
+  `\`allowedFunctions\` in a manifest, and in \`plugins.grants\` of the configuration, is Envoy's \`capability_restriction_config\`: of functions that are not in the list, hostcalls answer INTERNAL_FAILURE (10), functions of WASI ENOTCAPABLE (76), and callbacks are not called, as if the guest had none. With both lists a function must be in both. An allocator, \`_initialize\`, \`main\`, \`__main_void\` and \`_start\` always stay, and so does what compilers import. A name that is no function is refused. Without a list everything is allowed; an empty one, unlike Envoy's, allows nothing. The first call of each function that is not allowed is a warning in the log ([tests](${suite}/restriction.test.ts)).`,
+];
 const statuses = new Map<number, string>(Object.entries(Status).map(([name, code]) => [code, name]));
 
 /** The reference page of the Proxy-Wasm ABI: which functions the host has, and the tests that hold it to them. Runs the suite. */
@@ -38,6 +57,8 @@ export function proxyWasmReference(): string {
     "What a guest imports from `env`, and what the tests have seen it answer.",
     ...hostcallSections.flatMap((section) => tableOf(section, "hostcall", uses, breadths)),
     "The functions of WASI are there as `wasi_snapshot_preview1` and as `wasi_unstable`, tested by both names.",
+    ...answersOfCallbacks,
+    ...restriction,
     "## Not there",
     absent.map(({ name, why }) => `- \`${name.replaceAll(", ", "`, `")}\`: ${why}.`).join("\n"),
     files.map((file) => `[${titleOf(file)}]: ${suite}/${file}`).join("\n"),

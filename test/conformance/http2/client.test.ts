@@ -27,6 +27,9 @@ const ok: Fields = [[":status", "200"]];
 const { END_HEADERS } = frameFlag;
 const open = (streamId: number, fields: Fields = ok): Buffer => headers(streamId, fields, END_HEADERS);
 
+/** A METADATA frame that is whole by itself: an extension that some proxies speak. */
+const metadata = (streamId: number): Buffer => frame(0x4d, 0x4, streamId, literals([["x-note", "1"]]));
+
 /** What a server answers to a GET on stream 1, and what the request hears or how it all ends. */
 interface Answer {
   readonly name: string;
@@ -113,6 +116,11 @@ describe("a response", () => {
       name: "may be refused, and nothing was done",
       send: [rstStream(1, errorCode.REFUSED_STREAM)],
       hears: ["fault peer 7 unprocessed"],
+    },
+    {
+      name: "passes over METADATA before the head, in the body and before the end",
+      send: [metadata(0), metadata(1), open(1), metadata(1), data(1), metadata(1), endData(1)],
+      hears: ["headers 200", "data 4", "data 4 end"],
     },
     {
       name: "passes over frames of unknown types",

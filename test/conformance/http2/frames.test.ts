@@ -33,6 +33,8 @@ const waitFields = getFields.map(([name, value]) =>
 const padded = (length: number, payload: Buffer, padding = length): Buffer =>
   Buffer.concat([Buffer.of(length), payload, Buffer.alloc(padding)]);
 const unknownFrame = frame(0xbb, 0xff, 0, Buffer.from("whatever"));
+/** A METADATA frame that is whole by itself: an extension that some proxies speak. */
+const metadata = (streamId: number): Buffer => frame(0x4d, 0x4, streamId, literals([["x-note", "1"]]));
 /** A request that stays half-closed (remote): it is never answered. */
 const waiting = headers(1, waitFields);
 /** A request whose body goes on and which is never answered. */
@@ -72,6 +74,11 @@ describe("3.4 the preface", () => {
 describe("4.1 the form of frames", () => {
   cases([
     { name: "lets unknown types pass", send: [unknownFrame, headers(1)], comes: { answered: 1 } },
+    {
+      name: "lets METADATA pass, of the connection and of a request before its head, in it and after it",
+      send: [metadata(0), metadata(1), openPost(1), metadata(1), data(1), metadata(1), endData(1), metadata(1)],
+      comes: { answered: 1 },
+    },
     {
       name: "lets undefined flags pass",
       send: [frame(PING, 0xfe, 0, Buffer.alloc(8)), headers(1)],

@@ -150,11 +150,17 @@ export const hostcallSections: readonly AbiSection[] = [
 
 /** What this host does not have, and why. */
 export const absent: readonly { readonly name: string; readonly why: string }[] = [
-  { name: "proxy_on_foreign_function", why: "never called: none of the foreign functions calls back" },
-  { name: "proxy_validate_configuration", why: "never called, as Envoy does not call it either" },
+  {
+    name: "proxy_on_foreign_function",
+    why: "never called, as in Envoy: it is for extensions of a host that call back, and none of the foreign functions does",
+  },
+  {
+    name: "proxy_validate_configuration",
+    why: "never called, as in Envoy: it was meant for control planes, and the ABI dropped it; `proxy_on_configure` judges a configuration, and a deploy that it refuses changes nothing",
+  },
   {
     name: "proxy_on_request_metadata, proxy_on_response_metadata",
-    why: "never called: METADATA frames of HTTP/2 are an extension that this proxy does not speak",
+    why: "never called: METADATA frames of HTTP/2 (type 0x4d) are ignored and not passed on, as RFC 9113 has it for types that one does not know; Envoy drops them too unless `allow_metadata` is set, and the ABI has no map by which a guest could read them",
   },
   {
     name: "proxy_redis_*, proxy_kv_store_*, proxy_dictionary_get, proxy_secret_get",
