@@ -3,8 +3,10 @@
  * TypeScript and through none, in turns, in one process and without sockets. And how long does a large module take to start?
  */
 import type { FilterAction, StreamFilter, StreamHost } from "../../runtime/plugin/contract.ts";
+import { openLifecycleMetrics } from "../../runtime/plugin/lifecycle-metrics.ts";
 import { HeaderList } from "../../runtime/proxy/headers.ts";
 import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
+import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { guestText } from "../support/proxy-wasm-guest.ts";
 import { type Guest, programOf, startGuest, TestServices } from "../support/proxy-wasm-host.ts";
 import { sandboxed } from "../support/sandboxed.ts";
@@ -118,7 +120,11 @@ const headerGuest = (): string =>
 
 const emptyGuest = (): string => guestText(() => ({ on: { proxy_on_request_headers: "(i32.const 0)" } }));
 
-const start = async (name: string, text: string): Promise<Guest> => startGuest(await assemble(name, text));
+/** With the measures of a running sidecar. */
+const start = async (name: string, text: string): Promise<Guest> => {
+  using metrics = openLifecycleMetrics(new Metrics(), () => []);
+  return startGuest(await assemble(name, text), { timings: metrics.timingsOf(name) });
+};
 
 async function compareFilters(figures: Figures): Promise<void> {
   await using empty = await start("empty", emptyGuest());

@@ -321,6 +321,7 @@ export interface StartOptions
       | "showsBodyOfHeldHeaders"
       | "restrictions"
       | "vmKey"
+      | "timings"
     >
   > {
   readonly configuration?: string;
@@ -358,6 +359,7 @@ export function programOf(module: SandboxedModule, options: StartOptions = {}): 
     suspends: options.suspends ?? false,
     fuelPerCall: options.fuelPerCall ?? 1_000_000,
     deadlineMs: options.deadlineMs ?? 10_000,
+    ...(options.timings === undefined ? {} : { timings: options.timings }),
   };
 }
 

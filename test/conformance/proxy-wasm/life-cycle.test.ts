@@ -334,4 +334,66 @@ describe("counters", () => {
     assert.equal(guest.instance.counters.calls, calls + 1);
     assert.ok(guest.instance.counters.fuel > fuel);
   });
+
+  it("tell the largest share of its fuel that a callback used, the start aside", async () => {
+    await using guest = await startText(
+      () => ({
+        on: {
+          proxy_on_configure: "(memory.fill (i32.const 0) (i32.const 0) (i32.const 65536)) (i32.const 1)",
+          proxy_on_request_headers: "(loop $on (br $on)) (i32.const 0)",
+          proxy_on_response_headers: `(memory.fill (i32.const 0) (i32.const 0) (i32.const 1000)) (i32.const 0)`,
+        },
+      }),
+      { fuelPerCall: 1_000 },
+    );
+    const { counters } = guest.instance;
+    assert.equal(counters.peakShare, 0);
+    guest.instance.open(new TestStream()).responseHeaders(true);
+    assert.ok(counters.peakShare > 0 && counters.peakShare < 1, `${counters.peakShare}`);
+    counters.peakShare = 0;
+    guest.instance.open(new TestStream()).requestHeaders(true);
+    assert.equal(guest.lost[0]?.fault, "fuel");
+    assert.equal(counters.peakShare, 1);
+  });
+
+  it("come with the memory that the guest has now", async () => {
+    await using guest = await startText(() => ({
+      on: { proxy_on_request_headers: "(drop (memory.grow (i32.const 3))) (i32.const 0)" },
+    }));
+    const before = guest.instance.memory?.buffer.byteLength ?? 0;
+    assert.ok(before > 0);
+    guest.instance.open(new TestStream()).requestHeaders(true);
+    assert.equal(guest.instance.memory?.buffer.byteLength, before + 3 * 65_536);
+  });
+
+  it("take the time of the callbacks that are due", async () => {
+    const took: string[] = [];
+    let due = 0;
+    const timings = {
+      isDue: () => ++due % 2 === 0,
+      took: (callback: string, ms: number) => {
+        assert.ok(ms >= 0);
+        took.push(callback);
+      },
+    };
+    await using guest = await startText(
+      () => ({
+        on: {
+          proxy_on_configure: "(i32.const 1)",
+          proxy_on_request_headers: "(i32.const 0)",
+          proxy_on_response_headers: "(i32.const 0)",
+        },
+      }),
+      { timings },
+    );
+    due = 0;
+    took.length = 0;
+    const filter = guest.instance.open(new TestStream());
+    filter.requestHeaders(true);
+    filter.responseHeaders(true);
+    assert.deepEqual(took, ["proxy_on_response_headers"]);
+    due = 1;
+    filter.responseHeaders(true);
+    assert.equal(took.length, 2);
+  });
 });
