@@ -43,12 +43,7 @@ export async function preparePlugin(artifact: PluginArtifact, options: PrepareOp
   const { manifest, digest } = artifact;
   requireWhole(artifact);
   requireGranted(manifest, options.grants);
-  const limits: SandboxLimits = {
-    memoryBytes: manifest.limits.memoryBytes,
-    tableEntries,
-    startFuel: startBudgetMs * fuelPerMillisecond,
-  };
-  const module = await options.compiler.compile(artifact.bytes, limits).catch((cause: unknown) => {
+  const module = await options.compiler.compile(artifact.bytes, sandboxLimits(manifest)).catch((cause: unknown) => {
     throw refused(manifest, `is not acceptable: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   });
   for (const engine of options.engines) {
@@ -59,6 +54,13 @@ export async function preparePlugin(artifact: PluginArtifact, options: PrepareOp
   const known = options.engines.map(({ name }) => name).join(", ");
   throw refused(manifest, `is of no kind that can run here; known: ${known}`);
 }
+
+/** What the sandbox holds a plugin to. */
+export const sandboxLimits = ({ limits }: Manifest): SandboxLimits => ({
+  memoryBytes: limits.memoryBytes,
+  tableEntries,
+  startFuel: startBudgetMs * fuelPerMillisecond,
+});
 
 function refused({ name, version }: Manifest, what: string, cause?: unknown): PluginError {
   const options = cause === undefined ? undefined : { cause };

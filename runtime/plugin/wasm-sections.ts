@@ -45,6 +45,16 @@ export function firstSection(bytes: Uint8Array): Section | undefined {
   return bytes.length > preambleBytes ? readSection(bytes, preambleBytes) : undefined;
 }
 
+/** Every section of a whole file, in its order. */
+export function* sectionsOf(bytes: Uint8Array): Generator<Section> {
+  for (let at = preambleBytes; at < bytes.length; ) {
+    const section = readSection(bytes, at);
+    if (section === undefined) return;
+    yield section;
+    at = section.end;
+  }
+}
+
 function readSection(bytes: Uint8Array, start: number): Section | undefined {
   const length = readLeb(bytes, start + 1);
   if (length === undefined) return undefined;
