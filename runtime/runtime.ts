@@ -36,10 +36,12 @@ import type { GrpcListener } from "./grpc/transport.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { TcpIngress } from "./ingress/tcp-ingress.ts";
 import { openComponents, storeSets } from "./open-components.ts";
+import { PluginLogs } from "./plugin/plugin-logs.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
 import { SharedDataStore } from "./plugin/shared-data.ts";
 import { SharedQueueStore } from "./plugin/shared-queues.ts";
+import { adminTokens, bringUpPlugins, openDeployments, openPluginDisk } from "./plugin-deployments.ts";
 import { PluginHost } from "./plugin-host.ts";
 import { settleWhenIdle } from "./settle.ts";
 import { accessLog } from "./telemetry/access-log.ts";
@@ -129,10 +131,13 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     tags: plugins.metricTags,
     slow: (plugin, tag) => log.warn({ plugin }, `the regex of the metric tag '${tag}' took too long and is left out`),
   });
+  const pluginLogs = new PluginLogs();
+  const pluginDisk = await openPluginDisk(configuration.data.directory, log);
   const pluginHost = opening.use(new PluginHost());
   const registry = opening.use(
     new PluginRegistry({
       toolchain: () => pluginHost.load(),
+      store: pluginDisk.store,
       grants: plugins.grants,
       log,
       metrics,
@@ -153,14 +158,15 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
           metrics: pluginMetrics.of(plugin.name),
           sharedData: sharedData.of(plugin),
           sharedQueues: sharedQueues.of(plugin),
+          logged: (level, message) => pluginLogs.add(plugin.name, plugin.version, level, message),
           log,
         }),
     }),
   );
-  if (plugins.directory !== undefined) {
-    const { PluginDirectory } = await import("./plugin/watch.ts");
-    opening.use(await PluginDirectory.open({ directory: plugins.directory, registry, log }));
-  }
+  const { directory } = plugins;
+  opening.use(await bringUpPlugins({ disk: pluginDisk, registry, directory, log }));
+  const inForce = { plugins };
+  const { deployments, functions } = openDeployments(pluginDisk, registry, () => inForce.plugins);
 
   const names = ["spec.proto.runtime.v1.Runtime", "grpc.health.v1.Health"];
   const health = openHealth(names);
@@ -204,11 +210,14 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     await openAdmin({
       http: admin.http,
       probes: admin.probes,
-      token: admin.token,
+      wasmAddress: admin.wasmAddress,
+      tokens: adminTokens(admin),
       version,
       liveness: () => healthOf({ process: { status: "UP" } }),
       readiness,
-      plugins: () => registry.list(),
+      deployments,
+      functions,
+      logs: pluginLogs,
       setLogLevel: (level) => {
         log.level = level;
       },
@@ -225,7 +234,9 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     async follow(signal) {
       let current = loaded;
       for await (const next of fileSource(loaded, loadOptions, log).snapshots(signal)) {
-        if (await reload(current, next, { upstreams, registry, ingress, tcp, log })) current = next;
+        if (!(await reload(current, next, { upstreams, registry, ingress, tcp, log }))) continue;
+        current = next;
+        inForce.plugins = next.configuration.plugins;
       }
     },
     async drain(deadlineMs) {
@@ -280,10 +291,16 @@ function readinessOf(missing: readonly string[], down: ReadonlyMap<string, strin
   });
 }
 
-function bannerOf(grpc: GrpcListener, ingress: Ingress, tcp: TcpIngress, { address, probesAddress }: Admin): string {
+function bannerOf(
+  grpc: GrpcListener,
+  ingress: Ingress,
+  tcp: TcpIngress,
+  { address, probesAddress, wasmAddress }: Admin,
+): string {
   const streams = tcp.addresses.length === 0 ? "" : `, TCP ${tcp.addresses.join(" and ")}`;
   const probes = probesAddress === undefined ? "" : `, probes http://${probesAddress}`;
-  return `outrigger ${version} serves: gRPC ${grpc.addresses.join(" and ")}, ingress http://${ingress.address}${streams}, admin http://${address}${probes}`;
+  const wasm = wasmAddress === undefined ? "" : `, functions http://${wasmAddress}`;
+  return `outrigger ${version} serves: gRPC ${grpc.addresses.join(" and ")}, ingress http://${ingress.address}${streams}, admin http://${address}${probes}${wasm}`;
 }
 
 /** What is opened once, at the start. */

@@ -39,7 +39,7 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
     files:
-      /^runtime\/(runtime|application|configuration-file|open-components|component-statuses|secret-settings|plugin-host)\.ts$/,
+      /^runtime\/(runtime|application|configuration-file|open-components|component-statuses|secret-settings|plugin-host|plugin-deployments)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },
@@ -72,7 +72,17 @@ const rules: readonly Rule[] = [
     may: [...leaves, /^proto\//, /^runtime\/(grpc|api|app|resilience)\//, contracts],
     mayTypes: [callTypes, pluginContract, /^runtime\/config\/schema\.ts$/],
   },
-  { files: /^runtime\/admin\//, may: leaves, mayTypes: [/^runtime\/plugin\/(status|registry|contract)\.ts$/] },
+  {
+    files: /^runtime\/admin\//,
+    may: [
+      ...leaves,
+      /^runtime\/config\/(validate|mistake)\.ts$/,
+      /^runtime\/plugin\/(plugin-error|uploads|rollout\/policy)\.ts$/,
+    ],
+    mayTypes: [
+      /^runtime\/plugin\/(status|registry|contract|operations|versions|deployments|layotto-deployments|plugin-logs)\.ts$/,
+    ],
+  },
   {
     files: /^runtime\/cli\//,
     may: [/^runtime\/config\//, /^runtime\/version\.ts$/, /^runtime\/plugin\/manifest\.ts$/],

@@ -10,17 +10,17 @@ export interface Refusal {
 export interface Protection {
   /** `host:port` as bound. */
   readonly address: string;
-  /** Bearer token for everything but GET and HEAD. */
-  readonly token: string | undefined;
+  /** Bearer tokens for what is not open to everyone, by the name that the history knows their owners by. */
+  readonly tokens: ReadonlyMap<string, string>;
 }
 
 const loopbackHosts = new Set(["127.0.0.1", "localhost", "[::1]"]);
 
 /**
- * Keeps pages in a browser and strangers from controlling the sidecar: the Host must be one that the listener has (a rebound
- * DNS name is not), an Origin must be the listener's own, and whatever changes something needs the token and JSON.
+ * Keeps pages in a browser from asking anything: the Host must be one that the listener has (a rebound DNS name is not), an
+ * Origin must be the listener's own.
  */
-export function refuse(request: IncomingMessage, { address, token }: Protection): Refusal | undefined {
+export function isOwn(request: IncomingMessage, { address }: Protection): Refusal | undefined {
   const host = request.headers.host;
   if (host === undefined || !isOwnHost(host, address)) {
     return {
@@ -32,23 +32,22 @@ export function refuse(request: IncomingMessage, { address, token }: Protection)
   if (origin !== undefined && !(origin.startsWith("http://") && isOwnHost(origin.slice("http://".length), address))) {
     return { status: 403, message: "requests from other origins are refused" };
   }
-  if (request.method === "GET" || request.method === "HEAD") return undefined;
-  if (token === undefined) {
-    return { status: 403, message: "set admin.token in the configuration to allow anything but GET" };
-  }
-  if (!isBearer(request.headers.authorization, token)) {
-    return { status: 401, message: "expected the header 'authorization: Bearer' with the token of admin.token" };
-  }
-  const hasBody = request.headers["content-length"] !== "0" && hasOneOf(request, "content-length", "transfer-encoding");
-  const type = request.headers["content-type"]?.split(";")[0]?.trim().toLowerCase();
-  if (hasBody && type !== "application/json") {
-    return { status: 415, message: "expected the content type application/json" };
-  }
   return undefined;
 }
 
-const hasOneOf = (request: IncomingMessage, ...names: string[]): boolean =>
-  names.some((name) => request.headers[name] !== undefined);
+/** Whose token the request came with; strangers are refused. */
+export function authorize(request: IncomingMessage, { tokens }: Protection): { readonly by: string } | Refusal {
+  if (tokens.size === 0) {
+    return { status: 403, message: "set admin.token in the configuration to allow anything that needs a token" };
+  }
+  const by = nameOf(request.headers.authorization, tokens);
+  if (by !== undefined) return { by };
+  return { status: 401, message: "expected the header 'authorization: Bearer' with a token of the configuration" };
+}
+
+/** Without parameters, in lower case. */
+export const contentTypeOf = (request: IncomingMessage): string =>
+  (request.headers["content-type"]?.split(";")[0] ?? "").trim().toLowerCase();
 
 function isOwnHost(host: string, address: string): boolean {
   const [name, port] = splitHost(host.toLowerCase());
@@ -61,9 +60,12 @@ function splitHost(host: string): [name: string, port: string] {
   return [match?.[1] ?? "", match?.[2] ?? "80"];
 }
 
-/** In a time that tells nothing of the token. */
-function isBearer(header: string | undefined, token: string): boolean {
+/** In a time that tells nothing of the tokens: all are looked at. */
+function nameOf(header: string | undefined, tokens: ReadonlyMap<string, string>): string | undefined {
   const given = /^Bearer +(\S+)$/i.exec(header ?? "")?.[1] ?? "";
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(given), digest(token));
+  const wanted = digest(given);
+  let found: string | undefined;
+  for (const [name, token] of tokens) if (timingSafeEqual(wanted, digest(token))) found = name;
+  return found;
 }

@@ -1,31 +1,35 @@
 import { z } from "zod";
 import type { AdminOptions } from "./admin.ts";
 import type { HealthReport } from "./health.ts";
-
-export interface Reply {
-  /** Default 200. */
-  readonly status?: number;
-  /** Default application/json. */
-  readonly type?: string;
-  /** Text as it is; anything else as JSON. */
-  readonly body: unknown;
-}
-
-/** One method on one path; `answer` gets the body as text. */
-export interface Route {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
-  readonly path: string;
-  answer(body: string): Reply | Promise<Reply>;
-}
+import { type OpenApiDocument, type OperationDoc, openApiOf } from "./openapi.ts";
+import { pluginRoutes } from "./plugin-routes.ts";
+import { type AdminRequest, parseJson, type Reply, type Route } from "./route.ts";
+import { ref } from "./schemas.ts";
+import { wasmRoutes } from "./wasm-routes.ts";
 
 /** What kubelet and Prometheus may ask from elsewhere. */
 export function probeRoutes({ liveness, readiness, metrics }: AdminOptions): Route[] {
   return [
-    { method: "GET", path: "/actuator/health/liveness", answer: () => healthReply(liveness()) },
-    { method: "GET", path: "/actuator/health/readiness", answer: () => healthReply(readiness()) },
+    {
+      method: "GET",
+      path: "/actuator/health/liveness",
+      doc: healthDoc("Whether the process works"),
+      answer: () => healthReply(liveness()),
+    },
+    {
+      method: "GET",
+      path: "/actuator/health/readiness",
+      doc: healthDoc("Whether it can serve all that it is configured to"),
+      answer: () => healthReply(readiness()),
+    },
     {
       method: "GET",
       path: "/metrics",
+      doc: {
+        summary: "Metrics, as Prometheus reads them",
+        tags: ["process"],
+        responses: { "200": { description: "Text", content: { "text/plain": { schema: { type: "string" } } } } },
+      },
       answer: async () => ({ type: metrics.registry.contentType, body: await metrics.expose() }),
     },
   ];
@@ -33,19 +37,65 @@ export function probeRoutes({ liveness, readiness, metrics }: AdminOptions): Rou
 
 /** The whole admin API. */
 export function adminRoutes(options: AdminOptions): Route[] {
-  return [
+  const routes: Route[] = [
     ...probeRoutes(options),
     {
       method: "GET",
       path: "/actuator/info",
+      doc: {
+        summary: "What runs",
+        tags: ["process"],
+        responses: { "200": json("The process", "Info") },
+      },
       answer: () => ({
         body: { app: { name: "Outrigger", version: options.version, node: process.version, pid: process.pid } },
       }),
     },
-    { method: "POST", path: "/actuator/logger", answer: (body) => setLogLevel(body, options) },
-    { method: "GET", path: "/v1/plugins", answer: () => ({ body: options.plugins() }) },
+    {
+      method: "POST",
+      path: "/actuator/logger",
+      doc: {
+        summary: "Changes what is logged",
+        tags: ["process"],
+        security: [{ token: [] }],
+        requestBody: { required: true, content: { "application/json": { schema: ref("LogLevel") } } },
+        responses: { "200": json("What is logged from now on", "LogLevel"), "400": json("No such level", "Error") },
+      },
+      answer: (request) => setLogLevel(request, options),
+    },
+    ...pluginRoutes(options),
+    ...wasmRoutes(options.functions),
+    {
+      method: "GET",
+      path: "/v1/openapi.json",
+      doc: {
+        summary: "This document",
+        tags: ["process"],
+        responses: {
+          "200": { description: "OpenAPI 3.1", content: { "application/json": { schema: { type: "object" } } } },
+        },
+      },
+      answer: () => ({ body: document() }),
+    },
   ];
+  let made: OpenApiDocument | undefined;
+  const document = (): OpenApiDocument => {
+    made ??= openApiOf(routes, options.version);
+    return made;
+  };
+  return routes;
 }
+
+const json = (description: string, schema: string): OperationDoc["responses"][string] => ({
+  description,
+  content: { "application/json": { schema: ref(schema) } },
+});
+
+const healthDoc = (summary: string): OperationDoc => ({
+  summary,
+  tags: ["process"],
+  responses: { "200": json("It is UP", "Health"), "503": json("It is not", "Health") },
+});
 
 function healthReply(report: HealthReport): Reply {
   return { status: report.status === "UP" ? 200 : 503, body: report };
@@ -54,17 +104,9 @@ function healthReply(report: HealthReport): Reply {
 const levels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 const levelRequest = z.object({ level: z.enum(levels) });
 
-function setLogLevel(body: string, { setLogLevel: set }: AdminOptions): Reply {
-  const request = levelRequest.safeParse(parseJson(body));
+async function setLogLevel(asked: AdminRequest, { setLogLevel: set }: AdminOptions): Promise<Reply> {
+  const request = levelRequest.safeParse(parseJson(await asked.text()));
   if (!request.success) return { status: 400, body: { error: `expected {"level": one of ${levels.join(", ")}}` } };
   set(request.data.level);
   return { body: { level: request.data.level } };
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -56,6 +56,8 @@ export interface GuestAccess {
   readonly sharedData: SharedData;
   readonly sharedQueues: SharedQueues;
   readonly log: Log;
+  /** Told of each line that the plugin logs; default nobody. */
+  readonly logged?: (level: GuestLogLevel, message: string) => void;
 }
 
 const noBytes = new Uint8Array();
@@ -76,7 +78,10 @@ export function hostServices(access: GuestAccess): HostServices {
     };
   };
   return {
-    log: (level, message) => log[levels[level]]({ source: "guest" }, message),
+    log: (level, message) => {
+      log[levels[level]]({ source: "guest" }, message);
+      if (log.isLevelEnabled(levels[level])) access.logged?.(level, message);
+    },
     get logLevel() {
       return guestLevelOf(log.level);
     },

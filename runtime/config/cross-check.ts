@@ -122,6 +122,7 @@ function* addresses({ api, admin, ingress }: Configuration): Generator<Problem> 
     ...api.grpc.map((address, index): [(string | number)[], string] => [["api", "grpc", index], address]),
     [["admin", "http"], admin.http],
     [["admin", "probes"], admin.probes],
+    [["admin", "wasmAddress"], admin.wasmAddress],
     [["ingress", "http"], ingress.http],
     ...ingress.tcp.map(({ listen }, index): [(string | number)[], string] => [
       ["ingress", "tcp", index, "listen"],

@@ -100,6 +100,12 @@ const upstream = z.strictObject({
 const component = z.looseObject({ type: z.string().describe("The backend") });
 const componentsOfKind = z.record(name, component).default({});
 
+/** Who did what without any token has these names in the history. */
+const tokenName = name.refine(
+  (owner) => !["admin", "directory", "rollout"].includes(owner),
+  "expected a name other than admin, directory and rollout, which have another meaning",
+);
+
 /** The shape of the file. Settings of components are checked against their own schemas by `load`. */
 export const configurationSchema = z.strictObject({
   app: z
@@ -133,8 +139,19 @@ export const configurationSchema = z.strictObject({
         .string()
         .min(1)
         .optional()
-        .describe("Bearer token for everything but GET; without one, nothing but GET is allowed"),
+        .describe(
+          "Bearer token for everything but GET, known as `admin` to the history; without one, nothing but GET is allowed",
+        ),
+      tokens: z
+        .record(tokenName, z.string().min(1))
+        .default({})
+        .describe("More bearer tokens, by the names that the history of deploys knows their owners by"),
       probes: tcpAddress.optional().describe("A second listener that serves health and metrics only"),
+      wasmAddress: tcpAddress
+        .optional()
+        .describe(
+          "A listener for Layotto's /wasm/install, /wasm/update and /wasm/uninstall only, such as 127.0.0.1:34998",
+        ),
     })
     .prefault({}),
   components: z

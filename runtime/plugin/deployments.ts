@@ -120,7 +120,7 @@ export class Deployments {
     const artifact = await uploadedArtifact(upload, what, request.name);
     this.#admitUpload(artifact);
     progress?.({ step: "fetch", ms: performance.now() - begin });
-    return this.#deploy(artifact, request);
+    return await this.#deploy(artifact, request);
   }
 
   versions(plugin: string): KnownVersion[] {

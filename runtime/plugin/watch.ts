@@ -1,14 +1,20 @@
 import { basename, resolve } from "node:path";
 import type { Log } from "../telemetry/log.ts";
 import { moduleProblem, type PluginArtifact, readArtifact } from "./artifact.ts";
+import { DirectoryDeploys, type DirectoryMemory } from "./directory-deploys.ts";
 import { type PluginFile, scanDirectory } from "./directory-scan.ts";
 import { FolderWatchers } from "./folder-watchers.ts";
+import type { PluginOperations } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
-import type { PluginRegistry } from "./registry.ts";
 
 export interface PluginDirectoryOptions {
   readonly directory: string;
-  readonly registry: Pick<PluginRegistry, "deploy" | "refuse" | "remove">;
+  readonly registry: Pick<PluginOperations, "deploy" | "remove" | "abort"> & {
+    /** Remembers why something meant for that name could not even be read. */
+    refuse(name: string, error: PluginError): void;
+  };
+  /** What the directory deployed before the process started; default nothing. */
+  readonly memory?: DirectoryMemory | undefined;
   readonly log: Log;
   /** A file is read when it has not changed for so long; default 100 ms. */
   readonly quietMs?: number;
@@ -47,6 +53,7 @@ const youngMs = 1_000;
 export class PluginDirectory implements AsyncDisposable {
   readonly #options: PluginDirectoryOptions;
   readonly #directory: string;
+  readonly #deploys: DirectoryDeploys;
   readonly #files = new Map<string, KnownFile>();
   readonly #watchers: FolderWatchers;
   readonly #closing = new AbortController();
@@ -58,6 +65,15 @@ export class PluginDirectory implements AsyncDisposable {
   private constructor(options: PluginDirectoryOptions) {
     this.#options = options;
     this.#directory = resolve(options.directory);
+    const { memory, registry, log } = options;
+    this.#deploys = new DirectoryDeploys({ memory, operations: registry, log });
+    for (const { plugin, path } of this.#deploys.knownIn(this.#directory)) {
+      const stem = basename(path, ".wasm");
+      // A file that is not there at the first look went before the start.
+      const known = this.#files.get(stem) ?? { ...newFile(), gone: 1 };
+      known.names.add(plugin);
+      this.#files.set(stem, known);
+    }
     this.#watchers = new FolderWatchers(() => {
       this.#changed = true;
       this.#wake();
@@ -120,6 +136,7 @@ export class PluginDirectory implements AsyncDisposable {
       const isPending = await this.#deploySettled(settled);
       const isFreed = await this.#removeGone();
       const isYoung = isFirst && this.#doubtYoung(settled);
+      if (isFirst) await this.#leaveOtherDirectories();
       this.#lastTrouble = "";
       return isUnsettled || isPending || isFreed || isYoung;
     } catch (error) {
@@ -208,7 +225,7 @@ export class PluginDirectory implements AsyncDisposable {
   async #deploy(artifact: PluginArtifact, file: PluginFile, known: KnownFile): Promise<boolean> {
     const { name } = artifact.manifest;
     try {
-      await this.#options.registry.deploy(artifact);
+      await this.#deploys.deploy(artifact, file.path);
     } catch (error) {
       if (error instanceof PluginError) this.#handled(file, known, name, error.message);
       else this.#failed(error, file, known);
@@ -240,8 +257,24 @@ export class PluginDirectory implements AsyncDisposable {
       heir.handled = undefined;
     }
     const orphans = names.filter((name) => !inherited.includes(name) && !files.some((one) => one.names.has(name)));
-    await Promise.all(orphans.map((name) => this.#options.registry.remove(name)));
+    await this.#gone(orphans);
     return heirs.length > 0;
+  }
+
+  /** What was deployed from a directory that is not this one goes, unless its name is used here. */
+  #leaveOtherDirectories(): Promise<void> {
+    const files = [...this.#files.values()];
+    const others = this.#deploys.notIn(this.#directory);
+    return this.#gone(others.filter((name) => !files.some(({ names }) => names.has(name))));
+  }
+
+  async #gone(names: readonly string[]): Promise<void> {
+    const gone = names.map(async (name) => {
+      await this.#deploys.gone(name).catch((error: unknown) => {
+        this.#options.log.error({ plugin: name, err: error }, `plugin '${name}' is not removed: ${messageOf(error)}`);
+      });
+    });
+    await Promise.all(gone);
   }
 
   #refuse(name: string, error: PluginError, file: PluginFile, known: KnownFile): void {

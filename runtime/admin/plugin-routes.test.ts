@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { request as httpRequest, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { type AdminScene, openAdminScene } from "../../test/support/admin.ts";
+import { ask, type HttpAnswer } from "../../test/support/http.ts";
+import { toyModule } from "../../test/support/toy-engine.ts";
+import { packManifest } from "../plugin/packed-manifest.ts";
+
+const first = await toyModule(201);
+const second = await toyModule(202);
+const manifest = (version: string): string => `name: orders\nversion: ${version}\n`;
+const packed = (module: Uint8Array, version: string): Uint8Array => packManifest(module, manifest(version));
+
+const bearer = { authorization: "Bearer let-me-in" };
+const wasm = { ...bearer, "content-type": "application/wasm" };
+const json = { ...bearer, "content-type": "application/json" };
+
+const upload = ({ admin }: AdminScene, module: Uint8Array, path = "/v1/plugins", headers = {}): Promise<HttpAnswer> =>
+  ask(admin.address, path, {
+    method: path.startsWith("/v1/plugins/") ? "PUT" : "POST",
+    headers: { ...wasm, ...headers },
+    body: module,
+  });
+const post = ({ admin }: AdminScene, path: string, body: unknown = {}): Promise<HttpAnswer> =>
+  ask(admin.address, path, { method: "POST", headers: json, body: JSON.stringify(body) });
+const get = async (
+  { admin }: AdminScene,
+  path: string,
+): Promise<{ readonly status: number; readonly body: Told; readonly list: readonly Told[] }> => {
+  const { status, text } = await ask(admin.address, path, { headers: bearer });
+  const body = JSON.parse(text);
+  return { status, body, list: body };
+};
+
+type Words = "name" | "version" | "state" | "role" | "by" | "origin" | "action" | "outcome" | "error" | "step";
+/** What an answer may say. */
+type Told = { readonly [Word in Words]?: string } & { readonly code?: number; readonly status?: Told };
+const errorOf = ({ status, text }: HttpAnswer): string => `${status} ${(JSON.parse(text) as { error: string }).error}`;
+
+describe("the routes of plugins", () => {
+  it("deploy what is uploaded, and tell it with its versions and its history", async () => {
+    await using scene = await openAdminScene();
+    const created = await upload(scene, packed(first, "1.0.0"));
+    assert.deepEqual([created.status, JSON.parse(created.text).version], [201, "1.0.0"]);
+    const replaced = await upload(scene, packed(second, "2.0.0"), "/v1/plugins/orders");
+    assert.deepEqual([replaced.status, JSON.parse(replaced.text).version], [200, "2.0.0"]);
+
+    const one = await get(scene, "/v1/plugins/orders");
+    assert.deepEqual([one.body.name, one.body.version, one.body.state], ["orders", "2.0.0", "serving"]);
+    const versions = (await get(scene, "/v1/plugins/orders/versions")).list;
+    assert.deepEqual(
+      versions.map(({ role, version, by, origin }) => [role, version, by, origin]),
+      [
+        ["stable", "2.0.0", "ci", "upload"],
+        ["previous", "1.0.0", "ci", "upload"],
+      ],
+    );
+    assert.equal(versions[0] !== undefined && "manifest" in versions[0], false);
+    const [last, ...older] = (await get(scene, "/v1/plugins/orders/history?limit=1")).list;
+    assert.equal(older.length, 0);
+    assert.deepEqual([last?.action, last?.version, last?.by, last?.outcome], ["deploy", "2.0.0", "ci", "done"]);
+  });
+
+  it("take the manifest of an upload beside it, and a name for a bare module", async () => {
+    await using scene = await openAdminScene();
+    const beside = new URLSearchParams({ manifest: manifest("3.0.0") });
+    assert.equal(JSON.parse((await upload(scene, first, `/v1/plugins?${beside}`)).text).version, "3.0.0");
+    assert.equal(JSON.parse((await upload(scene, first, "/v1/plugins?name=bare")).text).name, "bare");
+    assert.equal((await upload(scene, first, "/v1/plugins/other")).status, 201);
+    assert.match(errorOf(await upload(scene, first)), /^422 .*no manifest inside; give one with it, or a name/);
+    const wrong = errorOf(await upload(scene, packed(first, "1.0.0"), "/v1/plugins/other"));
+    assert.equal(wrong, "422 the manifest is that of plugin 'orders', not of 'other'");
+    const digest = errorOf(await upload(scene, first, `/v1/plugins?name=a&sha256=sha256:${"0".repeat(64)}`));
+    assert.match(digest, /^422 the module that was uploaded is sha256:[0-9a-f]{64}, not sha256:0000/);
+    assert.match(errorOf(await upload(scene, first, "/v1/plugins?nme=a")), /^400 .*nme: unknown key; did you mean/);
+  });
+
+  it("refuse what the plugin checks refuse, and leave what runs alone", async () => {
+    await using scene = await openAdminScene();
+    await upload(scene, packed(first, "1.0.0"));
+    const broken = packed(second, "2.0.0");
+    assert.match(errorOf(await upload(scene, broken.subarray(0, -10))), /^422 .*the file is cut off/);
+    assert.match(
+      errorOf(await upload(scene, Buffer.from("no module"), "/v1/plugins/orders")),
+      /^422 .*not WebAssembly/,
+    );
+    assert.equal((await get(scene, "/v1/plugins/orders")).body.version, "1.0.0");
+  });
+
+  it("go back to a version, promote and abort, and say when that is not possible", async () => {
+    await using scene = await openAdminScene();
+    await upload(scene, packed(first, "1.0.0"));
+    assert.match(errorOf(await post(scene, "/v1/plugins/orders/promote")), /^409 /);
+    assert.match(errorOf(await post(scene, "/v1/plugins/orders/rollback")), /^409 /);
+    const rollout = encodeURIComponent('{"stagedOnly":true}');
+    const staged = await upload(scene, packed(second, "2.0.0"), `/v1/plugins?rollout=${rollout}`);
+    assert.equal(JSON.parse(staged.text).trial.phase, "staged");
+    assert.equal((await post(scene, "/v1/plugins/orders/abort")).status, 200);
+    await upload(scene, packed(second, "2.0.0"), `/v1/plugins?rollout=${rollout}`);
+    assert.equal(JSON.parse((await post(scene, "/v1/plugins/orders/promote")).text).version, "2.0.0");
+    assert.equal(JSON.parse((await post(scene, "/v1/plugins/orders/rollback", { to: "1.0.0" })).text).version, "1.0.0");
+    assert.match(
+      errorOf(await post(scene, "/v1/plugins/orders/rollback", { to: 1 })),
+      /^400 .*to: expected text, found 1/,
+    );
+    const removed = await ask(scene.admin.address, "/v1/plugins/orders", { method: "DELETE", headers: bearer });
+    assert.equal(removed.status, 200);
+    assert.equal((await get(scene, "/v1/plugins/orders")).status, 404);
+    const actions = (await get(scene, "/v1/plugins/orders/history")).list.map(({ action }) => action);
+    assert.equal(actions[0], "undeploy");
+  });
+
+  it("know which plugins there are", async () => {
+    await using scene = await openAdminScene();
+    await upload(scene, packed(first, "1.0.0"));
+    for (const path of ["", "/versions", "/logs"]) {
+      const answer = await get(scene, `/v1/plugins/order${path}`);
+      assert.deepEqual([answer.status, answer.body.error], [404, "no plugin is named 'order'; orders are deployed"]);
+    }
+    for (const action of ["promote", "abort", "pause", "resume", "rollback"]) {
+      assert.equal((await post(scene, `/v1/plugins/order/${action}`)).status, 404);
+    }
+  });
+
+  it("fetch by path only below the plugins directory", async () => {
+    await using scene = await openAdminScene();
+    await writeFile(join(scene.plugins, "orders.wasm"), first);
+    await writeFile(join(scene.plugins, "orders.yaml"), manifest("1.0.0"));
+    const deployed = await post(scene, "/v1/plugins", { reference: "orders.wasm" });
+    assert.deepEqual([deployed.status, JSON.parse(deployed.text).version], [201, "1.0.0"]);
+    for (const reference of ["/etc/hostname", "../data/plugins/history.jsonl", "orders.yaml/../../x.wasm", "."]) {
+      assert.match(
+        errorOf(await post(scene, "/v1/plugins", { reference })),
+        /^422 there is no '.*' below plugins\.directory/,
+      );
+    }
+    assert.match(
+      errorOf(await post(scene, "/v1/plugins", { refrence: "a" })),
+      /^400 the body is not as expected: .*did you mean/,
+    );
+    const bad = await ask(scene.admin.address, "/v1/plugins", { method: "POST", headers: json, body: "{" });
+    assert.equal(errorOf(bad), "400 the body is not valid JSON");
+  });
+
+  it("refuse uploads where everything must be signed", async () => {
+    await using scene = await openAdminScene({}, { signatures: { keys: ["key.pem"], require: true } });
+    assert.match(errorOf(await upload(scene, packed(first, "1.0.0"))), /^422 plugin 'orders' must be signed/);
+  });
+
+  it("tell the steps of a deploy line by line, and the status or the error at the end", async () => {
+    await using scene = await openAdminScene();
+    const accept = { accept: "application/x-ndjson" };
+    const lines = ({ text }: HttpAnswer): Told[] =>
+      text
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+    const done = await upload(scene, packed(first, "1.0.0"), "/v1/plugins", accept);
+    assert.match(String(done.headers["content-type"]), /x-ndjson/);
+    const steps = lines(done);
+    assert.equal(steps[0]?.step, "fetch");
+    assert.ok(steps.some(({ step }) => step === "switch"));
+    assert.equal(steps.at(-1)?.status?.version, "1.0.0");
+    const refused = lines(await upload(scene, Buffer.from("no module"), "/v1/plugins/orders", accept)).at(-1);
+    assert.equal(refused?.code, 422);
+    assert.match(refused?.error ?? "", /not WebAssembly/);
+  });
+
+  it("need a token for everything but reading, and for the log", async () => {
+    await using scene = await openAdminScene();
+    await upload(scene, packed(first, "1.0.0"));
+    const { address } = scene.admin;
+    for (const [method, path] of [
+      ["POST", "/v1/plugins"],
+      ["PUT", "/v1/plugins/orders"],
+      ["DELETE", "/v1/plugins/orders"],
+      ["POST", "/v1/plugins/orders/rollback"],
+      ["GET", "/v1/plugins/orders/logs"],
+      ["POST", "/wasm/install"],
+    ] as const) {
+      assert.equal((await ask(address, path, { method })).status, 401, `${method} ${path}`);
+    }
+    assert.equal((await ask(address, "/v1/plugins/orders/history")).status, 200);
+    assert.equal((await ask(address, "/v1/plugins/orders")).status, 200);
+  });
+
+  it("turn a stranger's upload away before it is sent, and one that is too large in the middle", async () => {
+    await using scene = await openAdminScene();
+    const [host, port] = scene.admin.address.split(":");
+    const head = `POST /v1/plugins HTTP/1.1\r\nHost: ${scene.admin.address}\r\nContent-Type: application/wasm\r\n`;
+    const socket = connect(Number(port), host);
+    socket.write(`${head}Content-Length: 1000000\r\nExpect: 100-continue\r\n\r\n`);
+    const [answer] = await once(socket.setEncoding("utf8"), "data");
+    assert.match(answer, /^HTTP\/1\.1 401 /);
+    socket.destroy();
+
+    const large = httpRequest({ host, port, path: "/v1/plugins", method: "POST", headers: wasm });
+    large.on("error", () => {});
+    const answered = once(large, "response") as Promise<[IncomingMessage]>;
+    const part = Buffer.alloc(4 * 1024 ** 2);
+    const write = (): void => {
+      while (!large.destroyed && large.write(part));
+    };
+    large.on("drain", write);
+    write();
+    const [response] = await answered;
+    assert.equal(response.statusCode, 413);
+    large.destroy();
+  });
+
+  it("give the last lines of a plugin, and go on with new ones", async () => {
+    await using scene = await openAdminScene();
+    await upload(scene, packed(first, "1.0.0"));
+    for (let number = 0; number < 600; number++) scene.logs.add("orders", "1.0.0", "info", `line ${number}`);
+    const messages = (text: string): string[] =>
+      text
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).message);
+    const tail = await ask(scene.admin.address, "/v1/plugins/orders/logs?tail=2", { headers: bearer });
+    assert.deepEqual(messages(tail.text), ["line 598", "line 599"]);
+    assert.equal(scene.logs.tail("orders", 1_000).length, 500);
+
+    const [host, port] = scene.admin.address.split(":");
+    const path = "/v1/plugins/orders/logs?follow&tail=1";
+    const request = httpRequest({ host, port, path, headers: bearer }).end();
+    const [response] = (await once(request, "response")) as [IncomingMessage];
+    let text = "";
+    response.setEncoding("utf8").on("data", (chunk: string) => {
+      text += chunk;
+    });
+    while (!text.endsWith("\n")) await once(response, "data");
+    scene.logs.add("orders", "1.0.0", "warn", "new");
+    while (messages(text).length < 2) await once(response, "data");
+    assert.deepEqual(messages(text), ["line 599", "new"]);
+    request.destroy();
+  });
+});

@@ -1,0 +1,76 @@
+/** How plugins come in and what is kept of them: the disk, the directory, and the operations that the admin API offers. */
+import { join } from "node:path";
+import { RuntimeError } from "../components/error.ts";
+import type { Configuration } from "./config/schema.ts";
+import { maxModuleBytes } from "./plugin/artifact.ts";
+import { Deployments } from "./plugin/deployments.ts";
+import { DirectoryDeploys } from "./plugin/directory-deploys.ts";
+import { LayottoDeployments } from "./plugin/layotto-deployments.ts";
+import type { PluginRegistry } from "./plugin/registry.ts";
+import { Uploads } from "./plugin/uploads.ts";
+import { DiskVersionStore } from "./plugin/version-store.ts";
+import type { Log } from "./telemetry/log.ts";
+
+/** What of plugins lies on the disk. */
+export interface PluginDisk {
+  readonly folder: string;
+  readonly store: DiskVersionStore;
+  readonly uploads: Uploads;
+}
+
+const uploadIdleMs = 10_000;
+
+/** Opens what is kept below the data directory, which must be there. */
+export async function openPluginDisk(dataDirectory: string, log: Log): Promise<PluginDisk> {
+  const folder = join(dataDirectory, "plugins");
+  try {
+    const store = await DiskVersionStore.open(folder, log);
+    const limits = { maxBytes: maxModuleBytes, idleMs: uploadIdleMs };
+    return { folder, store, uploads: await Uploads.open(join(folder, "uploads"), limits) };
+  } catch (cause) {
+    const why = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const message = `the plugins kept in ${folder} cannot be read (${why}); see that the sidecar may read and write there`;
+    throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_UNUSABLE", message, { cause });
+  }
+}
+
+export interface BringUpOptions {
+  readonly disk: PluginDisk;
+  readonly registry: PluginRegistry;
+  readonly directory: string | undefined;
+  readonly log: Log;
+}
+
+/** Brings back what was deployed, then what has changed in the plugins directory, and follows that one from now on. */
+export async function bringUpPlugins({ disk, registry, directory, log }: BringUpOptions): Promise<AsyncDisposable> {
+  const { store } = disk;
+  const restored = store.records.map((record) => registry.restore(record, (version) => store.load(version)));
+  for (const result of await Promise.allSettled(restored)) {
+    if (result.status === "rejected") log.error({ err: result.reason }, "a plugin is not restored");
+  }
+  if (directory !== undefined) {
+    const { PluginDirectory } = await import("./plugin/watch.ts");
+    return PluginDirectory.open({ directory, registry, memory: store, log });
+  }
+  const former = new DirectoryDeploys({ memory: store, operations: registry, log });
+  for (const plugin of former.notIn(undefined)) await former.gone(plugin);
+  return { [Symbol.asyncDispose]: async () => {} };
+}
+
+/** The operations on plugins, as the admin API and Layotto's routes offer them. */
+export function openDeployments(
+  { folder, store, uploads }: PluginDisk,
+  registry: PluginRegistry,
+  plugins: () => Configuration["plugins"],
+): { readonly deployments: Deployments; readonly functions: LayottoDeployments } {
+  const { directory } = plugins();
+  return {
+    deployments: new Deployments({ operations: registry, settings: plugins, folder, uploads, store }),
+    functions: new LayottoDeployments({ operations: registry, nameOf: (id) => registry.nameOf(id), store, directory }),
+  };
+}
+
+/** Bearer tokens of the admin API by the names of who has them; that of `admin.token` is `admin`. */
+export function adminTokens({ token, tokens }: Configuration["admin"]): ReadonlyMap<string, string> {
+  return new Map([...(token === undefined ? [] : [["admin", token] as const]), ...Object.entries(tokens)]);
+}
