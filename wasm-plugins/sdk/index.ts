@@ -15,7 +15,7 @@ export { HttpRequest, HttpResponse, http } from "./assembly/http";
 export { Json, JsonKind, parseJson } from "./assembly/json";
 export { log } from "./assembly/log";
 export { Connection, Message } from "./assembly/message";
-export { Counter, Gauge, Histogram } from "./assembly/metrics";
+export { Counter, Gauge, Histogram, tagged } from "./assembly/metrics";
 export { Plugin } from "./assembly/plugin";
 export { property } from "./assembly/property";
 export { decode, ProtoMessage, ProtoReader, ProtoWriter } from "./assembly/protobuf";

@@ -85,6 +85,7 @@ export const enum PeerType {
   Remote = 2,
 }
 
+/** What a series holds. */
 export const enum MetricType {
   Counter = 0,
   Gauge = 1,

@@ -7,7 +7,7 @@ const beyondTheEnd: usize = u32.MAX_VALUE;
 
 /**
  * The part of a body that the host shows now: one piece, or all that came since the filter first paused. Present only
- * in the body callbacks of its direction.
+ * in the body callbacks of its direction; elsewhere it is empty, and changing it answers false.
  */
 export class Body {
   constructor(private readonly buffer: BufferType) {}
@@ -34,6 +34,7 @@ export class Body {
     return this.splice(0, i32.MAX_VALUE, bytes);
   }
 
+  /** Replaces all the bytes by a text in UTF-8. */
   setText(text: string): bool {
     return this.set(encodeText(text));
   }

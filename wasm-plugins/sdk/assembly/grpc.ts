@@ -17,8 +17,9 @@ export const runtimeService = "spec.proto.runtime.v1.Runtime";
 export namespace grpc {
   /**
    * Sends the message of a unary call and returns; `callback` gets `context`, usually `this`, and the answer's message
-   * or why there is none. A callback whose stream has ended is not called. The value is an id for `cancel`. Fails at
-   * once when the upstream does not exist or is not granted. 0 ms is no timeout.
+   * or why there is none: DEADLINE_EXCEEDED, UNAVAILABLE, or what the server said. A callback whose stream has ended is not
+   * called. The value is an id for `cancel`. NOT_FOUND at once when the upstream does not exist or is not granted, INTERNAL
+   * when too many calls are under way. 0 ms is no timeout. For streams of messages there is `GrpcStream`.
    */
   export function call<C>(
     upstream: string,

@@ -10,7 +10,7 @@ import {
 import { AbiStatus, MapType } from "./abi-types";
 import { HeaderCursor } from "./header-cursor";
 import { decodePairs, encodePairs, Headers } from "./headers";
-import { lentName, lentValue } from "./lent-text";
+import { lendName, lendValue, lentName, lentNameSize, lentValue, lentValueSize } from "./lent-text";
 import { clearReturned, returnNumber, returnPointer, returnSize, takeReturned } from "./memory";
 import { decodeBuffer } from "./text";
 
@@ -36,9 +36,9 @@ export class HeaderMap {
 
   /** As `get`, as the bytes on the wire. */
   getBytes(name: string): ArrayBuffer | null {
-    lentName.lend(name);
+    lendName(name);
     clearReturned();
-    const answer = proxy_get_header_map_value(this.map, lentName.start, lentName.size, returnPointer, returnSize);
+    const answer = proxy_get_header_map_value(this.map, lentName, lentNameSize, returnPointer, returnSize);
     return answer == AbiStatus.Ok ? takeReturned() : null;
   }
 
@@ -52,26 +52,26 @@ export class HeaderMap {
    * the value holds what no field may (such as a line end).
    */
   set(name: string, value: string): bool {
-    lentName.lend(name);
-    lentValue.lend(value);
+    lendName(name);
+    lendValue(value);
     return proxy_replace_header_map_value(
-      this.map, lentName.start, lentName.size, lentValue.start, lentValue.size,
+      this.map, lentName, lentNameSize, lentValue, lentValueSize,
     ) == AbiStatus.Ok;
   }
 
   /** Appends a field. False as for `set`. */
   add(name: string, value: string): bool {
-    lentName.lend(name);
-    lentValue.lend(value);
+    lendName(name);
+    lendValue(value);
     return proxy_add_header_map_value(
-      this.map, lentName.start, lentName.size, lentValue.start, lentValue.size,
+      this.map, lentName, lentNameSize, lentValue, lentValueSize,
     ) == AbiStatus.Ok;
   }
 
   /** Removes every value of the name; that there is none is fine. False when the map is not there in this phase. */
   remove(name: string): bool {
-    lentName.lend(name);
-    return proxy_remove_header_map_value(this.map, lentName.start, lentName.size) == AbiStatus.Ok;
+    lendName(name);
+    return proxy_remove_header_map_value(this.map, lentName, lentNameSize) == AbiStatus.Ok;
   }
 
   /** Bytes that all the fields take in the format of the ABI, without reading one; 0 when the map is not there. */

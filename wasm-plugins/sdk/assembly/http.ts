@@ -28,6 +28,7 @@ export class HttpRequest {
     return this;
   }
 
+  /** Sets the body, and its type. */
   withText(text: string, contentType: string = "text/plain; charset=utf-8"): HttpRequest {
     this.body = encodeText(text);
     return this.header("content-type", contentType);
@@ -50,6 +51,7 @@ export class HttpResponse {
     return this.status >= 200 && this.status < 300;
   }
 
+  /** The body as text. */
   text(): string {
     return decodeText(this.body);
   }
@@ -58,8 +60,10 @@ export class HttpResponse {
 /** Calls to upstreams over HTTP. */
 export namespace http {
   /**
-   * Sends the request and returns; `callback` gets `context`, usually `this`, and the response. A callback whose stream
-   * has ended is not called. Fails at once when the upstream does not exist or is not granted. 0 ms is no timeout.
+   * Sends the request and returns; `callback` gets `context`, usually `this`, and the response, whose status is 0 when none came
+   * in time. A callback whose stream has ended is not called. NOT_FOUND at once when the upstream does not exist or is not
+   * granted, INTERNAL when too many calls are under way. 0 ms is no timeout. Envoy takes no calls in
+   * `onConfigure`: begin at the first tick.
    */
   export function call<C>(
     upstream: string,

@@ -1,6 +1,7 @@
 import { JsonParser } from "./json-parser";
 import { failure, Result, StatusCode, success } from "./status";
 
+/** What a value of JSON is. */
 export const enum JsonKind {
   Null,
   Boolean,
@@ -20,29 +21,35 @@ export class Json {
 
   private constructor(readonly kind: JsonKind) {}
 
+  /** `null`. */
   static null(): Json {
     return new Json(JsonKind.Null);
   }
+  /** `true` or `false`. */
   static boolean(value: bool): Json {
     const json = new Json(JsonKind.Boolean);
     json.truth = value;
     return json;
   }
+  /** A number; what is not finite becomes `null` in text. */
   static number(value: f64): Json {
     const json = new Json(JsonKind.Number);
     json.figure = value;
     return json;
   }
+  /** A string. */
   static text(value: string): Json {
     const json = new Json(JsonKind.Text);
     json.words = value;
     return json;
   }
+  /** An empty array, to `push` to. */
   static list(): Json {
     const json = new Json(JsonKind.List);
     json.items = [];
     return json;
   }
+  /** An empty object, to `set` in. */
   static object(): Json {
     const json = new Json(JsonKind.Object);
     json.members = new Map();
@@ -123,6 +130,7 @@ export class Json {
     return this;
   }
 
+  /** The value as JSON, without spaces. */
   toString(): string {
     switch (this.kind) {
       case JsonKind.Boolean: return this.truth ? "true" : "false";

@@ -1,41 +1,51 @@
 // Texts for hostcalls, which take bytes in UTF-8. Short ones are encoded into memory that is kept for them, so that they
 // leave nothing for the collector. There is room for a name and a value at a time: what the host takes in one call.
+// Plain numbers, since `abort` logs: whatever the compiler needs to make an object here may need them in turn.
 import { encodeBuffer } from "./text";
 
-/** Most bytes that a character of UTF-16 takes. */
-const bytesOfCharacter = 3;
 const shortText = 512;
-const room: usize = shortText * bytesOfCharacter;
-const rooms: usize = memory.data(2 * 512 * 3);
+/** Most bytes that such a text takes: 3 for each character of UTF-16. */
+const room: usize = 1536;
+const rooms: usize = memory.data(3072);
 
-/** A text that lies where the host may read it, until the next one is lent in its place. */
-class LentText {
-  start: usize;
-  size: usize = 0;
-  /** Holds a long text while it is lent. */
-  private long: ArrayBuffer | null = null;
+/** Where the text is that was lent last as a name. */
+export let lentName: usize = rooms;
+export let lentNameSize: usize = 0;
+/** Where the text is that was lent last as a value. */
+export let lentValue: usize = rooms + room;
+export let lentValueSize: usize = 0;
+/** Hold a long text while it is lent. */
+let longName: ArrayBuffer | null = null;
+let longValue: ArrayBuffer | null = null;
 
-  constructor(private readonly own: usize) {
-    this.start = own;
+/** Lends the first text of a hostcall: a name, a key, a path, a message. */
+export function lendName(text: string): void {
+  if (text.length > shortText) {
+    const bytes = encodeBuffer(text);
+    longName = bytes;
+    lentName = changetype<usize>(bytes);
+    lentNameSize = bytes.byteLength;
+    return;
   }
-
-  lend(text: string): void {
-    if (text.length > shortText) {
-      const bytes = encodeBuffer(text);
-      this.long = bytes;
-      this.start = changetype<usize>(bytes);
-      this.size = bytes.byteLength;
-      return;
-    }
-    this.long = null;
-    this.start = this.own;
-    this.size = String.UTF8.encodeUnsafe(
-      changetype<usize>(text), text.length, this.own, false, String.UTF8.ErrorMode.REPLACE,
-    );
-  }
+  longName = null;
+  lentName = rooms;
+  lentNameSize = encodeInto(text, rooms);
 }
 
-/** The first text of a hostcall: a name, a key, a path, a message. */
-export const lentName = new LentText(rooms);
-/** The second one. */
-export const lentValue = new LentText(rooms + room);
+/** Lends the second one. */
+export function lendValue(text: string): void {
+  if (text.length > shortText) {
+    const bytes = encodeBuffer(text);
+    longValue = bytes;
+    lentValue = changetype<usize>(bytes);
+    lentValueSize = bytes.byteLength;
+    return;
+  }
+  longValue = null;
+  lentValue = rooms + room;
+  lentValueSize = encodeInto(text, rooms + room);
+}
+
+function encodeInto(text: string, place: usize): usize {
+  return String.UTF8.encodeUnsafe(changetype<usize>(text), text.length, place, false, String.UTF8.ErrorMode.REPLACE);
+}

@@ -1,7 +1,7 @@
 import { proxy_get_property, proxy_set_property } from "./abi";
 import { AbiStatus } from "./abi-types";
 import { decodePairs, Headers } from "./headers";
-import { lentName } from "./lent-text";
+import { lendName, lentName, lentNameSize } from "./lent-text";
 import { clearReturned, returnPointer, returnSize, takeReturned } from "./memory";
 import { Status, statusOf } from "./status";
 import { decodeBuffer, encodeText } from "./text";
@@ -16,7 +16,7 @@ export namespace property {
   export function bytes(path: string): ArrayBuffer | null {
     lendPath(path);
     clearReturned();
-    const answer = proxy_get_property(lentName.start, lentName.size, returnPointer, returnSize);
+    const answer = proxy_get_property(lentName, lentNameSize, returnPointer, returnSize);
     return answer == AbiStatus.Ok ? takeReturned() : null;
   }
 
@@ -77,15 +77,15 @@ export namespace property {
    */
   export function setBytes(path: string, value: Uint8Array): Status {
     lendPath(path);
-    const answer = proxy_set_property(lentName.start, lentName.size, value.dataStart, value.byteLength);
+    const answer = proxy_set_property(lentName, lentNameSize, value.dataStart, value.byteLength);
     return statusOf(answer, "property '" + path + "'");
   }
 }
 
 /** Lends a path with NULs between its segments. */
 function lendPath(path: string): void {
-  lentName.lend(path);
+  lendName(path);
   if (path.includes("\0")) return;
-  const end = lentName.start + lentName.size;
-  for (let at = lentName.start; at < end; at++) if (load<u8>(at) == 0x2e) store<u8>(at, 0);
+  const end = lentName + lentNameSize;
+  for (let at = lentName; at < end; at++) if (load<u8>(at) == 0x2e) store<u8>(at, 0);
 }

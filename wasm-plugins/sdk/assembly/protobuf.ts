@@ -9,6 +9,7 @@ export abstract class ProtoMessage {
   /** Reads fields until the reader's limit; fields that are not known are skipped. */
   abstract read(reader: ProtoReader): void;
 
+  /** The bytes of the message. */
   encode(): Uint8Array {
     const writer = new ProtoWriter();
     this.write(writer);
@@ -35,6 +36,7 @@ export class ProtoWriter {
     return this.bytes.subarray(0, this.size);
   }
 
+  /** A whole number, or a tag: the field's number times 8, and its wire type. */
   varint(value: u64): void {
     this.reserve(10);
     this.size += putVarint(this.bytes.dataStart + this.size, value);
@@ -52,12 +54,14 @@ export class ProtoWriter {
     this.size += 8;
   }
 
+  /** A text, with its length in front. */
   string(value: string): void {
     const text = encodeBuffer(value);
     this.varint(text.byteLength);
     this.raw(changetype<usize>(text), text.byteLength);
   }
 
+  /** Bytes, with their length in front. */
   blob(value: Uint8Array): void {
     this.varint(value.byteLength);
     this.raw(value.dataStart, value.byteLength);
@@ -140,6 +144,7 @@ export class ProtoReader {
     return this.position < this.limit;
   }
 
+  /** A whole number, or a tag. */
   varint(): u64 {
     let value: u64 = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -162,6 +167,7 @@ export class ProtoReader {
     return at < 0 ? 0 : load<u64>(this.bytes.dataStart + at);
   }
 
+  /** A text. */
   string(): string {
     const size = this.length();
     const at = this.advance(size);

@@ -45,6 +45,7 @@ export class Request {
     return queryValue(this.query, name);
   }
 
+  /** The body as text. */
   text(): string {
     return decodeText(this.body);
   }
@@ -64,10 +65,12 @@ export class Response {
     readonly body: Uint8Array = new Uint8Array(0),
   ) {}
 
+  /** A response of text. */
   static text(status: u32, text: string): Response {
     return new Response(status, encodeText(text)).header("content-type", "text/plain; charset=utf-8");
   }
 
+  /** A response of JSON. */
   static json(status: u32, value: Json): Response {
     return new Response(status, encodeText(value.toString())).header("content-type", "application/json");
   }

@@ -1,6 +1,6 @@
 import { proxy_get_shared_data, proxy_set_shared_data } from "./abi";
 import { AbiStatus } from "./abi-types";
-import { lentName } from "./lent-text";
+import { lendName, lentName, lentNameSize } from "./lent-text";
 import { clearReturned, returnNumber, returnPointer, returnSize, takeReturned } from "./memory";
 import { Status, statusOf } from "./status";
 import { decodeText, encodeText } from "./text";
@@ -26,10 +26,10 @@ export class SharedValue {
 export namespace sharedData {
   /** The value, or null when there is none. */
   export function get(key: string): SharedValue | null {
-    lentName.lend(key);
+    lendName(key);
     clearReturned();
     store<u32>(returnNumber, 0);
-    const answer = proxy_get_shared_data(lentName.start, lentName.size, returnPointer, returnSize, returnNumber);
+    const answer = proxy_get_shared_data(lentName, lentNameSize, returnPointer, returnSize, returnNumber);
     if (answer != AbiStatus.Ok) return null;
     const cas = load<u32>(returnNumber);
     return new SharedValue(Uint8Array.wrap(takeReturned()), cas);
@@ -40,8 +40,8 @@ export namespace sharedData {
    * when there is no room for it.
    */
   export function set(key: string, value: Uint8Array, cas: u32 = 0): Status {
-    lentName.lend(key);
-    const answer = proxy_set_shared_data(lentName.start, lentName.size, value.dataStart, value.byteLength, cas);
+    lendName(key);
+    const answer = proxy_set_shared_data(lentName, lentNameSize, value.dataStart, value.byteLength, cas);
     return statusOf(answer, "shared data '" + key + "'");
   }
 

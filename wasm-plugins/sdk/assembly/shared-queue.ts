@@ -5,7 +5,7 @@ import {
   proxy_resolve_shared_queue,
 } from "./abi";
 import { AbiStatus } from "./abi-types";
-import { lentName, lentValue } from "./lent-text";
+import { lendName, lendValue, lentName, lentNameSize, lentValue, lentValueSize } from "./lent-text";
 import { clearReturned, returnNumber, returnPointer, returnSize, takeReturned } from "./memory";
 import { failure, Result, Status, statusOf, success } from "./status";
 
@@ -21,18 +21,18 @@ export class SharedQueue {
 
   /** The queue of that name of the plugin's own VM id, made when it is not there. From now on this plugin is told of messages. */
   static register(name: string): Result<SharedQueue> {
-    lentName.lend(name);
+    lendName(name);
     store<u32>(returnNumber, 0);
-    return SharedQueue.of(proxy_register_shared_queue(lentName.start, lentName.size, returnNumber), name);
+    return SharedQueue.of(proxy_register_shared_queue(lentName, lentNameSize, returnNumber), name);
   }
 
   /** The queue that a plugin with that VM id registered; an empty id is the own one. NOT_FOUND as long as nobody did. */
   static resolve(vmId: string, name: string): Result<SharedQueue> {
-    lentName.lend(vmId);
-    lentValue.lend(name);
+    lendName(vmId);
+    lendValue(name);
     store<u32>(returnNumber, 0);
     return SharedQueue.of(
-      proxy_resolve_shared_queue(lentName.start, lentName.size, lentValue.start, lentValue.size, returnNumber), name,
+      proxy_resolve_shared_queue(lentName, lentNameSize, lentValue, lentValueSize, returnNumber), name,
     );
   }
 

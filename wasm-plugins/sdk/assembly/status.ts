@@ -30,6 +30,7 @@ export class Status {
     readonly message: string,
   ) {}
 
+  /** Whether all went well. */
   @inline
   get ok(): bool {
     return this.code == StatusCode.Ok;

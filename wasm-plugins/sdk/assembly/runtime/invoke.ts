@@ -17,6 +17,7 @@ export class InvokeAnswer {
     readonly contentType: string,
   ) {}
 
+  /** The body as text. */
   text(): string {
     return decodeText(this.bytes);
   }

@@ -31,6 +31,7 @@ export class StateValue {
     return this.etag.length > 0 || this.bytes.length > 0;
   }
 
+  /** The bytes as text. */
   text(): string {
     return decodeText(this.bytes);
   }
@@ -53,6 +54,7 @@ export class SaveOptions {
     return options;
   }
 
+  /** A value that is gone after so many seconds. */
   static ttl(seconds: i32): SaveOptions {
     const options = new SaveOptions();
     options.ttlSeconds = seconds;

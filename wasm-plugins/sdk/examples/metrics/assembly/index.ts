@@ -1,5 +1,5 @@
 // Counts answers by their status, the requests under way, and the sizes of bodies.
-import { Action, Counter, Filter, Gauge, Histogram, property, register } from "@outrigger/plugin";
+import { Action, Counter, Filter, Gauge, Histogram, property, register, tagged } from "@outrigger/plugin";
 
 // A series is made known to the host when it is first used; there is one object for each, not one for each stream.
 const underway = new Gauge("census_underway");
@@ -7,7 +7,7 @@ const sizes = new Histogram("census_response_bytes");
 const byStatus = new Map<string, Counter>();
 
 function counterOf(status: string): Counter {
-  if (!byStatus.has(status)) byStatus.set(status, new Counter("census_answers_" + status));
+  if (!byStatus.has(status)) byStatus.set(status, new Counter(tagged("census_answers", "status", status)));
   return byStatus.get(status);
 }
 
