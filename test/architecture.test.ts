@@ -85,7 +85,11 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^runtime\/cli\//,
-    may: [/^runtime\/config\//, /^runtime\/version\.ts$/, /^runtime\/plugin\/manifest\.ts$/],
+    may: [
+      /^runtime\/(config\/|version\.ts$)/,
+      /^runtime\/plugin\/(manifest|artifact|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
+      /^runtime\/proxy-wasm\/(abi|function-names)\.ts$/,
+    ],
     mayTypes: [/^runtime\/plugin\/status\.ts$/],
   },
   { files: /^sdk\//, may: [/^proto\//] },

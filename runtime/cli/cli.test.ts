@@ -2,27 +2,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
-import { ConfigurationError } from "../config/mistake.ts";
-import { cli } from "./cli.ts";
-
-async function run(parameters: readonly string[], environment: Record<string, string> = {}) {
-  const out: string[] = [];
-  const err: string[] = [];
-  const started: (string | undefined)[] = [];
-  const code = await cli(parameters, {
-    environment,
-    out: (line) => out.push(line),
-    err: (line) => err.push(line),
-    load: async (file) => {
-      if (file === "bad.yaml")
-        throw new ConfigurationError(file, [{ path: "app.idd", message: "unknown key; did you mean 'id'?" }]);
-    },
-    start: async (file) => {
-      started.push(file);
-    },
-  });
-  return { code, out: out.join("\n"), err: err.join("\n"), started };
-}
+import { runCli as run } from "../../test/support/cli.ts";
 
 describe("the command line", () => {
   it("starts the sidecar with the file that is named, or the default", async () => {

@@ -1,0 +1,28 @@
+import { cli } from "../../runtime/cli/cli.ts";
+import { ConfigurationError } from "../../runtime/config/mistake.ts";
+import { configurationSchema } from "../../runtime/config/schema.ts";
+
+/** Runs a command as `main.ts` does; every configuration but `bad.yaml` has what is given. */
+export async function runCli(
+  parameters: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  configuration: Readonly<Record<string, unknown>> = {},
+) {
+  const out: string[] = [];
+  const err: string[] = [];
+  const started: (string | undefined)[] = [];
+  const code = await cli(parameters, {
+    environment,
+    out: (line) => out.push(line),
+    err: (line) => err.push(line),
+    load: async (file) => {
+      if (file === "bad.yaml")
+        throw new ConfigurationError(file, [{ path: "app.idd", message: "unknown key; did you mean 'id'?" }]);
+      return { configuration: configurationSchema.parse(configuration) };
+    },
+    start: async (file) => {
+      started.push(file);
+    },
+  });
+  return { code, out: out.join("\n"), err: err.join("\n"), started };
+}
