@@ -3,6 +3,7 @@
  * and by Maven.
  */
 import { globSync } from "node:fs";
+import { cPlugins } from "../test/support/c-plugins.ts";
 import { goPlugins } from "../test/support/go-plugins.ts";
 import { kafkaClassPath } from "../test/support/kafka-artifacts.ts";
 import { findProgram, installPackages, ProgramMissing } from "../test/support/programs.ts";
@@ -68,6 +69,7 @@ const servers: readonly Server[] = [
     places: "/usr/local/go/bin",
     fetch: goPlugins,
   },
+  { name: "clang", programs: {}, support: "c-plugins.ts", fetch: cPlugins },
   { name: "rust", programs: {}, support: "rust-plugins.ts", fetch: rustPlugins },
 ];
 

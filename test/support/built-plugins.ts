@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { withLock } from "./file-lock.ts";
 import { ProgramMissing } from "./programs.ts";
 
+/** The folder of each language's plugins. */
+export const pluginSources = join(import.meta.dirname, "../plugins");
 /** Where what tests build is kept. */
 const buildCache = join(import.meta.dirname, "../../node_modules/.cache/outrigger");
 
@@ -19,11 +21,11 @@ export class ToolchainMissing extends ProgramMissing {
   }
 }
 
-/** How the plugins of a folder of test/plugins are built. */
+/** How plugins are built. */
 export interface PluginBuild {
-  /** The folder. */
-  readonly folder: string;
-  /** The files that they are made of, below the folder. */
+  /** What they are kept under. */
+  readonly name: string;
+  /** The files of test/plugins that they are made of. */
   readonly sources: string;
   /** What builds them, with its version. */
   readonly toolchain: string;
@@ -32,15 +34,15 @@ export interface PluginBuild {
 }
 
 /** The directory with the modules, which are built once for all tests and kept until a source or the toolchain changes. */
-export async function builtPlugins({ folder, sources, toolchain, build }: PluginBuild): Promise<string> {
-  const directory = join(buildCache, `${folder}-plugins-${await digestOf(pluginSources(folder), sources, toolchain)}`);
+export async function builtPlugins({ name, sources, toolchain, build }: PluginBuild): Promise<string> {
+  const directory = join(buildCache, `${name}-plugins-${await digestOf(sources, toolchain)}`);
   await mkdir(buildCache, { recursive: true });
-  await withLock(join(buildCache, `${folder}-plugins.lock`), async () => {
+  await withLock(join(buildCache, `${name}-plugins.lock`), async () => {
     if ((await modulesIn(directory)).size > 0) return;
     const fresh = await mkdtemp(`${directory}-`);
     try {
       await build(fresh);
-      for await (const stale of glob(`${folder}-plugins-*`, { cwd: buildCache }))
+      for await (const stale of glob(`${name}-plugins-*`, { cwd: buildCache }))
         if (join(buildCache, stale) !== fresh) await rm(join(buildCache, stale), { recursive: true, force: true });
       await rename(fresh, directory);
     } finally {
@@ -50,9 +52,6 @@ export async function builtPlugins({ folder, sources, toolchain, build }: Plugin
   return directory;
 }
 
-/** The folder of test/plugins. */
-export const pluginSources = (folder: string): string => join(import.meta.dirname, "../plugins", folder);
-
 /** The modules of a directory by name. */
 export async function modulesIn(directory: string): Promise<ReadonlyMap<string, string>> {
   const names: string[] = [];
@@ -60,11 +59,11 @@ export async function modulesIn(directory: string): Promise<ReadonlyMap<string, 
   return new Map(names.sort().map((name) => [name, join(directory, `${name}.wasm`)]));
 }
 
-async function digestOf(cwd: string, sources: string, toolchain: string): Promise<string> {
+async function digestOf(sources: string, toolchain: string): Promise<string> {
   const files: string[] = [];
-  for await (const file of glob(sources, { cwd })) files.push(file);
+  for await (const file of glob(sources, { cwd: pluginSources })) files.push(file);
   const hash = createHash("sha256").update(toolchain);
-  for (const file of files.sort()) hash.update(`\0${file}\0`).update(await readFile(join(cwd, file)));
+  for (const file of files.sort()) hash.update(`\0${file}\0`).update(await readFile(join(pluginSources, file)));
   return hash.digest("hex").slice(0, 16);
 }
 

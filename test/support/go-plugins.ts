@@ -6,7 +6,7 @@ import { installedProgram } from "./programs.ts";
 /** What the SDK needs for `-buildmode=c-shared`. */
 const oldestGo = [1, 24] as const;
 const options = {
-  cwd: pluginSources("go"),
+  cwd: join(pluginSources, "go"),
   env: { GOOS: "wasip1", GOARCH: "wasm", GOFLAGS: "-mod=readonly -buildvcs=false", GOTOOLCHAIN: "local" },
 };
 
@@ -20,8 +20,8 @@ export async function goPlugins(): Promise<ReadonlyMap<string, string>> {
   if (isOlder(version))
     throw new ToolchainMissing("Go", `${go} is ${version}, and go${oldestGo.join(".")} or later is needed`);
   const directory = await builtPlugins({
-    folder: "go",
-    sources: "**/{*.go,go.mod,go.sum}",
+    name: "go",
+    sources: "go/**/{*.go,go.mod,go.sum}",
     toolchain: version,
     build: (fresh) => build(go, fresh),
   });

@@ -10,7 +10,7 @@ const targetKinds = ["unknown", "wasi"] as const;
 /** What a plugin is built for: `wasm32-unknown-unknown`, or WASI preview 1. */
 export type RustTarget = (typeof targetKinds)[number];
 
-const folder = "rust";
+const workspace = join(pluginSources, "rust");
 const debian = { rustc: "/usr/bin/rustc", cargo: "/usr/bin/cargo" };
 const debianPackages = ["rustc", "cargo", "libstd-rust-dev-wasm32"];
 const rustupPlace = join(homedir(), ".cargo/bin");
@@ -29,8 +29,8 @@ export async function rustPlugins(): Promise<Readonly<Record<RustTarget, Readonl
   const toolchain = await findToolchain();
   const { rustc, targets } = toolchain;
   const directory = await builtPlugins({
-    folder,
-    sources: "{Cargo.toml,Cargo.lock,*/Cargo.toml,*/src/*.rs}",
+    name: "rust",
+    sources: "rust/{Cargo.toml,Cargo.lock,*/Cargo.toml,*/src/*.rs}",
     toolchain: `${await run(rustc, ["--version"])}${targets.wasi}`,
     build: (fresh) => build(toolchain, fresh),
   });
@@ -84,7 +84,6 @@ async function targetsOf(rustc: string): Promise<Toolchain["targets"]> {
 }
 
 async function build({ rustc, cargo, targets }: Toolchain, directory: string): Promise<void> {
-  const workspace = pluginSources(folder);
   const built = join(directory, "target");
   const env = {
     RUSTC: rustc,
