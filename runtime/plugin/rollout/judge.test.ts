@@ -32,13 +32,15 @@ const cases: readonly (readonly [
   ["that is slow", seen(), seen({ p99Ms: 20 }), window, /^bad: the 99th percentile .*20 ms, .*10 ms; .*1.5 times/],
   ["that is slow while its window lasts", seen(), seen({ p99Ms: 20 }), 1, /^undecided$/],
   ["that is slower by noise", seen({ p99Ms: 1 }), seen({ p99Ms: 3 }), window, /^good/],
+  ["with 5 slow streams of 100", seen(), seen({ streams: 100, p99Ms: 20 }), window, /^good/],
   ["that is slow beside hardly anything", seen({ streams: 9 }), seen({ p99Ms: 90 }), window, /^good/],
 ];
 
 describe("judging a version on trial", () => {
   for (const [what, stable, candidate, elapsedMs, expected] of cases) {
     it(`one ${what}`, () => {
-      const verdict = judge(policy, stable, candidate, elapsedMs);
+      const slowerThan = (ms: number): number => (candidate.p99Ms > ms ? candidate.streams / 20 : 0);
+      const verdict = judge(policy, stable, candidate, { elapsedMs, slowerThan });
       assert.match("reason" in verdict ? `${verdict.verdict}: ${verdict.reason}` : verdict.verdict, expected);
     });
   }

@@ -3,8 +3,16 @@ import type { RolloutPolicy } from "./policy.ts";
 
 export type Verdict = { readonly verdict: "undecided" } | { readonly verdict: "good" | "bad"; readonly reason: string };
 
-/** A version is not slow for less than this, in milliseconds: below it percentiles of few streams are noise. */
+/** A version is not slow for less than this, in milliseconds, nor for fewer streams: a pause of the process is not its fault. */
 const leastSlowerMs = 5;
+const fewestSlow = 10;
+
+export interface Observed {
+  /** Since the trial began. */
+  readonly elapsedMs: number;
+  /** How many streams of the version on trial took longer than so many milliseconds. */
+  readonly slowerThan: (ms: number) => number;
+}
 
 /**
  * Holds the version on trial against the stable one. Crashes and failed streams tell against it as soon as they are too many;
@@ -14,7 +22,7 @@ export function judge(
   policy: RolloutPolicy,
   stable: ObservedStreams,
   candidate: ObservedStreams,
-  elapsedMs: number,
+  { elapsedMs, slowerThan }: Observed,
 ): Verdict {
   if (candidate.traps > policy.traps) {
     return bad(`it crashed ${times(candidate.traps)}; its policy allows ${policy.traps}`);
@@ -30,8 +38,9 @@ export function judge(
   }
   if (elapsedMs < policy.window) return { verdict: "undecided" };
   const { p99Ms } = candidate;
-  const isSlower = p99Ms > policy.latency * stable.p99Ms && p99Ms - stable.p99Ms >= leastSlowerMs;
-  if (isSlower && stable.streams >= policy.minimumStreams) {
+  const limitMs = Math.max(policy.latency * stable.p99Ms, stable.p99Ms + leastSlowerMs);
+  const isSlow = p99Ms > limitMs && slowerThan(limitMs) >= fewestSlow;
+  if (isSlow && stable.streams >= policy.minimumStreams) {
     const allowed = `its policy allows ${policy.latency} times as much`;
     return bad(
       `the 99th percentile of its streams took ${round(p99Ms)} ms, the stable version's ${round(stable.p99Ms)} ms; ${allowed}`,

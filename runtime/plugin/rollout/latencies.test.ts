@@ -18,6 +18,15 @@ describe("the histogram of latencies", () => {
     }
   });
 
+  it("counts those above a limit", () => {
+    const latencies = new Latencies();
+    for (const ms of [1, 2, 50, 51, 1_000]) latencies.add(ms);
+    assert.deepEqual(
+      [0, 10, 100, 9_999].map((limit) => latencies.above(limit)),
+      [5, 3, 1, 0],
+    );
+  });
+
   it("tells 0 when there is nothing, and takes what is out of its range", () => {
     const latencies = new Latencies();
     assert.equal(latencies.quantile(0.99), 0);

@@ -9,8 +9,7 @@ export class Latencies {
   #count = 0;
 
   add(ms: number): void {
-    const microseconds = Math.min(Math.max(Math.round(ms * 1_000), 0), 0x7fff_ffff);
-    const index = bucketOf(microseconds);
+    const index = bucketOf(microsecondsOf(ms));
     this.#buckets[index] = (this.#buckets[index] ?? 0) + 1;
     this.#count++;
   }
@@ -25,7 +24,17 @@ export class Latencies {
     }
     return 0;
   }
+
+  /** How many took longer than that. */
+  above(ms: number): number {
+    let count = 0;
+    const first = bucketOf(microsecondsOf(ms)) + 1;
+    for (let index = first; index < this.#buckets.length; index++) count += this.#buckets[index] ?? 0;
+    return count;
+  }
 }
+
+const microsecondsOf = (ms: number): number => Math.min(Math.max(Math.round(ms * 1_000), 0), 0x7fff_ffff);
 
 /** Below `parts` each value has its own bucket; above it the highest bits count. */
 function bucketOf(value: number): number {

@@ -27,6 +27,11 @@ export class Observations {
     this.#traps = 0;
   }
 
+  /** Streams that took longer than that. */
+  slowerThan(ms: number): number {
+    return this.#latencies.above(ms);
+  }
+
   get seen(): ObservedStreams {
     return {
       streams: this.#streams,

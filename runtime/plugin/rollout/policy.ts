@@ -59,7 +59,7 @@ export const rolloutPolicy = z.strictObject({
     .min(1)
     .default(1.5)
     .describe(
-      "Most that the 99th percentile may be at the end of the window, as a multiple of the stable version's; less than 5ms more is never too much. Default 1.5",
+      "Most that the 99th percentile may be at the end of the window, as a multiple of the stable version's; less than 5ms more, or fewer than 10 slow streams, are never too much. Default 1.5",
     ),
   warmUp: z
     .int()

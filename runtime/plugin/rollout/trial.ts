@@ -125,7 +125,8 @@ export class Trial implements Disposable {
     if (this.#isOver || this.#phase !== "canary") return;
     const { policy, decided } = this.#options;
     const elapsedMs = performance.now() - this.#begunAt;
-    const verdict = judge(policy, this.#stable.seen, this.#candidate.seen, elapsedMs);
+    const slowerThan = (ms: number): number => this.#candidate.slowerThan(ms);
+    const verdict = judge(policy, this.#stable.seen, this.#candidate.seen, { elapsedMs, slowerThan });
     if (verdict.verdict === "undecided") return;
     if (verdict.verdict === "good" && policy.promotion === "manual") return;
     clearInterval(this.#timer);

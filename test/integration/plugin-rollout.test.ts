@@ -1,0 +1,248 @@
+/** Versions of a real Proxy-Wasm guest that come and go in front of a real upstream, under requests that must not notice. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { capabilities } from "../../runtime/config/scalars.ts";
+import { defaultCrashLimits } from "../../runtime/plugin/crash-budget.ts";
+import type { PluginStatus } from "../../runtime/plugin/status.ts";
+import { artifactOf, openRollout, versionGuest } from "./rollout-rig.ts";
+
+const first = await versionGuest("1");
+const second = await versionGuest("2");
+const third = await versionGuest("3");
+const failing = await versionGuest("2", { every: 20, does: "answers 500" });
+const trapping = await versionGuest("2", { every: 1, does: "traps" });
+
+/** Latency is left out: what else runs on the machine decides it. */
+const share = { rollout: { canary: { percent: 50 }, window: "50ms", latency: 1e6 } };
+/** Nothing is decided by itself, and one goes to the version on trial by saying so. */
+const beta = { "x-beta": "yes" };
+const byHand = {
+  rollout: { canary: { header: { name: "x-beta", value: "yes" } }, promotion: "manual", minimumStreams: 1_000_000 },
+};
+const isOver = ({ trial }: PluginStatus): boolean => trial === undefined;
+
+describe("a version on trial", () => {
+  it("that fails 5 % of its requests is rolled back by itself", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    const deployed = await open.registry.deploy(artifactOf(failing, "2", share));
+    assert.equal(deployed.trial?.phase, "canary");
+    assert.equal(deployed.version, "1");
+    const answers = await open.askUntil(isOver);
+    const { lastTrial, version } = open.status();
+    assert.equal(lastTrial?.outcome, "rolled back");
+    assert.equal(lastTrial.by, "rollout");
+    assert.match(lastTrial.reason ?? "", /^[\d.]+ % of its \d+ streams failed, 0 % of the stable version's/);
+    assert.equal(version, "1");
+    for (const { status, headers } of answers) {
+      if (headers["x-version"] === "1") assert.equal(status, 200, "the stable version fails nobody");
+    }
+    assert.deepEqual([await open.versionFor(), await open.versionFor()], ["1", "1"]);
+    await open.logged(/^plugin 'guest' 2 is rolled back: [\d.]+ % of its/);
+    assert.match(
+      await open.metrics.expose(),
+      /outrigger_plugin_rollout_steps_total\{plugin="guest",action="rollback",by="itself"\} 1/,
+    );
+  });
+
+  it("that does well is promoted by itself, and nobody notices", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    await open.registry.deploy(artifactOf(second, "2", share));
+    const answers = await open.askUntil(isOver);
+    assert.ok(answers.every(({ status }) => status === 200));
+    const versions = new Set(answers.map(({ headers }) => headers["x-version"]));
+    assert.deepEqual([...versions].sort(), ["1", "2"]);
+    const { version, lastTrial, previous } = open.status();
+    assert.equal(version, "2");
+    assert.equal(lastTrial?.outcome, "promoted");
+    assert.deepEqual(
+      previous?.map((one) => one.version),
+      ["1"],
+    );
+    assert.deepEqual([await open.versionFor(), await open.versionFor()], ["2", "2"]);
+  });
+
+  it("that traps is rolled back at once", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    await open.registry.deploy(artifactOf(trapping, "2", byHand));
+    assert.equal((await open.get(beta)).status, 503);
+    assert.equal(await open.versionFor(beta), "1");
+    await open.askUntil(isOver);
+    assert.match(open.status().lastTrial?.reason ?? "", /^it crashed once; its policy allows 0$/);
+  });
+
+  it("that crashes too often for any policy is rolled back, also while its trial is paused", async () => {
+    await using open = await openRollout({ crashLimits: { ...defaultCrashLimits, most: 2 } });
+    await open.registry.deploy(artifactOf(first, "1"));
+    const rollout = { ...byHand.rollout, traps: 1_000 };
+    await open.registry.deploy(artifactOf(trapping, "2", { rollout, fail: "open" }));
+    await open.registry.pause("guest", "alice");
+    while (!isOver(open.status())) await open.get(beta);
+    assert.match(open.status().lastTrial?.reason ?? "", /crashed too often/);
+    assert.equal(await open.versionFor(beta), "1");
+  });
+
+  it("waits for word from its operator when its policy says so", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    await open.registry.deploy(artifactOf(second, "2", byHand));
+    assert.deepEqual([await open.versionFor(), await open.versionFor(beta)], ["1", "2"]);
+    await open.registry.pause("guest", "alice");
+    assert.equal(open.status().trial?.phase, "paused");
+    assert.equal(await open.versionFor(beta), "2", "it keeps its share");
+    await assert.rejects(open.registry.pause("guest", "alice"), {
+      fault: "conflict",
+      message: "plugin 'guest' has its trial of version 2 paused already",
+    });
+    await open.registry.resume("guest", "alice");
+    await open.registry.promote("guest", "alice");
+    assert.deepEqual([await open.versionFor(), await open.versionFor(beta)], ["2", "2"]);
+    await open.registry.deploy(artifactOf(third, "3", byHand));
+    assert.equal(await open.versionFor(beta), "3");
+    await open.registry.abort("guest", "alice");
+    assert.equal(await open.versionFor(beta), "2");
+    await open.registry.rollback("guest", "alice");
+    assert.equal(await open.versionFor(), "1");
+    await open.registry.rollback("guest", "alice", "2");
+    assert.equal(await open.versionFor(), "2");
+    await assert.rejects(open.registry.promote("guest", "alice"), {
+      message: "plugin 'guest' has no version on trial",
+    });
+    await assert.rejects(open.registry.promote("other", "alice"), { fault: "missing" });
+  });
+
+  it("takes no requests while it is only staged", async () => {
+    await using open = await openRollout();
+    const rollout = { ...byHand.rollout, stagedOnly: true };
+    const status = await open.registry.deploy(artifactOf(first, "1", { rollout }));
+    assert.equal(status.state, "staged");
+    assert.equal((await open.get()).status, 503);
+    await open.registry.promote("guest", "alice");
+    assert.equal(await open.versionFor(), "1");
+    await open.registry.deploy(artifactOf(second, "2", { rollout }));
+    assert.equal(await open.versionFor(beta), "1");
+    await open.registry.resume("guest", "alice");
+    assert.deepEqual([await open.versionFor(), await open.versionFor(beta)], ["1", "2"]);
+  });
+
+  it("keeps a client on one version", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    const canary = { percent: 50, hashBy: { cookie: "user" }, header: { name: "x-beta" } };
+    await open.registry.deploy(artifactOf(second, "2", { rollout: { canary, window: "1h" } }));
+    const seen = new Set<string>();
+    for (let user = 0; user < 20; user++) {
+      const headers = { cookie: `theme=dark; user=u${user}` };
+      const version = await open.versionFor(headers);
+      seen.add(version);
+      for (let again = 0; again < 3; again++) assert.equal(await open.versionFor(headers), version);
+      assert.equal(await open.versionFor({ ...headers, ...beta }), "2");
+    }
+    assert.equal(seen.size, 2);
+    const { trial } = open.status();
+    assert.equal(trial?.percent, 50);
+    assert.equal(trial.stable.streams + trial.candidate.streams, 100);
+    assert.equal(trial.candidate.failed, 0);
+    assert.ok(trial.candidate.p99Ms > 0);
+  });
+});
+
+describe("a version that cannot come into service", () => {
+  const refused: readonly (readonly [what: string, artifact: ReturnType<typeof artifactOf>, fault: string])[] = [
+    ["compiled", artifactOf(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 5, 3, 1, 3, 1]), "2", share), "refused"],
+    ["configured", artifactOf(second, "2", { ...share, configuration: "refused" }), "configuration"],
+    ["warmed up", artifactOf(trapping, "2", { rollout: { ...share.rollout, warmUp: 3 } }), "trap"],
+    ["granted what it asks for", artifactOf(second, "2", { ...share, capabilities: { state: ["x"] } }), "refused"],
+  ];
+  for (const [what, artifact, fault] of refused) {
+    it(`because it cannot be ${what} leaves the stable one and a trial as they are`, async () => {
+      await using open = await openRollout();
+      await open.registry.deploy(artifactOf(first, "1"));
+      await open.registry.deploy(artifactOf(third, "3", byHand));
+      await assert.rejects(open.registry.deploy(artifact), { name: "PluginError", fault });
+      assert.deepEqual([await open.versionFor(), await open.versionFor(beta)], ["1", "3"]);
+      const { version, trial, reason } = open.status();
+      assert.deepEqual([version, trial?.version], ["1", "3"]);
+      assert.notEqual(reason, undefined);
+    });
+  }
+
+  it("because it refuses a configuration that comes during its trial is rolled back", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(await versionGuest("1", undefined, "(i32.const 1)"), "1"));
+    await open.registry.deploy(artifactOf(second, "2", byHand));
+    await using use = await open.registry.use("guest", { configuration: "refused" });
+    assert.equal(use.ready, true);
+    assert.equal(await open.versionFor(beta), "1");
+    await open.askUntil(isOver);
+    assert.match(open.status().lastTrial?.reason ?? "", /configuration/);
+  });
+});
+
+describe("what ends a trial from outside", () => {
+  it("is the removal of the plugin", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    await open.registry.deploy(artifactOf(second, "2", byHand));
+    const [stable, candidate] = [await open.inFlight(), await open.inFlight(beta)];
+    await open.registry.remove("guest", "alice");
+    assert.deepEqual(open.registry.list(), []);
+    assert.equal((await open.get(beta)).status, 503);
+    assert.deepEqual([await stable.finish(), await candidate.finish()], ["1", "2"]);
+  });
+
+  it("is the loss of its grants, or of those of the stable version", async () => {
+    const grants = { guest: capabilities.parse({ state: ["a", "b"] }) };
+    await using open = await openRollout({ grants });
+    await open.registry.deploy(artifactOf(first, "1", { capabilities: { state: ["a"] } }));
+    await open.registry.deploy(artifactOf(second, "2", { ...byHand, capabilities: { state: ["a", "b"] } }));
+    assert.equal(await open.versionFor(beta), "2");
+    await open.registry.updateGrants({ guest: capabilities.parse({ state: ["a"] }) });
+    assert.equal(await open.versionFor(beta), "1");
+    assert.match(open.status().lastTrial?.reason ?? "", /asks for state store 'b'/);
+    await open.registry.deploy(artifactOf(second, "2", byHand));
+    await open.registry.updateGrants({});
+    assert.equal(open.status().state, "refused");
+    assert.equal(open.status().trial, undefined);
+    await open.registry.updateGrants(grants);
+    assert.equal(await open.versionFor(beta), "1");
+  });
+});
+
+describe("requests in flight", () => {
+  const transitions: readonly (readonly [
+    what: string,
+    run: (open: Awaited<ReturnType<typeof openRollout>>) => unknown,
+  ])[] = [
+    ["a promotion", ({ registry }) => registry.promote("guest", "alice")],
+    ["an abort", ({ registry }) => registry.abort("guest", "alice")],
+    [
+      "a pause and its end",
+      async ({ registry }) => {
+        await registry.pause("guest", "alice");
+        await registry.resume("guest", "alice");
+      },
+    ],
+    ["a rollback of the trial", ({ registry }) => registry.rollback("guest", "alice")],
+    ["a rollback to the version before", ({ registry }) => registry.rollback("guest", "alice", "0")],
+    ["a deploy at once", ({ registry }) => registry.deploy(artifactOf(third, "3"))],
+    ["another trial", ({ registry }) => registry.deploy(artifactOf(third, "3", byHand))],
+  ];
+  for (const [what, run] of transitions) {
+    it(`end on their version through ${what}, and those that come meanwhile are served`, async () => {
+      await using open = await openRollout();
+      await open.registry.deploy(artifactOf(third, "0"));
+      await open.registry.deploy(artifactOf(first, "1"));
+      await open.registry.deploy(artifactOf(second, "2", byHand));
+      const [stable, candidate] = [await open.inFlight(), await open.inFlight(beta)];
+      let isDone = false;
+      const asked = open.askUntil(() => isDone);
+      await run(open);
+      isDone = true;
+      assert.ok((await asked).every(({ status }) => status === 200));
+      assert.deepEqual([await stable.finish(), await candidate.finish()], ["1", "2"]);
+    });
+  }
+});
