@@ -56,7 +56,7 @@ describe("outrigger pack", () => {
     await writeFile(manifest, "name: orders\n");
     const invalid = moduleOf(0x1a);
     for (const [bytes, message] of [
-      [moduleOf().subarray(0, 20), /the section at byte \d+ needs \d+ bytes/],
+      [moduleOf().subarray(0, 24), /the section at byte \d+ needs \d+ bytes/],
       [Buffer.from("no module"), /not WebAssembly/],
       [invalid, /is not a valid module: /],
     ] as const) {
