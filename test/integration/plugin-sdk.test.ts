@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import * as api from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
-import type { StreamFilter } from "../../runtime/plugin/contract.ts";
+import type { GrpcStreamReceiver, StreamFilter } from "../../runtime/plugin/contract.ts";
 import { buildPlugin, buildPlugins } from "../../scripts/build-plugins.ts";
 import { generateAssemblyScript } from "../../scripts/gen-assemblyscript.ts";
 import { type Guest, grpcReply, never, TestFields, TestServices, TestStream } from "../support/proxy-wasm-host.ts";
@@ -255,6 +255,79 @@ describe("a filter of the guest library", () => {
     }
     assert.deepEqual(services.lines, ["counted 7", "failed NOT_FOUND: no pears"]);
     assert.deepEqual(requests[0], ["shop.Stock", "Count", [["x-trace", "t1"]], "pears"]);
+  });
+
+  test("hands over texts of every length, and looks through fields", async () => {
+    await using guest = await tourGuest();
+    const { stream, filter } = openTour(guest, "texts");
+    assert.equal(filter.requestHeaders(true), "continue");
+    assert.deepEqual(guest.services.lines, [
+      "long true false",
+      "long true",
+      ":method=GET,:path=/,x-tour=texts,x-upper=a\ufffdb,x-empty=,6 false",
+    ]);
+    assert.equal(
+      stream.maps["request-headers"]?.get("x-long"),
+      Buffer.from(`${"long ".repeat(200)}ü`).toString("latin1"),
+    );
+  });
+
+  test("talks on a gRPC stream, which ends with the stream that opened it", async () => {
+    const services = new TestServices();
+    services.upstreams.set("backend", never().answer);
+    const seen: string[] = [];
+    const receivers: GrpcStreamReceiver[] = [];
+    const { promise: opened, resolve } = Promise.withResolvers<void>();
+    const { promise: cancelled, resolve: cancel } = Promise.withResolvers<void>();
+    services.openStream = ({ service, method, metadata }, receiver) => {
+      seen.push(`${service}/${method} ${metadata.join()}`);
+      receivers.push(receiver);
+      resolve();
+      return {
+        send: (message, isLast) => seen.push(`${Buffer.from(message)} ${isLast}`) > 0,
+        end: () => seen.push("end"),
+        cancel,
+        pause: () => undefined,
+        resume: () => undefined,
+      };
+    };
+    await using guest = await tourGuest(services);
+    for (const turn of ["closed by the server", "left by the client"]) {
+      const { filter } = openTour(guest, "stream");
+      filter.requestHeaders(true);
+      await opened;
+      await Promise.resolve();
+      const receiver = receivers.at(-1);
+      receiver?.initialMetadata([["x-from", turn]]);
+      receiver?.message(Buffer.from("apples"));
+      if (turn === "closed by the server") receiver?.closed(5, "no more", []);
+      filter.end();
+    }
+    await cancelled;
+    assert.deepEqual(services.lines.slice(0, 9), [
+      "closed NOT_FOUND: the stream is not open",
+      "nowhere NOT_FOUND: there is no upstream 'nowhere', or it is not granted",
+      "opened true",
+      "again FAILED_PRECONDITION",
+      "sent true INVALID_ARGUMENT",
+      "begins closed by the server",
+      "hears apples",
+      "ends NOT_FOUND: no more false",
+      "debug: done with stream -",
+    ]);
+    assert.deepEqual(seen.slice(0, 2), ["shop.Stock/Watch x-trace,t1", "pears true"]);
+  });
+
+  test("evaluates expressions, by the type of their value", async () => {
+    await using guest = await tourGuest();
+    openTour(guest, "expression").filter.requestHeaders(true);
+    assert.deepEqual(guest.services.lines, [
+      "wrong INVALID_ARGUMENT",
+      "sum 3",
+      "half 0.5",
+      "text ab, a truth value: INTERNAL",
+      "deleted NOT_FOUND",
+    ]);
   });
 
   test("cancels a call", async () => {

@@ -5,9 +5,12 @@ import {
   decode,
   decodeText,
   encodeText,
+  Expression,
   FilterOf,
   Gauge,
   grpc,
+  GrpcStream,
+  HeaderMap,
   Headers,
   Histogram,
   http,
@@ -17,6 +20,7 @@ import {
   Plugin,
   property,
   sharedData,
+  Status,
 } from "@outrigger/plugin";
 import { SayHelloRequest, SayHelloResponse } from "@outrigger/plugin/assembly/gen/spec/proto/runtime/v1/runtime";
 
@@ -75,6 +79,9 @@ export class Tour extends FilterOf<TourPlugin> {
     if (is == "runtime") return this.callRuntime();
     if (is == "cancel") return this.cancel();
     if (is == "churn") return this.churn();
+    if (is == "texts") return this.texts();
+    if (is == "stream") return this.openStream();
+    if (is == "expression") return this.evaluate();
     return Action.Continue;
   }
 
@@ -193,6 +200,44 @@ export class Tour extends FilterOf<TourPlugin> {
     return Action.Continue;
   }
 
+  /** Hands the host texts of every length and kind. */
+  private texts(): Action {
+    const headers = this.request.headers;
+    const long = "long ".repeat(200) + "ü";
+    headers.set("x-long", long);
+    headers.add("X-Upper", "a" + String.fromCharCode(0xd800) + "b");
+    headers.set("x-empty", "");
+    log.info("long " + (headers.getOr("x-long", "") == long).toString() + " " + headers.has("x-" + long).toString());
+    log.info(long.substring(0, 4) + " " + (sharedData.setText(long, "kept").ok && sharedData.get(long)!.text() == "kept").toString());
+    const fields = headers.cursor();
+    let names = fields.name + fields.value;
+    while (fields.next()) if (!fields.nameIs("x-long")) names += fields.name + "=" + fields.value + ",";
+    log.info(names + fields.length.toString() + " " + fields.next().toString());
+    return Action.Continue;
+  }
+
+  private openStream(): Action {
+    const talk = new Talk();
+    log.info("closed " + talk.send(encodeText("early")).toString());
+    log.info("nowhere " + talk.open("nowhere", "shop.Stock", "Watch").toString());
+    log.info("opened " + talk.open("backend", "shop.Stock", "Watch", new Headers().add("x-trace", "t1")).ok.toString());
+    log.info("again " + talk.open("backend", "shop.Stock", "Watch").name);
+    log.info("sent " + talk.send(encodeText("pears"), true).ok.toString() + " " + talk.send(encodeText("more")).name);
+    return Action.Continue;
+  }
+
+  private evaluate(): Action {
+    const wrong = Expression.create("1 +");
+    log.info("wrong " + wrong.name);
+    log.info("sum " + Expression.create("1 + 2").value.integer().value.toString());
+    log.info("half " + Expression.create("1.0 / 2.0").value.number().value.toString());
+    const text = Expression.create("'a' + 'b'").value;
+    log.info("text " + text.text().value + ", a truth value: " + text.boolean().name);
+    text.delete();
+    log.info("deleted " + text.text().name);
+    return Action.Continue;
+  }
+
   /** Makes garbage of every kind that a stream can make. */
   private churn(): Action {
     const all = this.request.headers.all();
@@ -244,6 +289,20 @@ export class Tour extends FilterOf<TourPlugin> {
   onLog(): void {
     const status = this.response.headers.getOr(":status", "-");
     if (this.tour != "churn") log.debug("done with " + this.tour + " " + status);
+  }
+}
+
+class Talk extends GrpcStream {
+  onInitialMetadata(metadata: HeaderMap): void {
+    log.info("begins " + metadata.getOr("x-from", "?"));
+  }
+
+  onMessage(message: Uint8Array): void {
+    log.info("hears " + decodeText(message));
+  }
+
+  onClose(status: Status): void {
+    log.info("ends " + status.toString() + " " + this.isOpen.toString());
   }
 }
 
