@@ -95,12 +95,7 @@ export async function artifactOf({ bytes, reference }: FetchedModule, manifest?:
 
 /** As `fetchArtifact`, of the module alone, with what is known of its origin. */
 export async function fetchModule(text: string, options: FetchOptions): Promise<FetchedModule> {
-  let reference: Reference;
-  try {
-    reference = parseReference(text);
-  } catch (error) {
-    throw translated(error, undefined);
-  }
+  const reference = parseReference(text);
   const late = timeLimit(options.sources.timeout);
   try {
     return await fetchSigned(reference, options, late.signal);
@@ -222,12 +217,10 @@ function timeLimit(milliseconds: number): { readonly signal: AbortSignal; end():
 }
 
 /** What the caller ended by itself stays what it is. */
-function translated(error: unknown, reference: Reference | undefined): unknown {
+function translated(error: unknown, reference: Reference): unknown {
   return error instanceof SourceError ? refusal(reference, error.message, error) : error;
 }
 
-function refusal(reference: Reference | undefined, why: string, cause?: unknown): PluginError {
-  const what = reference === undefined ? "the plugin" : `plugin '${reference.stem}'`;
-  const from = reference === undefined ? "" : ` from ${reference.shown}`;
-  return new PluginError(reference?.stem ?? "", "", "refused", `${what} cannot be fetched${from}: ${why}`, { cause });
+function refusal({ stem, shown }: Reference, why: string, cause?: unknown): PluginError {
+  return new PluginError(stem, "", "refused", `plugin '${stem}' cannot be fetched from ${shown}: ${why}`, { cause });
 }

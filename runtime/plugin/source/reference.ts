@@ -1,6 +1,6 @@
 import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { SourceError } from "./source-error.ts";
+import { PluginError } from "../plugin-error.ts";
 
 interface Named {
   /** As it may stand in messages and in the history: without a query, which may hold a secret. */
@@ -35,10 +35,10 @@ export type Reference = FileReference | HttpReference | OciReference;
 
 const mostCharacters = 2_048;
 
-/** Reads `file:PATH`, `PATH`, `http(s)://…` or `oci://host/name:tag`; throws SourceError that says what would be right. */
+/** Reads `file:PATH`, `PATH`, `http(s)://…` or `oci://host/name:tag`; throws PluginError (`refused`) that says what would be right. */
 export function parseReference(text: string): Reference {
   if (text === "" || text.length > mostCharacters || hasControls(text)) {
-    throw new SourceError(`expected a path, a URL or oci://host/name:tag, of up to ${mostCharacters} characters`);
+    throw wrong(`expected a path, a URL or oci://host/name:tag, of up to ${mostCharacters} characters`);
   }
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]+):/.exec(text)?.[1]?.toLowerCase();
   switch (scheme) {
@@ -52,9 +52,12 @@ export function parseReference(text: string): Reference {
     case "oci":
       return ociReference(text);
     default:
-      throw new SourceError(`the scheme '${scheme}' is not known; expected file, http, https or oci`);
+      throw wrong(`the scheme '${scheme}' is not known; expected file, http, https or oci`);
   }
 }
+
+const wrong = (why: string, cause?: unknown): PluginError =>
+  new PluginError("", "", "refused", `the plugin cannot be fetched: ${why}`, { cause });
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const hasControls = (text: string): boolean => /[\u0000-\u001f\u007f]/.test(text);
@@ -68,15 +71,15 @@ function pathOf(text: string): string {
   try {
     return fileURLToPath(text);
   } catch (cause) {
-    throw new SourceError("expected a file on this host, such as file:///srv/orders.wasm", { cause });
+    throw wrong("expected a file on this host, such as file:///srv/orders.wasm", cause);
   }
 }
 
 function httpReference(text: string): HttpReference {
-  if (!URL.canParse(text)) throw new SourceError("it is not a URL; expected https://host/path.wasm");
+  if (!URL.canParse(text)) throw wrong("it is not a URL; expected https://host/path.wasm");
   const url = new URL(text);
   if (url.username !== "" || url.password !== "") {
-    throw new SourceError("a URL may hold no user and password; put them into the file of plugins.sources.credentials");
+    throw wrong("a URL may hold no user and password; put them into the file of plugins.sources.credentials");
   }
   url.hash = "";
   return { kind: "http", url, shown: `${url.origin}${url.pathname}`, stem: stemOf(decoded(url.pathname)) };
@@ -96,12 +99,10 @@ const ociPattern =
 function ociReference(text: string): OciReference {
   const { host, repository = "", tag, digest } = ociPattern.exec(text)?.groups ?? {};
   if (host === undefined || repository !== repository.toLowerCase() || repository.length > 255) {
-    throw new SourceError(
-      "expected oci://host[:port]/name:tag or oci://host[:port]/name@sha256:…, names in lower case",
-    );
+    throw wrong("expected oci://host[:port]/name:tag or oci://host[:port]/name@sha256:…, names in lower case");
   }
   if (digest !== undefined && !digestPattern.test(digest)) {
-    throw new SourceError("the digest is not one that is checked here; expected sha256: and 64 hexadecimal digits");
+    throw wrong("the digest is not one that is checked here; expected sha256: and 64 hexadecimal digits");
   }
   const registry = host.toLowerCase().replace(/:443$/, "");
   const known = dockerHub.has(registry) ? "docker.io" : registry;
