@@ -17,12 +17,12 @@ const routes = {
   },
 };
 
-async function deployBoth(directory: string): Promise<void> {
+async function deployBoth(directory: string, fail: "closed" | "reload" = "closed"): Promise<void> {
   const bytes = await spinningService();
   for (const name of ["spin", "other"]) {
     await writeFile(
       join(directory, "plugins", `${name}.yaml`),
-      `name: ${name}\nversion: 1.0.0\nkind: service\nsuspends: false\n`,
+      `name: ${name}\nversion: 1.0.0\nkind: service\nsuspends: false\nfail: ${fail}\n`,
     );
     await writeFile(join(directory, "plugins", `${name}.wasm`), bytes);
   }
@@ -60,7 +60,7 @@ test("a guest in an endless loop ends by fuel; only the streams in its instance 
 
 test("a plugin that overruns again and again is taken out by its crash budget, and a deploy brings it back", async () => {
   await using directory = await temporaryDirectory();
-  await deployBoth(directory.path);
+  await deployBoth(directory.path, "reload");
   await using sidecar = await startSidecar(directory.path, routes);
   const crashed = await (async () => {
     for (let request = 0; request < 100; request++) {
@@ -85,6 +85,19 @@ test("a plugin that overruns again and again is taken out by its crash budget, a
   );
   await askUntil(sidecar.ingress, "/spin", ({ status }) => status === 200);
   assert.equal((await statusOf(sidecar, "spin")).state, "serving");
+});
+
+test("between its crashes a plugin waits, and requests that would wait longer than they may are answered at once", async () => {
+  await using directory = await temporaryDirectory();
+  await deployBoth(directory.path);
+  await using sidecar = await startSidecar(directory.path, routes);
+  do {
+    assert.equal((await ask(sidecar.ingress, "/spin", spin)).status, 503);
+  } while ((await ask(sidecar.ingress, "/spin")).status === 200);
+  await sidecar.logged(({ msg }) => /; it is replaced in [12] s$/.test(msg));
+  assert.equal((await statusOf(sidecar, "spin")).state, "serving");
+  await askUntil(sidecar.ingress, "/spin", ({ status }) => status === 200);
+  assert.match((await ask(sidecar.admin, "/metrics")).text, /^outrigger_plugin_reloads_total\{plugin="spin"\} [3-9]$/m);
 });
 
 /** A POST whose head and first bytes are on the way, and whose body never ends. */
