@@ -26,6 +26,12 @@ export class ComponentStatuses {
     };
   }
 
+  /** The component is configured no more. */
+  forget(kind: ComponentKind, name: string): void {
+    this.#down.delete(idOf(kind, name));
+    this.#isUp.remove(kind, name);
+  }
+
   /** Why the component cannot serve; undefined when it can. */
   whyDown(kind: ComponentKind, name: string): string | undefined {
     return this.#down.get(idOf(kind, name));

@@ -8,7 +8,7 @@ import { silentLog } from "../test/support/api.ts";
 import { startRedis } from "../test/support/redis-server.ts";
 import { temporaryDirectory } from "../test/support/sidecar.ts";
 import { parseConfiguration } from "./config/load.ts";
-import { openComponents, storeSets } from "./open-components.ts";
+import { openComponents } from "./open-components.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
 const telemetry = { log: silentLog, metrics: new Metrics() };
@@ -27,10 +27,10 @@ test("all components open, those on SQLite in one thread, and close again", asyn
   });
   for (let time = 0; time < 2; time++) {
     await using components = await openComponents(loaded, catalog, telemetry);
-    assert.deepEqual([...components.state.keys()].sort(), ["cache", "orders"]);
-    assert.equal(components.state.get("orders")?.keyPrefix, "name");
-    assert.deepEqual([...components.lock.keys()], ["jobs"]);
-    assert.equal(components.pubsub.size, 0);
+    assert.deepEqual(components.storesOf("state").names(), ["cache", "orders"]);
+    assert.equal(components.storesOf("state").find("orders").keyPrefix, "name");
+    assert.deepEqual(components.storesOf("lock").names(), ["jobs"]);
+    assert.deepEqual(components.storesOf("pubsub").names(), []);
   }
 });
 
@@ -60,7 +60,7 @@ test("a component whose server is away at the start is opened when the server co
     },
   });
   await using components = await openComponents(loaded, catalog, telemetry);
-  const { state } = storeSets(components);
+  const state = components.storesOf("state");
   assert.equal(state.find("cache").type, "memory");
   assert.deepEqual([...components.statuses.down.keys()], ["state/orders"]);
   assert.throws(() => state.find("orders"), {
@@ -69,7 +69,7 @@ test("a component whose server is away at the start is opened when the server co
   });
   assert.match(await telemetry.metrics.expose(), /^outrigger_component_up\{kind="state",name="orders"\} 0$/m);
   await redis.start();
-  await eventually("the component is open", () => components.state.has("orders"));
+  await eventually("the component is open", () => state.names().includes("orders"));
   assert.equal(components.statuses.down.size, 0);
   assert.match(await telemetry.metrics.expose(), /^outrigger_component_up\{kind="state",name="orders"\} 1$/m);
   assert.equal(await state.find("orders").store.get({ key: "none", consistency: "strong" }, callWith()), undefined);
@@ -84,5 +84,5 @@ test("disposing ends the tries to open a component whose server is away", async 
   });
   const components = await openComponents(loaded, catalog, telemetry);
   await components[Symbol.asyncDispose]();
-  assert.equal(components.state.size, 0);
+  assert.deepEqual(components.storesOf("state").names(), []);
 });

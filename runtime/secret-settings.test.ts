@@ -17,7 +17,7 @@ import { temporaryDirectory } from "../test/support/sidecar.ts";
 import { createSecrets } from "./api/secret.ts";
 import { type OpenedStore, storeSet } from "./api/stores.ts";
 import { parseConfiguration } from "./config/load.ts";
-import { openComponents, storeSets } from "./open-components.ts";
+import { openComponents } from "./open-components.ts";
 import { secretResolver } from "./secret-settings.ts";
 import { Metrics } from "./telemetry/metrics.ts";
 
@@ -63,7 +63,7 @@ test("components are opened with secrets that applications may not read, without
   const loaded = await parseConfiguration(text, join(directory.path, "outrigger.yaml"), options);
   await using components = await openComponents(loaded, known, telemetry);
   assert.deepEqual(passwords.sort(), ["one", "three", "two"]);
-  const secrets = createSecrets(storeSets(components).secret);
+  const secrets = createSecrets(components.storesOf("secret"));
   await assert.rejects(secrets.get({ store: "vault", name: "redis" }, callContext()), { code: "PERMISSION_DENIED" });
 });
 

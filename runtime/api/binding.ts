@@ -4,6 +4,7 @@ import { RuntimeError } from "../../components/error.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { BindingDelivery, type BindingEventHandler } from "./binding-delivery.ts";
+import { followStore } from "./follow-store.ts";
 import { type OpenedStore, requireCapability, type StoreSet } from "./stores.ts";
 
 export interface BindingRequest extends InvokeBinding {
@@ -57,11 +58,23 @@ export class BindingBlock {
     return stores.names().includes(binding) ? stores.find(binding).capabilities.has("input") : undefined;
   }
 
-  /** Hands the binding's events to the handler until disposed; throws UNIMPLEMENTED when it brings none in. */
-  async listen(binding: string, handler: BindingEventHandler): Promise<AsyncDisposable> {
-    const { stores, maxAttempts = 5, maxInFlight = 16, drainMs = 5_000, log } = this.#options;
-    const opened = stores.find(binding);
-    const { store, capabilities } = opened;
+  /**
+   * Hands the binding's events to the handler until disposed, and goes along when the binding is replaced; throws UNIMPLEMENTED
+   * when it brings none in.
+   */
+  listen(binding: string, handler: BindingEventHandler): Promise<AsyncDisposable> {
+    const { stores, log } = this.#options;
+    return followStore({
+      stores,
+      name: binding,
+      failed: (error) => log.error({ err: error, binding }, "a binding cannot be listened to anew; it is tried again"),
+      begin: (opened) => this.#deliver(opened, handler),
+    });
+  }
+
+  async #deliver(opened: OpenedStore<Binding>, handler: BindingEventHandler): Promise<AsyncDisposable> {
+    const { maxAttempts = 5, maxInFlight = 16, drainMs = 5_000, log } = this.#options;
+    const { name: binding, store, capabilities } = opened;
     requireCapability("binding", opened, "input", "events of its own");
     const listen: NonNullable<Binding["listen"]> = (deliver) => {
       if (store.listen === undefined) throw new TypeError(`the binding '${binding}' has no listen`);

@@ -2,6 +2,7 @@ import type { CallContext } from "../../components/component.ts";
 import type { ConfigChange, ConfigItem, ConfigSelection, ConfigStore } from "../../components/config/config-store.ts";
 import { RuntimeError } from "../../components/error.ts";
 import { BoundedQueue } from "./bounded-queue.ts";
+import { followStore } from "./follow-store.ts";
 import type { StoreSet } from "./stores.ts";
 
 /** Which items of which store; an empty `appId` means the application that this runtime belongs to. */
@@ -22,7 +23,7 @@ export interface ConfigUpdate {
  * store can tell no more.
  */
 export interface ConfigFeed extends AsyncIterable<ConfigUpdate>, AsyncDisposable {
-  /** Resolves once changes from now on will be told. */
+  /** Resolves once changes from now on will be told. When the store is replaced, the items of the new one are told as changes. */
   follow(request: ConfigRequest): Promise<void>;
   /** Ends the iteration after what has been told. */
   end(): void;
@@ -76,16 +77,27 @@ export function createConfig(stores: StoreSet<ConfigStore>): ConfigBlock {
       let selections = 0;
       return {
         async follow({ store, ...asked }) {
-          const opened = stores.find(store);
+          stores.find(store);
           if (++selections > maxSelections) throw tooMany();
           const selection = ofApplication(asked, call);
           const { appId } = selection;
-          const subscription = await opened.store.subscribe(selection, {
-            changed(changes) {
-              if (changes.length === 0) return;
-              if (!queue.push({ store, appId, changes }, bytesOf(changes))) queue.fail(tooSlow(store));
+          const changed = (changes: readonly ConfigChange[]): void => {
+            if (changes.length === 0) return;
+            if (!queue.push({ store, appId, changes }, bytesOf(changes))) queue.fail(tooSlow(store));
+          };
+          const subscription = await followStore({
+            stores,
+            name: store,
+            failed: (error) =>
+              call.log.warn({ err: error, store }, "a configuration store cannot be followed anew; it is tried again"),
+            async begin(opened, isMoved) {
+              const watcher = { changed, lost: (cause: Error) => queue.fail(lost(store, cause)) };
+              const followed = await opened.store.subscribe(selection, watcher);
+              if (!isMoved) return followed;
+              const items = await opened.store.get(selection, call);
+              changed(items.map((item) => ({ ...item, deleted: false })));
+              return followed;
             },
-            lost: (cause) => queue.fail(lost(store, cause)),
           });
           if (subscriptions.disposed) await subscription[Symbol.asyncDispose]();
           else subscriptions.use(subscription);

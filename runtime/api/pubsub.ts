@@ -4,6 +4,7 @@ import type { PubSub } from "../../components/pubsub/pubsub.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { cloudEventType, wrapEvent } from "./cloud-event.ts";
+import { followStore } from "./follow-store.ts";
 import { type EventHandler, TopicDelivery } from "./pubsub-delivery.ts";
 import type { StoreSet } from "./stores.ts";
 
@@ -66,35 +67,42 @@ export class PubSubBlock implements AsyncDisposable {
   }
 
   /**
-   * Delivers the topic's events to the handler until disposed; subscribers of the same application share them. An event that
-   * was tried `maxAttempts` times without a dead-letter topic goes back to the broker, or is dropped when the metadata of the
+   * Delivers the topic's events to the handler until disposed, and goes along when the component is replaced; subscribers of the
+   * same application share them. An event that was tried `maxAttempts` times without a dead-letter topic goes back to the broker, or is dropped when the metadata of the
    * subscription sets that limit.
    */
   async subscribe(subscription: TopicSubscription, handler: EventHandler): Promise<AsyncDisposable> {
     const { pubsub, topic, metadata } = subscription;
     const { stores, appId, log, maxAttempts = 5, drainMs = 5_000 } = this.#options;
-    const { store } = stores.find(pubsub);
     requireTopic(topic);
     const deadLetterTopic = deadLetterTopicOf(subscription);
-    store.checkTopic?.(topic);
-    if (deadLetterTopic !== undefined) store.checkTopic?.(deadLetterTopic);
     const ownAttempts = attemptsOf(metadata.maxAttempts);
-    const delivery = await TopicDelivery.open(
-      {
-        pubsub,
-        topic,
-        appId,
-        store,
-        deadLetterTopic,
-        maxAttempts: ownAttempts ?? maxAttempts,
-        whenExhausted: ownAttempts === undefined ? "return" : "drop",
-        drainMs,
-        log,
-        count: (outcome) => this.#delivered.labels(pubsub, outcome).inc(),
+    const delivery = await followStore({
+      stores,
+      name: pubsub,
+      failed: (error) =>
+        log.error({ err: error, pubsub, topic }, "a topic cannot be subscribed to anew; it is tried again"),
+      begin: async ({ store }) => {
+        store.checkTopic?.(topic);
+        if (deadLetterTopic !== undefined) store.checkTopic?.(deadLetterTopic);
+        return TopicDelivery.open(
+          {
+            pubsub,
+            topic,
+            appId,
+            store,
+            deadLetterTopic,
+            maxAttempts: ownAttempts ?? maxAttempts,
+            whenExhausted: ownAttempts === undefined ? "return" : "drop",
+            drainMs,
+            log,
+            count: (outcome) => this.#delivered.labels(pubsub, outcome).inc(),
+          },
+          metadata,
+          handler,
+        );
       },
-      metadata,
-      handler,
-    );
+    });
     this.#subscriptions.add(delivery);
     return {
       [Symbol.asyncDispose]: async () => {

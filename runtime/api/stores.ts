@@ -23,6 +23,29 @@ export interface StoreSet<S> {
    */
   find(name: string): OpenedStore<S>;
   names(): readonly string[];
+  /** Tells when another store has the name, or none; the one that had it is closed when the promise has settled. */
+  watch(name: string, changed: () => Promise<void>): Disposable;
+}
+
+/** Tells those who go on with a store that its place is taken. */
+export class StoreChanges {
+  readonly #watchers = new Map<string, Set<() => Promise<void>>>();
+
+  watch(name: string, changed: () => Promise<void>): Disposable {
+    const watchers = this.#watchers.get(name) ?? new Set();
+    this.#watchers.set(name, watchers.add(changed));
+    return {
+      [Symbol.dispose]: () => {
+        watchers.delete(changed);
+        if (watchers.size === 0 && this.#watchers.get(name) === watchers) this.#watchers.delete(name);
+      },
+    };
+  }
+
+  /** Resolves when everybody has left the store that had the name. */
+  async tell(name: string): Promise<void> {
+    await Promise.allSettled([...(this.#watchers.get(name) ?? [])].map((changed) => changed()));
+  }
 }
 
 const nouns: Readonly<Record<ComponentKind, string>> = {
@@ -53,15 +76,20 @@ export function requireCapability(
   throw new RuntimeError("UNIMPLEMENTED", "CAPABILITY_MISSING", message, { details });
 }
 
-/** The set over a map that its owner may change at any time. `whyAbsent` knows the stores that are not open yet. */
+/**
+ * The set over a map that its owner may change at any time, and tells `changes` of. `whyAbsent` knows the stores that are not
+ * open yet.
+ */
 export function storeSet<S>(
   kind: ComponentKind,
   stores: ReadonlyMap<string, OpenedStore<S>>,
   whyAbsent: (name: string) => string | undefined = () => undefined,
+  changes: StoreChanges = new StoreChanges(),
 ): StoreSet<S> {
   const names = (): readonly string[] => [...stores.keys()].sort();
   return {
     names,
+    watch: (name, changed) => changes.watch(name, changed),
     find(name) {
       const found = stores.get(name);
       if (found !== undefined) return found;

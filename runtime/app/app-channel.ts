@@ -57,6 +57,11 @@ export class AppChannel implements AsyncDisposable {
     this.#attendance = new Attendance({ door, absenceMs, log });
   }
 
+  /** Asks the application what it wants again: what it could not have may be there now. */
+  askAgain(): void {
+    this.#attendance.askAgain();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#attendance[Symbol.asyncDispose]();
     await this.#channel[Symbol.asyncDispose]();

@@ -50,11 +50,18 @@ export class Attendance implements AsyncDisposable {
   readonly #running: Promise<void>;
   /** Resolved while the application is there. */
   #present = Promise.withResolvers<void>();
+  /** Aborted when the application is to be asked again though it is still there. */
+  #asking = new AbortController();
   #closed: Promise<void> | undefined;
 
   constructor(options: AttendanceOptions) {
     this.#options = options;
     this.#running = this.#run();
+  }
+
+  /** Asks the application what it wants again: what it could not have may be there now. */
+  askAgain(): void {
+    this.#asking.abort();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -106,7 +113,9 @@ export class Attendance implements AsyncDisposable {
   /** Delivers until the application is gone. */
   async #serve(wishes: ReadonlyMap<string, Wish>): Promise<void> {
     const gone = new AbortController();
-    const disconnected = this.#options.door.untilGone(this.#stopping.signal).then(() => gone.abort());
+    if (this.#asking.signal.aborted) this.#asking = new AbortController();
+    const over = AbortSignal.any([this.#stopping.signal, this.#asking.signal]);
+    const disconnected = this.#options.door.untilGone(over).then(() => gone.abort());
     this.#present.resolve();
     await this.#end((key) => !wishes.has(key));
     const refused = new Set<string>();

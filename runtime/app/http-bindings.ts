@@ -41,6 +41,7 @@ const quotedCharacters = 256;
  */
 export class HttpBindings implements AsyncDisposable {
   readonly #options: HttpBindingsOptions;
+  #routes: readonly InputRoute[];
   readonly #attendance: Attendance;
   /** Those that the application takes over gRPC. */
   #taken: ReadonlySet<string> = new Set();
@@ -50,6 +51,7 @@ export class HttpBindings implements AsyncDisposable {
 
   constructor(options: HttpBindingsOptions) {
     this.#options = options;
+    this.#routes = options.routes;
     if (!options.waitsForGrpc) this.#takenKnown.resolve();
     const { address, absenceMs, log } = options;
     const door: Door = {
@@ -67,16 +69,22 @@ export class HttpBindings implements AsyncDisposable {
     this.#gone.resolve();
   }
 
+  /** Puts other routes in force. */
+  update(routes: readonly InputRoute[]): void {
+    this.#routes = routes;
+    this.#gone.resolve();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#attendance[Symbol.asyncDispose]();
   }
 
   async #wishes(signal: AbortSignal): Promise<readonly Wish[]> {
-    const { address, routes, bindings } = this.#options;
+    const { address, bindings } = this.#options;
     this.#gone = Promise.withResolvers();
     await unlessAborted(this.#takenKnown.promise, signal);
     const taken = this.#taken;
-    const wanted = routes.filter(({ binding }) => !taken.has(binding));
+    const wanted = this.#routes.filter(({ binding }) => !taken.has(binding));
     if (wanted.length > 0) await connectOnce(requireAddress(address()), signal);
     return wanted.map(({ binding, path }) =>
       bindingWish("http", binding, bindings, (event, ends) => this.#deliver(path, event, ends)),

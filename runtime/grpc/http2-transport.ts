@@ -5,6 +5,7 @@ import { defaultLimits } from "../http2/limits.ts";
 import type { Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import { type Listener, listen } from "../listen.ts";
 import { shuttingDown } from "./call-end.ts";
+import { CallsInFlight } from "./calls-in-flight.ts";
 import { Deadlines } from "./deadlines.ts";
 import { RequestHead } from "./request-head.ts";
 import { failedAtOnce, notGrpc, notPost } from "./response-sections.ts";
@@ -23,11 +24,11 @@ const answersQueued = 32;
 export const http2Transport: GrpcTransport = { serve };
 
 async function serve(options: ServeOptions): Promise<GrpcListener> {
-  const { addresses, maxMessageBytes, log, metrics } = options;
+  const { addresses, maxMessageBytes, log, metrics, calls = new CallsInFlight() } = options;
   const draining = new AbortController();
   const conversations = new Set<ServerCall>();
   const deadlines = new Deadlines();
-  const methods = new MethodTable(options, { ...options, draining: draining.signal, conversations, deadlines });
+  const methods = new MethodTable(options, { ...options, draining: draining.signal, conversations, deadlines, calls });
   const maxQueuedBytes = Math.max(defaultLimits.maxQueuedBytes, answersQueued * maxMessageBytes);
   const connections = new ServerConnections(
     {

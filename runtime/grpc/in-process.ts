@@ -1,5 +1,6 @@
 import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
+import { CallsInFlight } from "./calls-in-flight.ts";
 import { type MessageCodec, messageCodec } from "./message-codec.ts";
 import type { GrpcService, Handler } from "./service.ts";
 
@@ -16,7 +17,8 @@ export interface InProcessCaller {
 
 export type Authorize = (method: string, request: unknown) => void;
 
-export function inProcessCaller(services: readonly GrpcService[]): InProcessCaller {
+/** `calls` is where they are counted while they run. */
+export function inProcessCaller(services: readonly GrpcService[], calls = new CallsInFlight()): InProcessCaller {
   const methods = new Map<string, { readonly codec: MessageCodec; readonly handler: Handler | undefined }>();
   for (const { definition, handlers } of services) {
     for (const [name, method] of Object.entries(definition)) {
@@ -32,7 +34,12 @@ export function inProcessCaller(services: readonly GrpcService[]): InProcessCall
       const request = codec.decode(message);
       authorize(path, request);
       call.signal.throwIfAborted();
-      return codec.encode(await handler.handle(request, call));
+      const era = calls.began();
+      try {
+        return codec.encode(await handler.handle(request, call));
+      } finally {
+        calls.ended(era);
+      }
     },
   };
 }

@@ -2,6 +2,7 @@ import { RuntimeError } from "../../components/error.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { CallMeter } from "./call-meter.ts";
+import type { CallsInFlight } from "./calls-in-flight.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { type MessageCodec, messageCodec } from "./message-codec.ts";
 import type { ServerCall } from "./server-call.ts";
@@ -14,6 +15,7 @@ export interface ServedTogether {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly deadlines: Deadlines;
+  readonly calls: CallsInFlight;
   /** Aborts when the server begins to drain. */
   readonly draining: AbortSignal;
   /** The open bidirectional streams. */

@@ -3,6 +3,7 @@ import { errorCode } from "../http2/error-code.ts";
 import type { Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import { type ContextOwner, ServedCallContext } from "./call-context.ts";
 import { answered, cancelled, deadlineExceeded } from "./call-end.ts";
+import type { Era } from "./calls-in-flight.ts";
 import { decompress } from "./compression.ts";
 import type { Deadline, Expiring } from "./deadlines.ts";
 import { MessageReader, type MessageSink } from "./message-reader.ts";
@@ -50,6 +51,7 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
   #isBlocked = false;
   #isHeadSent = false;
   #isOver = false;
+  #era: Era | undefined = undefined;
   /** Why it ended, when it was not by its own answer. */
   #end: RuntimeError | undefined = undefined;
 
@@ -70,6 +72,7 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     const { timeoutMs } = this.#head;
     if (timeoutMs >= 0) this.#deadline = together.deadlines.keep(this, timeoutMs, this.#beganAtMs);
     if (handler.kind === "bidi") together.conversations.add(this);
+    else this.#era = together.calls.began();
     if (takesStream) {
       this.#requests = new RequestQueue(this.#stream, (flag, bytes) => this.#decode(flag === 1, bytes));
       this.#serve();
@@ -283,6 +286,7 @@ export class ServerCall implements StreamReceiver, MessageSink, Expiring, Contex
     meter.observe(code, performance.now() - this.#beganAtMs);
     if (this.#deadline !== undefined) together.deadlines.drop(this.#deadline);
     if (handler.kind === "bidi") together.conversations.delete(this);
+    else if (this.#era !== undefined) together.calls.ended(this.#era);
     if (this.#requests === undefined && this.#untilDrained === undefined) return;
     const reason = this.#end ?? answered();
     this.#requests?.fail(reason);

@@ -2,6 +2,7 @@ import type { HeaderBlock } from "../http2/header-block.ts";
 import type { Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import type { CallsInFlight } from "./calls-in-flight.ts";
 import type { GrpcService } from "./service.ts";
 
 /** Takes streams of services that nobody here knows, to proxy them frame by frame. */
@@ -24,6 +25,8 @@ export interface ServeOptions {
   readonly appId: string;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Where calls are counted while they run, all but bidirectional streams. */
+  readonly calls?: CallsInFlight;
 }
 
 /** A server while it listens. Disposing cuts off what is left. */

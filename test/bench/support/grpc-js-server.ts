@@ -10,7 +10,6 @@ import { PubSubBlock } from "../../../runtime/api/pubsub.ts";
 import { createSecrets } from "../../../runtime/api/secret.ts";
 import { createSequencer } from "../../../runtime/api/sequencer.ts";
 import { createState } from "../../../runtime/api/state.ts";
-import { storeSet } from "../../../runtime/api/stores.ts";
 import { loadConfiguration } from "../../../runtime/config/load.ts";
 import { openHealth } from "../../../runtime/grpc/health.ts";
 import { reflectionServices } from "../../../runtime/grpc/reflection.ts";
@@ -27,15 +26,15 @@ const metrics = new Metrics();
 const components = await openComponents(loaded, catalog, { log, metrics });
 const unreachable = () => Promise.reject(new Error("nothing is invoked here"));
 const service = createRuntimeService({
-  state: createState(storeSet("state", components.state)),
-  config: createConfig(storeSet("config", components.config)),
-  lock: createLock(storeSet("lock", components.lock)),
-  sequencer: createSequencer(storeSet("sequencer", components.sequencer)),
-  secret: createSecrets(storeSet("secret", components.secret)),
-  file: createFiles(storeSet("object", components.object)),
-  binding: new BindingBlock({ stores: storeSet("binding", components.binding), log, metrics }),
+  state: createState(components.storesOf("state")),
+  config: createConfig(components.storesOf("config")),
+  lock: createLock(components.storesOf("lock")),
+  sequencer: createSequencer(components.storesOf("sequencer")),
+  secret: createSecrets(components.storesOf("secret")),
+  file: createFiles(components.storesOf("object")),
+  binding: new BindingBlock({ stores: components.storesOf("binding"), log, metrics }),
   invoke: createInvoke({ names: () => [], http: unreachable, grpc: unreachable }),
-  pubsub: new PubSubBlock({ stores: storeSet("pubsub", components.pubsub), appId: app.id, log, metrics }),
+  pubsub: new PubSubBlock({ stores: components.storesOf("pubsub"), appId: app.id, log, metrics }),
 });
 const names = ["spec.proto.runtime.v1.Runtime", "grpc.health.v1.Health"];
 const health = openHealth(names);
