@@ -20,13 +20,14 @@ import { PubSubBlock } from "./api/pubsub.ts";
 import { createSecrets } from "./api/secret.ts";
 import { createSequencer } from "./api/sequencer.ts";
 import { createState } from "./api/state.ts";
-import { openApplication } from "./application.ts";
+import { type Application, openApplication } from "./application.ts";
 import type { LoadedConfiguration } from "./config/load.ts";
 import type { Configuration } from "./config/schema.ts";
 import { fileSource } from "./config/source.ts";
 import { load, loadOptions } from "./configuration-file.ts";
 import { ServiceProxy } from "./egress/service-proxy.ts";
 import { Upstreams } from "./egress/upstreams.ts";
+import { CallsInFlight } from "./grpc/calls-in-flight.ts";
 import { GrpcChannels, refusedStream } from "./grpc/client.ts";
 import { openHealth } from "./grpc/health.ts";
 import { http2Transport } from "./grpc/http2-transport.ts";
@@ -35,7 +36,7 @@ import { reflectionServices } from "./grpc/reflection.ts";
 import type { GrpcListener } from "./grpc/transport.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { TcpIngress } from "./ingress/tcp-ingress.ts";
-import { openComponents, storeSets } from "./open-components.ts";
+import { type OpenComponents, openComponents } from "./open-components.ts";
 import { PluginLogs } from "./plugin/plugin-logs.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
@@ -104,27 +105,27 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
 
   const metrics = new Metrics();
   const life = { isDraining: false };
-  const components = opening.use(await openComponents(loaded, catalog, { log, metrics }));
+  const calls = new CallsInFlight();
+  const components = opening.use(await openComponents(loaded, catalog, { log, metrics, calls }));
   const upstreams = opening.use(new Upstreams({ upstreams: configuration.upstreams, application: app, log }));
   const channels = opening.use(new GrpcChannels(api.maxMessageBytes));
   const targets = invokeTargets(upstreams, channels);
 
-  const stores = storeSets(components);
-  const pubsub = new PubSubBlock({ stores: stores.pubsub, appId: app.id, log, metrics });
-  const binding = new BindingBlock({ stores: stores.binding, log, metrics });
+  const pubsub = new PubSubBlock({ stores: components.storesOf("pubsub"), appId: app.id, log, metrics });
+  const binding = new BindingBlock({ stores: components.storesOf("binding"), log, metrics });
   const service = createRuntimeService({
-    state: createState(stores.state),
-    config: createConfig(stores.config),
-    lock: createLock(stores.lock),
-    sequencer: createSequencer(stores.sequencer),
-    secret: createSecrets(stores.secret),
-    file: createFiles(stores.object),
+    state: createState(components.storesOf("state")),
+    config: createConfig(components.storesOf("config")),
+    lock: createLock(components.storesOf("lock")),
+    sequencer: createSequencer(components.storesOf("sequencer")),
+    secret: createSecrets(components.storesOf("secret")),
+    file: createFiles(components.storesOf("object")),
     binding,
     invoke: createInvoke(targets),
     pubsub,
   });
 
-  const methods = inProcessCaller([service]);
+  const methods = inProcessCaller([service], calls);
   const sharedData = new SharedDataStore();
   const sharedQueues = new SharedQueueStore();
   const pluginMetrics = new PluginMetricsStore(metrics, {
@@ -179,6 +180,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       appId: app.id,
       log,
       metrics,
+      calls,
     }),
   );
   const ingress = opening.use(
@@ -234,7 +236,8 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     async follow(signal) {
       let current = loaded;
       for await (const next of fileSource(loaded, loadOptions, log).snapshots(signal)) {
-        if (!(await reload(current, next, { upstreams, registry, ingress, tcp, log }))) continue;
+        const parts = { upstreams, registry, ingress, tcp, components, application: callbacks, log };
+        if (!(await reload(current, next, parts))) continue;
         current = next;
         inForce.plugins = next.configuration.plugins;
       }
@@ -308,7 +311,6 @@ const fixedParts: Readonly<Record<string, (configuration: Configuration) => unkn
   api: ({ api }) => api,
   admin: ({ admin }) => admin,
   data: ({ data }) => data,
-  components: ({ components }) => components,
   "app.id": ({ app }) => app.id,
   "app.grpc": ({ app }) => app.grpc,
   "plugins.directory": ({ plugins }) => plugins.directory,
@@ -322,23 +324,31 @@ interface Reloadable {
   readonly registry: PluginRegistry;
   readonly ingress: Ingress;
   readonly tcp: TcpIngress;
+  readonly components: OpenComponents;
+  readonly application: Application;
   readonly log: Log;
 }
 
-/** Applies what can change while the sidecar serves; false when the routes were refused and all is as before. */
+/** Applies what can change while the sidecar serves; false when components or routes were refused and all is as before. */
 async function reload(before: LoadedConfiguration, next: LoadedConfiguration, parts: Reloadable): Promise<boolean> {
-  const { upstreams, registry, ingress, tcp, log } = parts;
+  const { upstreams, registry, ingress, tcp, components, application, log } = parts;
   const [old, wanted] = [before.configuration, next.configuration];
+  await using opening = new AsyncDisposableStack();
   // Old routes and new ones are both in use until the switch.
   upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app);
   try {
+    const change = opening.use(await components.change(next));
+    const isOfComponents = change.size > 0;
     await registry.updateGrants(wanted.plugins.grants);
     await tcp.update(wanted.ingress);
     await ingress.update(wanted.ingress);
+    await change.commit();
+    if (isOfComponents) await application.update(next);
   } catch (error) {
     upstreams.update(old.upstreams, old.app);
     await registry.updateGrants(old.plugins.grants);
     await tcp.update(old.ingress);
+    await ingress.update(old.ingress);
     log.error({ err: error }, "the changed configuration is refused; the one before stays in force");
     return false;
   }
