@@ -107,7 +107,7 @@ export class FilterSlot implements StreamHost {
     half.incoming.append(chunk);
     if (endOfStream) half.end = "arrived";
     this.#pump(half);
-    this.#throttle(half);
+    if (half.incoming.length > 0 || half.hold !== undefined) this.#throttle(half);
   }
 
   arriveTrailers(direction: Direction): void {

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 import { describe, it } from "node:test";
-import type { Direction, LocalReply, StreamHost } from "../../runtime/plugin/contract.ts";
+import type { Direction, LocalReply, SettledAction, StreamHost } from "../../runtime/plugin/contract.ts";
 import {
   type Callbacks,
   collect,
@@ -394,6 +394,38 @@ describe("a filter that pauses", () => {
     );
   });
 
+  it("on the body may keep what it was shown out of sight, change what comes, and bring all back into sight", async () => {
+    const shown: string[] = [];
+    const actions: SettledAction[] = ["watermark", "watermark", "pause", "continue"];
+    let next = Promise.withResolvers<void>();
+    await withFilters(
+      {
+        a: (host) => ({
+          requestBody: () => {
+            shown.push(bodyOf(host, "request"));
+            if (shown.length === 2) host.body("request")?.splice(0, 1, bytes("B"));
+            next.resolve();
+            return actions[shown.length - 1] ?? "continue";
+          },
+        }),
+      },
+      async (rig) => {
+        const request = http.request({ port: rig.port, host: "127.0.0.1", method: "POST", path: "/", agent: false });
+        for (const chunk of ["aaa", "bbb", "ccc"]) {
+          request.write(chunk);
+          await next.promise;
+          next = Promise.withResolvers();
+        }
+        request.end("ddd");
+        const [response] = (await once(request, "response")) as [http.IncomingMessage];
+        const got: Echoed = JSON.parse((await collect(response)).body);
+        assert.deepEqual(shown.slice(0, 3), ["aaa", "bbb", "ccc"]);
+        assert.match(shown[3] ?? "", /^aaaBbbccc/);
+        assert.equal(got.body, "aaaBbbcccddd");
+      },
+    );
+  });
+
   it("and resumes in the same callback goes on", async () => {
     await withFilters(
       {
@@ -523,6 +555,35 @@ describe("a filter that waits in a callback", () => {
       other?.resume("request");
       assert.equal((await second).status, 200);
     });
+  });
+
+  it("may take in what follows a head, or keep a body out of sight, when it settles", async () => {
+    const settle = (head: SettledAction, body: SettledAction, then: SettledAction): OpenFilter => {
+      const soon = (host: StreamHost, action: SettledAction): "suspended" => {
+        setImmediate(() => host.settle(action));
+        return "suspended";
+      };
+      return (host) => ({
+        requestHeaders: () => soon(host, head),
+        requestBody: (end) => soon(host, end ? then : body),
+      });
+    };
+    const filters = {
+      gathers: settle("buffer", "continue", "continue"),
+      keeps: settle("continue", "watermark", "continue"),
+    };
+    const large = "x".repeat(200_000);
+    for (const [name, status] of [["gathers", 413] as const, ["keeps", 200] as const]) {
+      await withFilters(
+        { [name]: filters[name] },
+        async (rig) => {
+          const answer = await rig.send({ method: "POST", path: "/" }, name === "gathers" ? large : "aaa");
+          assert.equal(answer.status, status);
+          if (status === 200) assert.equal(JSON.parse(answer.body).body, "aaa");
+        },
+        { maxBufferBytes: 1000 },
+      );
+    }
   });
 
   it("is told the end when the client goes away", async () => {
