@@ -311,6 +311,18 @@ describe("a pool with an instance for each stream", () => {
     third.end();
   });
 
+  it("lets no stream wait because of the crashes of others, within the budget", async () => {
+    await using one = await open({ size: perStream, crashLimits: { immediate: 0, backoffMs: 100_000, most: 5 } });
+    for (let crash = 1; crash <= 4; crash++) {
+      await send(one.pool, 13).happened("failed trap");
+      const request = send(one.pool, 0);
+      await request.happened(/continue/);
+      request.end();
+    }
+    await send(one.pool, 13).happened("failed trap");
+    assert.throws(() => one.pool.open(new ToyRequest(0)), { fault: "budget" });
+  });
+
   it("lets a stream wait for one to end when there are as many as may be", async () => {
     await using one = await open({ size: perStream });
     const first = send(one.pool, 1);

@@ -251,7 +251,7 @@ export class InstancePool implements AsyncDisposable {
       ? Math.min(spares + this.#waiting.size, spares + Math.max(0, most - this.#ending.size))
       : spares + (this.#active.length === 0 ? 1 : 0);
     for (let standing = this.#spares.length + this.#starting; standing < wanted; standing++) {
-      this.#track(this.#start().catch((error: unknown) => this.#crash(this.#asPluginError(error))));
+      this.#track(this.#start().catch((error: unknown) => this.#crash(this.#asPluginError(error), "unhurried")));
     }
   }
 
@@ -287,11 +287,13 @@ export class InstancePool implements AsyncDisposable {
     this.#options.gone(member.instance.counters);
     member.over.abort();
     this.#track(this.#dispose(member));
+    // What had a stream to itself has none to be replaced for: others do not wait because of it.
+    const wait = this.#options.size.perStream ? "hurried" : "unhurried";
     if (error.fault === "closed") this.#replenish();
-    else this.#crash(error);
+    else this.#crash(error, wait);
   }
 
-  #crash(error: PluginError): void {
+  #crash(error: PluginError, wait: "hurried" | "unhurried"): void {
     if (this.#phase !== "serving") {
       this.#options.crashed(error, "it was on its way out");
       return;
@@ -302,7 +304,7 @@ export class InstancePool implements AsyncDisposable {
       this.#replace(error, 0);
       return;
     }
-    const { action, afterMs } = this.#options.budget.crash(this.#options.replacesAtOnce() ? "hurried" : "unhurried");
+    const { action, afterMs } = this.#options.budget.crash(this.#options.replacesAtOnce() ? "hurried" : wait);
     if (action === "stop") this.#stop(error, afterMs);
     else this.#replace(error, afterMs);
   }
