@@ -39,9 +39,11 @@ export const manifestSchema = z
       .optional()
       .describe("May wait for the host in the middle of a callback; default true for services, false for filters"),
     isolation: z
-      .enum(["shared", "stream"])
+      .enum(["shared", "configuration", "stream"])
       .default("shared")
-      .describe("One instance for many streams, or one for each; default shared"),
+      .describe(
+        "What has a VM to itself: nothing (`shared`: all configurations of the plugin have one, and so have plugins of its `vmId` that are alike), each `configuration`, or each `stream`. A plugin that waits for the host never shares. Default shared",
+      ),
     configuration: z
       .unknown()
       .optional()
@@ -111,7 +113,13 @@ export const manifestSchema = z
       .refine((variables) => Object.keys(variables).length <= maxVariables, `expected no more than ${maxVariables}`)
       .default({})
       .describe("Environment variables of the plugin, by name"),
-    vmId: z.string().max(128).default("").describe("Plugins of one VM id share data; default its own"),
+    vmId: z
+      .string()
+      .max(128)
+      .default("")
+      .describe(
+        "Plugins of one VM id share data and queues, and those of one module that may do the same share VMs; default its own",
+      ),
     rootId: z
       .string()
       .max(128)

@@ -36,7 +36,10 @@ describe("the key by which plugins share VMs", () => {
 
   it("is the same for plugins of one VM id that differ in what is each one's own", () => {
     const key = keyOf("name: a, vmId: v, version: 1.0.0, configuration: x, rootId: one, fail: open", { release: "r1" });
-    const other = keyOf("name: b, vmId: v, version: 2.0.0, allowOnHeadersStopIteration: true", { release: "r2" });
+    const other = keyOf(
+      "name: b, vmId: v, version: 2.0.0, allowOnHeadersStopIteration: true, rollout: { percent: 5 }",
+      { release: "r2" },
+    );
     assert.equal(key, other);
     assert.notEqual(key, keyOf("name: a, vmId: w"));
     assert.notEqual(keyOf("name: a, vmId: r1", { release: "r9" }), keyOf("name: a", { release: "r1" }));
@@ -69,9 +72,10 @@ describe("the key by which plugins share VMs", () => {
     );
   });
 
-  it("is none for a plugin that waits for the host, or has an instance for each stream", () => {
+  it("is none for a plugin that waits for the host, or has VMs to itself", () => {
     assert.equal(keyOf("name: a, suspends: true"), undefined);
     assert.equal(keyOf("name: a, kind: service"), undefined);
     assert.equal(keyOf("name: a, isolation: stream"), undefined);
+    assert.equal(keyOf("name: a, isolation: configuration"), undefined);
   });
 });

@@ -138,6 +138,14 @@ describe("a plugin with two configurations in one chain", () => {
     assert.equal(request(second).count, "3");
   });
 
+  it("has a VM for each where its manifest says so", async () => {
+    await using open = openRegistry({ engines: [proxyWasmEngine()] });
+    await open.registry.deploy(artifact({ isolation: "configuration" }));
+    await using first = await open.registry.use("counter", { configuration: "first" });
+    await using second = await open.registry.use("counter", { configuration: "second" });
+    assert.deepEqual([request(first).count, request(second).count], ["1", "1"]);
+  });
+
   it("goes on with one when the other is not used any more", async () => {
     await using open = openRegistry({ engines: [proxyWasmEngine()] });
     await open.registry.deploy(artifact());
