@@ -40,7 +40,7 @@ const servers: readonly Server[] = [
   { name: "etcd", programs: { etcd: "etcd-server", etcdctl: "etcd-client" }, support: "etcd-server.ts" },
   {
     name: "registry",
-    programs: { "docker-registry": "docker-registry", htpasswd: "apache2-utils" },
+    programs: { "docker-registry": "docker-registry", htpasswd: "apache2-utils", skopeo: "skopeo" },
     support: "registry-server.ts",
   },
   {

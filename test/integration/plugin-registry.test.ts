@@ -1,13 +1,16 @@
 /** Plugins from a real registry (Docker's): every form of image, digests, signatures, credentials, and what goes wrong on the way. */
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { generateKeyPairSync, sign, X509Certificate } from "node:crypto";
 import { chmod, mkdtemp, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { fetchArtifact, fetchModule } from "../../runtime/plugin/source/fetch-artifact.ts";
 import { type Certificate, selfSigned } from "../support/certificate.ts";
 import { fetchOptions, module, otherModule, pem, refused, serve, type WebServer } from "../support/plugin-source.ts";
+import { installedProgram } from "../support/programs.ts";
 import {
   digestOf,
   imageIndex,
@@ -69,6 +72,24 @@ describe("a plugin from a registry", () => {
     it(`comes in ${what}`, async () => {
       await pushIt(`form-${index}`);
       const { bytes } = await fetchArtifact(at(`team/orders:form-${index}`), fetchOptions());
+      assert.equal(digestOf(bytes), digestOf(module));
+    });
+  }
+
+  for (const format of ["oci", "v2s2"]) {
+    it(`comes as skopeo pushes it, in its format ${format}`, async () => {
+      await pushImage(target, "source", [{ "plugin.wasm": module }]);
+      const skopeo = await installedProgram("skopeo", "skopeo");
+      const image = (name: string): string => `docker://${registry.address}/team/${name}`;
+      const insecure = ["--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false"];
+      await promisify(execFile)(skopeo, [
+        ...insecure,
+        "--format",
+        format,
+        image("orders:source"),
+        image(`copied:${format}`),
+      ]);
+      const { bytes } = await fetchArtifact(at(`team/copied:${format}`), fetchOptions());
       assert.equal(digestOf(bytes), digestOf(module));
     });
   }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
@@ -7,6 +8,7 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
 import { selfSigned } from "../../../test/support/certificate.ts";
 import { fetchOptions, module, otherModule, pem, refused, serve } from "../../../test/support/plugin-source.ts";
@@ -283,6 +285,16 @@ describe("a plugin from a file", () => {
     await writeFile(join(directory, "orders.yaml"), "name: beside");
     assert.equal((await fetchArtifact(path, fetchOptions())).manifest.name, "beside");
     await refused(join(directory, "none.wasm"), /none\.wasm: the file cannot be read \(ENOENT\)$/);
+  });
+
+  it("may be signed with openssl", async () => {
+    const at = (name: string): string => join(directory, name);
+    const [path, key, publicKey] = [at("of-openssl.wasm"), at("private.pem"), at("public.pem")] as const;
+    await writeFile(path, module);
+    const script = `openssl ecparam -name prime256v1 -genkey -noout -out "$2" && openssl pkey -in "$2" -pubout -out "$3" &&
+      openssl dgst -sha256 -sign "$2" "$1" | base64 -w0 > "$1.sig"`;
+    await promisify(execFile)("sh", ["-ec", script, "sh", path, key, publicKey]);
+    await fetchArtifact(path, fetchOptions({ signatures: { keys: [publicKey] } }));
   });
 
   it("must have a signature beside it, when that is required", async () => {
