@@ -20,7 +20,8 @@ export interface DeployOptions {
 
 /**
  * What can be done to the plugins of the process, whoever asks: the directory, the admin API, Layotto's routes. Each resolves
- * when what it did is durable and in effect. Each rejects with PluginError, and leaves everything as it was, when it cannot be done.
+ * when what it did is durable and in effect. Each rejects with PluginError, and leaves everything as it was, when it cannot be
+ * done; only `rollback` and `abort` do not wait for the disk, and are in effect when they reject with the fault `storage`.
  */
 export interface PluginOperations {
   /**

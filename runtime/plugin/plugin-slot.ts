@@ -249,8 +249,11 @@ export class PluginSlot {
 
   async #transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
     const before = this.#running.stable;
-    await this.#rollout.transit(event, terms);
-    this.#switchedFrom(before);
+    try {
+      await this.#rollout.transit(event, terms);
+    } finally {
+      this.#switchedFrom(before);
+    }
   }
 
   #switchedFrom(before: Release | undefined): void {
@@ -324,7 +327,7 @@ export class PluginSlot {
 
   async #endTrial(reason: string): Promise<void> {
     if (this.#running.onTrial === undefined) return;
-    await this.#transit({ type: "unfit" }, { by: ownName, reason, isUrgent: true });
+    await this.#transit({ type: "unfit" }, { by: ownName, reason });
   }
 
   #isHeldOtherwise({ manifest, restrictions }: PreparedPlugin): boolean {

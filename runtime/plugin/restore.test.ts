@@ -249,6 +249,8 @@ describe("a disk that is full", () => {
     await assert.rejects(open.registry.promote("toy", "alice"), { fault: "storage" });
     await assert.rejects(open.registry.remove("toy", "alice"), { fault: "storage" });
     assert.deepEqual([servedBy(open.use), servedBy(open.use, { beta: "1" })], ["201", "202"]);
+    await assert.rejects(open.registry.rollback("toy", "alice"), { fault: "storage" });
+    assert.equal(servedBy(open.use, { beta: "1" }), "201", "but going back takes effect");
     await open.logged(/the history of plugin 'toy' could not be written: the disk is full/);
   });
 

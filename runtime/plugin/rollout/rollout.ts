@@ -42,8 +42,6 @@ export interface TransitionTerms {
   /** Synthetic requests that it is given before it takes any. */
   readonly warmUp?: number;
   readonly progress?: ((step: DeployStep) => void) | undefined;
-  /** Keeps a version from doing harm: it is done even when it cannot be made durable. */
-  readonly isUrgent?: boolean;
 }
 
 /** What runs of what was kept. */
@@ -57,7 +55,8 @@ export const ownName = "rollout";
 
 /**
  * Carries out what the machine says: starts what is to run, makes the new state durable, and only then lets it take effect, in
- * one step. So whenever the process ends, the record names one stable version, and it is one that has started.
+ * one step; going back takes effect first. Either way, whenever the process ends, the record names one stable version, and it is
+ * one that has started.
  */
 export class Rollout {
   readonly #options: RolloutOptions;
@@ -90,7 +89,7 @@ export class Rollout {
 
   /**
    * Brings about what follows from the event. Rejects with PluginError and leaves everything as it was when that is not possible,
-   * a version does not start, or the state cannot be kept.
+   * a version does not start, or the state cannot be kept. Only going back does not wait for the disk: it is in effect then.
    */
   async transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
     const { running, keep, requireOpen } = this.#options;
@@ -100,9 +99,10 @@ export class Rollout {
       throw this.#conflict(`has its version ${this.candidate?.version} rolled back: ${this.#condemned}`);
     }
     const started = await this.#started(step.effects, terms);
+    const isHurried = isGoingBack(event);
     try {
       requireOpen();
-      if (step.state !== this.#state) await this.#save(step.state, terms);
+      if (!isHurried && step.state !== this.#state) await this.#save(step.state);
       requireOpen();
     } catch (error) {
       if (started !== undefined) running.discard(started);
@@ -111,6 +111,9 @@ export class Rollout {
     await timed(terms.progress, step.state.phase === "canary" ? "canary" : "switch", async () => {
       this.#apply(step.state, step.effects, started, terms);
     });
+    // What the sidecar does by itself against a bad version nobody could do again.
+    if (event.type === "unfit") await this.save();
+    else if (isHurried) await this.#save(step.state);
     for (const effect of step.effects) {
       if (effect.effect === "record") await this.note(effect.action, effect.version, terms);
     }
@@ -126,13 +129,14 @@ export class Rollout {
     running.divide();
     later(async () => {
       if (running.onTrial !== onTrial) return;
-      await this.transit({ type: "unfit" }, { by: ownName, reason, isUrgent: true }).catch(failed);
+      await this.transit({ type: "unfit" }, { by: ownName, reason }).catch(failed);
     });
   }
 
   /** Starts the stable version, or the one on trial, again, as it may run now. */
   async restart(which: "stable" | "candidate", prepared: PreparedPlugin): Promise<void> {
     const { running } = this.#options;
+    if (which === "candidate" && this.#condemned !== undefined) return;
     const release = await running.start(this.#asGranted(prepared));
     this.#options.requireOpen();
     const { state } = this;
@@ -157,8 +161,8 @@ export class Rollout {
   }
 
   /** Makes durable what is deployed now. */
-  save(): Promise<void> {
-    return this.#save(this.#state, { by: ownName, isUrgent: true });
+  async save(): Promise<void> {
+    await this.#save(this.#state).catch(this.#options.failed);
   }
 
   /** Tells the history what was done, or refused with an error. */
@@ -210,14 +214,8 @@ export class Rollout {
     return prepare(await store.load(version));
   }
 
-  async #save(state: RolloutState, { isUrgent = false }: TransitionTerms): Promise<void> {
-    const { name, store, failed } = this.#options;
-    try {
-      await store?.save(recordOf(name, state));
-    } catch (error) {
-      if (!isUrgent) throw error;
-      failed(error);
-    }
+  async #save(state: RolloutState): Promise<void> {
+    await this.#options.store?.save(recordOf(this.#options.name, state));
   }
 
   #apply(
@@ -322,6 +320,9 @@ export class Rollout {
     return new PluginError(name, "", "conflict", `plugin '${name}' ${what}`);
   }
 }
+
+/** Away from a version that does harm. */
+const isGoingBack = ({ type }: RolloutEvent): boolean => type === "rollback" || type === "abort" || type === "unfit";
 
 function versionToStart(
   effects: readonly RolloutEffect[],
