@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { compileGuests } from "../../../test/bench/guests/compile.ts";
+import { functionBodies } from "../../../test/support/function-bodies.ts";
 import { assemble } from "../../../test/support/wat.ts";
 import { type CodePlace, originalOffsets } from "./code-map.ts";
 import { rewrite } from "./rewrite.ts";
@@ -84,6 +86,22 @@ describe("the map of the code", () => {
         (call $callback)
         (memory.fill (i32.const 65530) (local.get 0) (i32.const 100)))`,
     );
+  });
+
+  it("finds the end of every function of a program that a compiler made", async () => {
+    const bytes = await compileGuests();
+    const { bytes: rewritten, codeMap } = rewrite(bytes, limits);
+    const functions = WebAssembly.Module.imports(new WebAssembly.Module(bytes)).filter(
+      ({ kind }) => kind === "function",
+    );
+    const originals = functionBodies(bytes);
+    const places = functionBodies(rewritten).map(({ end }, at) => ({
+      functionIndex: functions.length + at,
+      offset: end - 1,
+    }));
+    assert.ok(originals.length > 10 && places.length > originals.length);
+    const added = Array.from({ length: places.length - originals.length }, () => undefined);
+    assert.deepEqual(originalOffsets(codeMap, places), [...originals.map(({ end }) => end - 1), ...added]);
   });
 
   it("counts what was put in to the instruction behind it, and knows nothing of functions that were added", async () => {
