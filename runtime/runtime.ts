@@ -63,6 +63,8 @@ export async function run(file: string | undefined, say: (line: string) => void)
   const loaded = await load(found);
   const log = createLog({ level: loaded.configuration.log.level });
   process.on("uncaughtExceptionMonitor", (error) => log.fatal({ err: error }, "the sidecar fails and ends"));
+  // A panic in a plugin of Rust has more than the usual ten functions above the one that is to blame.
+  Error.stackTraceLimit = 30;
   const stopping = new AbortController();
   const stop = (signal: NodeJS.Signals): void => {
     if (stopping.signal.aborted) process.exit(1);

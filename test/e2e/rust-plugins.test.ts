@@ -201,10 +201,11 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
 
 /** What is left of a plugin that fails, and what its author reads about it. */
 const failures: Readonly<Record<string, RegExp>> = {
-  panic: /trapped in proxy_on_request_headers: unreachable, after it logged 'panicked at .*'/,
-  loop: /used up its \d+ units of fuel in proxy_on_request_headers, in .*run/,
-  hoard: /trapped in proxy_on_request_headers: unreachable.*, in .*hoard/,
-  depth: /(overflowed its stack|used up its \d+ units of fuel|out of bounds).* in .*fall/,
+  panic:
+    /trapped in proxy_on_request_headers: unreachable, after it logged 'panicked at .*', in core::panicking::.*stumbler::Stream::stumble at 0x[\da-f]+, <stumbler::Stream as proxy_wasm::traits::HttpContext>::on_http_request_headers/,
+  loop: /used up its \d+ units of fuel in proxy_on_request_headers, in .*stumbler::Stream::run/,
+  hoard: /trapped in proxy_on_request_headers: unreachable.*, in .*stumbler::Stream::hoard/,
+  depth: /(overflowed its stack|used up its \d+ units of fuel|out of bounds).* in stumbler::Stream::fall/,
 };
 
 async function stumbles({ sidecar, ask }: PluginScene, how: string, told: RegExp): Promise<void> {
