@@ -136,8 +136,8 @@ export class RootContext {
     this.close(error);
     this.#endStreams(error);
     const { done, delete: deleted } = vm.callbacks;
-    if (done !== undefined) vm.enter(this, done, this.id);
-    if (deleted !== undefined) vm.enter(this, deleted, this.id);
+    if (done !== undefined) vm.take(() => vm.enter(this, done, this.id));
+    if (deleted !== undefined) vm.take(() => vm.enter(this, deleted, this.id));
     vm.removeRoot(this, error);
   }
 

@@ -35,7 +35,7 @@ export async function joinGuest(vm: Vm, options: RootOptions): Promise<RootConte
     return root;
   } catch (error) {
     const { delete: deleted } = vm.callbacks;
-    if (deleted !== undefined && root.closed === undefined) vm.enter(root, deleted, root.id);
+    if (deleted !== undefined && root.closed === undefined) vm.take(() => vm.enter(root, deleted, root.id));
     vm.removeRoot(root, pluginError(options.program, "closed", "did not start", error));
     throw error;
   }
