@@ -88,7 +88,6 @@ function routeOf(name: string): object {
   const filters: Readonly<Record<string, readonly object[]>> = {
     configuration: [{ plugin: name }, { plugin: name, configuration: { greeting: "good day" } }],
     properties: [{ plugin: name }, { plugin: name, configuration: "once more" }],
-    "shared-queue": [{ plugin: name }, { plugin: "shared-queue-reader" }],
   };
   return { match: { prefix: `/${name}` }, filters: filters[name] ?? [{ plugin: name }], to: { app: true } };
 }

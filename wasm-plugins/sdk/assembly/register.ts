@@ -40,8 +40,8 @@ class RootOf<P extends Plugin> extends Registration {
 class Passing extends Filter {}
 
 /**
- * Makes a plugin known that has no streams of its own: it works on timers, queues and calls. Traffic of a route that names it
- * passes as it is.
+ * Makes a plugin known that has no streams of its own: it works on timers, queues and calls. With `kind: service` in its manifest
+ * it does so from its deploy on. Traffic of a route that names it passes as it is.
  */
 export function registerRoot<P extends Plugin>(rootId: string = ""): void {
   registrations.set(rootId, new RootOf<P>());
