@@ -20,10 +20,8 @@ import { PubSubBlock } from "./api/pubsub.ts";
 import { createSecrets } from "./api/secret.ts";
 import { createSequencer } from "./api/sequencer.ts";
 import { createState } from "./api/state.ts";
-import { type Application, openApplication } from "./application.ts";
+import { openApplication } from "./application.ts";
 import type { LoadedConfiguration } from "./config/load.ts";
-import type { Configuration } from "./config/schema.ts";
-import { fileSource } from "./config/source.ts";
 import { load, loadOptions } from "./configuration-file.ts";
 import { ServiceProxy } from "./egress/service-proxy.ts";
 import { Upstreams } from "./egress/upstreams.ts";
@@ -36,7 +34,9 @@ import { reflectionServices } from "./grpc/reflection.ts";
 import type { GrpcListener } from "./grpc/transport.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { TcpIngress } from "./ingress/tcp-ingress.ts";
-import { type OpenComponents, openComponents } from "./open-components.ts";
+import { lifecycleOf } from "./lifecycle.ts";
+import { LiveConfiguration } from "./live-configuration.ts";
+import { openComponents } from "./open-components.ts";
 import { PluginLogs } from "./plugin/plugin-logs.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
@@ -44,6 +44,7 @@ import { SharedDataStore } from "./plugin/shared-data.ts";
 import { SharedQueueStore } from "./plugin/shared-queues.ts";
 import { adminTokens, bringUpPlugins, openDeployments, openPluginDisk } from "./plugin-deployments.ts";
 import { PluginHost } from "./plugin-host.ts";
+import { type Reconfigurable, reconfigure } from "./reconfigure.ts";
 import { settleWhenIdle } from "./settle.ts";
 import { accessLog } from "./telemetry/access-log.ts";
 import { connectionLog } from "./telemetry/connection-log.ts";
@@ -141,6 +142,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     new PluginRegistry({
       toolchain: () => pluginHost.load(),
       store: pluginDisk.store,
+      keep: plugins.keep,
       grants: plugins.grants,
       log,
       metrics,
@@ -167,16 +169,23 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     }),
   );
   const { directory } = plugins;
-  opening.use(await bringUpPlugins({ disk: pluginDisk, registry, directory, log }));
-  const inForce = { plugins };
-  const { deployments, functions } = openDeployments(pluginDisk, registry, () => inForce.plugins);
+  const signatures = () => plugins.signatures;
+  opening.use(await bringUpPlugins({ disk: pluginDisk, registry, directory, signatures, log }));
+  const parts = Promise.withResolvers<Reconfigurable>();
+  const live = new LiveConfiguration(
+    loaded,
+    loadOptions,
+    async (before, next) => reconfigure(before, next, await parts.promise),
+    log,
+  );
+  const { deployments, functions } = openDeployments(pluginDisk, registry, () => live.current.configuration.plugins);
 
-  const names = ["spec.proto.runtime.v1.Runtime", "grpc.health.v1.Health"];
+  const names = ["spec.proto.runtime.v1.Runtime", "spec.proto.runtime.v1.Lifecycle", "grpc.health.v1.Health"];
   const health = openHealth(names);
   const grpc = opening.use(
     await http2Transport.serve({
       addresses: api.grpc,
-      services: [service, health.service, ...reflectionServices(names)],
+      services: [service, lifecycleOf(live, adminTokens(admin)), health.service, ...reflectionServices(names)],
       unknown: new ServiceProxy({ appId: app.id, upstreams, metrics }),
       maxMessageBytes: api.maxMessageBytes,
       appId: app.id,
@@ -230,20 +239,13 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     }),
   );
   const callbacks = opening.use(await openApplication(loaded, { pubsub, bindings: binding, upstreams, catalog, log }));
+  parts.resolve({ upstreams, registry, ingress, tcp, components, application: callbacks, log });
   health.set(true);
 
   const owned = opening.move();
   return {
     banner: bannerOf(grpc, ingress, tcp, opened),
-    async follow(signal) {
-      let current = loaded;
-      for await (const next of fileSource(loaded, loadOptions, log).snapshots(signal)) {
-        const parts = { upstreams, registry, ingress, tcp, components, application: callbacks, log };
-        if (!(await reload(current, next, parts))) continue;
-        current = next;
-        inForce.plugins = next.configuration.plugins;
-      }
-    },
+    follow: (signal) => live.follow(signal),
     async drain(deadlineMs) {
       life.isDraining = true;
       health.set(false);
@@ -306,61 +308,4 @@ function bannerOf(
   const probes = probesAddress === undefined ? "" : `, probes http://${probesAddress}`;
   const wasm = wasmAddress === undefined ? "" : `, functions http://${wasmAddress}`;
   return `outrigger ${version} serves: gRPC ${grpc.addresses.join(" and ")}, ingress http://${ingress.address}${streams}, admin http://${address}${probes}${wasm}`;
-}
-
-/** What is opened once, at the start. */
-const fixedParts: Readonly<Record<string, (configuration: Configuration) => unknown>> = {
-  api: ({ api }) => api,
-  admin: ({ admin }) => admin,
-  data: ({ data }) => data,
-  "app.id": ({ app }) => app.id,
-  "app.grpc": ({ app }) => app.grpc,
-  "plugins.directory": ({ plugins }) => plugins.directory,
-  "plugins.metricTags": ({ plugins }) => plugins.metricTags,
-  "ingress.http": ({ ingress }) => ingress.http,
-  "ingress.tcp": ({ ingress }) => ingress.tcp.map(({ listen }) => listen),
-};
-
-interface Reloadable {
-  readonly upstreams: Upstreams;
-  readonly registry: PluginRegistry;
-  readonly ingress: Ingress;
-  readonly tcp: TcpIngress;
-  readonly components: OpenComponents;
-  readonly application: Application;
-  readonly log: Log;
-}
-
-/** Applies what can change while the sidecar serves; false when components or routes were refused and all is as before. */
-async function reload(before: LoadedConfiguration, next: LoadedConfiguration, parts: Reloadable): Promise<boolean> {
-  const { upstreams, registry, ingress, tcp, components, application, log } = parts;
-  const [old, wanted] = [before.configuration, next.configuration];
-  await using opening = new AsyncDisposableStack();
-  // Old routes and new ones are both in use until the switch.
-  upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app);
-  try {
-    const change = opening.use(await components.change(next));
-    const isOfComponents = change.size > 0;
-    await registry.updateGrants(wanted.plugins.grants);
-    await tcp.update(wanted.ingress);
-    await ingress.update(wanted.ingress);
-    await change.commit();
-    if (isOfComponents) await application.update(next);
-  } catch (error) {
-    upstreams.update(old.upstreams, old.app);
-    await registry.updateGrants(old.plugins.grants);
-    await tcp.update(old.ingress);
-    await ingress.update(old.ingress);
-    log.error({ err: error }, "the changed configuration is refused; the one before stays in force");
-    return false;
-  }
-  upstreams.update(wanted.upstreams, wanted.app);
-  if (old.log.level !== wanted.log.level) log.level = wanted.log.level;
-  const restart = Object.entries(fixedParts)
-    .filter(([, partOf]) => JSON.stringify(partOf(old)) !== JSON.stringify(partOf(wanted)))
-    .map(([part]) => part);
-  if (restart.length > 0)
-    log.warn({ parts: restart }, "the changed configuration takes effect in these parts at the next start");
-  log.info("the changed configuration is in force");
-  return true;
 }

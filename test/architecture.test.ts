@@ -39,7 +39,7 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
     files:
-      /^runtime\/(runtime|application|configuration-file|open-components|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments)\.ts$/,
+      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },

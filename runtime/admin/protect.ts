@@ -40,7 +40,7 @@ export function authorize(request: IncomingMessage, { tokens }: Protection): { r
   if (tokens.size === 0) {
     return { status: 403, message: "set admin.token in the configuration to allow anything that needs a token" };
   }
-  const by = nameOf(request.headers.authorization, tokens);
+  const by = ownerOf(request.headers.authorization, tokens);
   if (by !== undefined) return { by };
   return { status: 401, message: "expected the header 'authorization: Bearer' with a token of the configuration" };
 }
@@ -60,8 +60,8 @@ function splitHost(host: string): [name: string, port: string] {
   return [match?.[1] ?? "", match?.[2] ?? "80"];
 }
 
-/** In a time that tells nothing of the tokens: all are looked at. */
-function nameOf(header: string | undefined, tokens: ReadonlyMap<string, string>): string | undefined {
+/** The name of whom a bearer token belongs to, in a time that tells nothing of the tokens: all are looked at. */
+export function ownerOf(header: string | undefined, tokens: ReadonlyMap<string, string>): string | undefined {
   const given = /^Bearer +(\S+)$/i.exec(header ?? "")?.[1] ?? "";
   const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
   const wanted = digest(given);
