@@ -179,6 +179,12 @@ export const configurationSchema = z.strictObject({
         .describe(
           "Labels from the names that plugins give their metrics, as `stats_tags` of Envoy; Istio's `reporter=.=source;.;` needs none",
         ),
+      keep: z
+        .int()
+        .min(0)
+        .max(20)
+        .default(3)
+        .describe("Versions of each plugin that are kept to go back to, beside the stable one; default 3"),
       sources: pluginSources.prefault({}),
       signatures: pluginSignatures.prefault({}),
     })

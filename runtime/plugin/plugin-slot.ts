@@ -218,9 +218,10 @@ export class PluginSlot {
   }
 
   /** An instance of that version crashed. */
-  crashed(release: Release): void {
+  crashed(release: Release, { fault }: PluginError): void {
     const { onTrial } = this.#running;
-    if (onTrial === undefined) return;
+    // What another plugin did to a VM that they share tells nothing of this one.
+    if (onTrial === undefined || fault === "shared") return;
     if (release === this.#running.stable) onTrial.trial.stableTrapped();
     if (release !== onTrial.release) return;
     onTrial.trial.trapped();

@@ -180,7 +180,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
         slot.tally.trapped();
         this.#metrics.trapped(name, error);
         this.#options.log.error({ plugin: name, version, fault: error.fault }, `${error.message}; ${consequence}`);
-        slot.crashed(release);
+        slot.crashed(release, error);
       },
     });
     return release;

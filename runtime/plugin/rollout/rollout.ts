@@ -138,7 +138,12 @@ export class Rollout {
     const { running } = this.#options;
     if (which === "candidate" && this.#condemned !== undefined) return;
     const release = await running.start(this.#asGranted(prepared));
-    this.#options.requireOpen();
+    try {
+      this.#options.requireOpen();
+    } catch (error) {
+      running.discard(release);
+      throw error;
+    }
     const { state } = this;
     if (which === "stable") running.switchTo(release);
     else if ("candidate" in state) {
