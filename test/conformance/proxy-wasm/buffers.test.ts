@@ -181,7 +181,7 @@ describe("the answer to a body", () => {
   it("means what it means in Envoy, and dropping without buffering drops", async () => {
     assert.deepEqual(await answering(0), { actions: ["continue", "continue"], body: "abc" });
     assert.deepEqual(await answering(1, 1), { actions: ["pause", "pause"], body: "abc" });
-    assert.deepEqual(await answering(2, 2), { actions: ["continue", "pause"], body: "abc" });
+    assert.deepEqual(await answering(2, 2), { actions: ["continue", "watermark"], body: "abc" });
     assert.deepEqual(await answering(3, 4), { actions: ["pause", "pause"], body: "" });
   });
 });
