@@ -4,7 +4,7 @@ import { describe, it } from "node:test";
 import { capabilities } from "../../runtime/config/scalars.ts";
 import { defaultCrashLimits } from "../../runtime/plugin/crash-budget.ts";
 import type { PluginStatus } from "../../runtime/plugin/status.ts";
-import { artifactOf, openRollout, versionGuest } from "./rollout-rig.ts";
+import { artifactOf, openRollout, tickingGuest, versionGuest } from "./rollout-rig.ts";
 
 const first = await versionGuest("1");
 const second = await versionGuest("2");
@@ -245,4 +245,34 @@ describe("requests in flight", () => {
       assert.deepEqual([await stable.finish(), await candidate.finish()], ["1", "2"]);
     });
   }
+});
+
+describe("the timers of a version that was replaced", () => {
+  const ticksOf = async ({ metrics }: Awaited<ReturnType<typeof openRollout>>, version: string): Promise<number> =>
+    Number(
+      new RegExp(`^outrigger_plugin_ticks_${version}\\{.*\\} (\\d+)$`, "m").exec(await metrics.expose())?.[1] ?? 0,
+    );
+
+  it("stop at the switch when nothing runs on it any more", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(await tickingGuest("1", 10), "1"));
+    assert.equal(await open.versionFor(), "1");
+    while ((await ticksOf(open, "1")) === 0) await open.get();
+    const { instances } = open.status();
+    await open.registry.deploy(artifactOf(await tickingGuest("2", 10), "2"));
+    while (open.status().instances > instances) await open.get();
+    const last = await ticksOf(open, "1");
+    while ((await ticksOf(open, "2")) < 10) await open.get();
+    assert.equal(await ticksOf(open, "1"), last);
+  });
+
+  it("go on for the streams that are left: they may wait for one", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(await tickingGuest("1", 200), "1"));
+    const waiting = open.versionFor({ "x-batch": "yes" });
+    while (open.status().streams === 0) await new Promise((resolve) => setImmediate(resolve));
+    await open.registry.deploy(artifactOf(await tickingGuest("2", 200), "2"));
+    assert.equal(await open.versionFor(), "2");
+    assert.equal(await waiting, "1");
+  });
 });

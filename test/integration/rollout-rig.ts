@@ -130,3 +130,32 @@ export async function openRollout(options: Partial<PluginRegistryOptions> = {}) 
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
+
+/** A filter that counts its ticks in the metric `ticks_VERSION`, and holds requests with `x-batch` until the next one. */
+export const tickingGuest = (version: string, everyMs: number): Promise<Uint8Array<ArrayBuffer>> =>
+  assemble(
+    `ticking-${version}`,
+    guestText((text) => ({
+      fields: "(global $held (mut i32) (i32.const 0)) (global $metric (mut i32) (i32.const 0))",
+      on: {
+        proxy_on_configure: `
+          ${drop(`(call $proxy_define_metric (i32.const 0) ${text(`ticks_${version}`)} (i32.const 8))`)}
+          (global.set $metric (i32.load (i32.const 8)))
+          ${drop(`(call $proxy_set_tick_period_milliseconds (i32.const ${everyMs}))`)}
+          (i32.const 1)`,
+        proxy_on_tick: `
+          ${drop("(call $proxy_increment_metric (global.get $metric) (i64.const 1))")}
+          (if (global.get $held) (then
+            ${drop("(call $proxy_set_effective_context (global.get $held))")}
+            (global.set $held (i32.const 0))
+            ${drop("(call $proxy_continue_stream (i32.const 0))")}))`,
+        proxy_on_request_headers: `
+          (if (i32.eqz (call $proxy_get_header_map_value (i32.const 0) ${text("x-batch")} (i32.const 0) (i32.const 4)))
+            (then (global.set $held (local.get $id)) (return (i32.const 1))))
+          (i32.const 0)`,
+        proxy_on_response_headers: `
+          ${drop(`(call $proxy_add_header_map_value (i32.const 2) ${text("x-version")} ${text(version)})`)}
+          (i32.const 0)`,
+      },
+    })),
+  );
