@@ -1,8 +1,9 @@
 /** How plugins come in and what is kept of them: the disk, the directory, and the operations that the admin API offers. */
 import { join } from "node:path";
 import { RuntimeError } from "../components/error.ts";
+import type { PluginSignatures } from "./config/plugin-sources.ts";
 import type { Configuration } from "./config/schema.ts";
-import { maxModuleBytes } from "./plugin/artifact.ts";
+import { maxModuleBytes, type PluginArtifact } from "./plugin/artifact.ts";
 import { Deployments } from "./plugin/deployments.ts";
 import { DirectoryDeploys } from "./plugin/directory-deploys.ts";
 import { LayottoDeployments } from "./plugin/layotto-deployments.ts";
@@ -38,11 +39,14 @@ export interface BringUpOptions {
   readonly disk: PluginDisk;
   readonly registry: PluginRegistry;
   readonly directory: string | undefined;
+  /** As the configuration has them now. */
+  readonly signatures: () => PluginSignatures;
   readonly log: Log;
 }
 
 /** Brings back what was deployed, then what has changed in the plugins directory, and follows that one from now on. */
-export async function bringUpPlugins({ disk, registry, directory, log }: BringUpOptions): Promise<AsyncDisposable> {
+export async function bringUpPlugins(options: BringUpOptions): Promise<AsyncDisposable> {
+  const { disk, registry, directory, signatures, log } = options;
   const { store } = disk;
   const restored = store.records.map((record) => registry.restore(record, (version) => store.load(version)));
   for (const result of await Promise.allSettled(restored)) {
@@ -50,7 +54,13 @@ export async function bringUpPlugins({ disk, registry, directory, log }: BringUp
   }
   if (directory !== undefined) {
     const { PluginDirectory } = await import("./plugin/watch.ts");
-    return PluginDirectory.open({ directory, registry, memory: store, log });
+    const admit = async (artifact: PluginArtifact, path: string): Promise<void> => {
+      const wanted = signatures();
+      if (wanted.require === false) return;
+      const { requireSignedFile } = await import("./plugin/source/signed-file.ts");
+      await requireSignedFile(artifact, path, wanted);
+    };
+    return PluginDirectory.open({ directory, registry, memory: store, admit, log });
   }
   const former = new DirectoryDeploys({ memory: store, operations: registry, log });
   for (const plugin of former.notIn(undefined)) await former.gone(plugin);

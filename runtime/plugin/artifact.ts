@@ -24,6 +24,9 @@ export const maxModuleBytes = 256 * 1024 ** 2;
 /** The ways a manifest beside `orders.wasm` may be called. */
 export const manifestExtensions = [".yaml", ".yml"] as const;
 
+/** What the file with a module's signature ends in: `orders.wasm.sig`. */
+export const signatureExtension = ".sig";
+
 /**
  * Reads `orders.wasm` and the manifest beside it, or inside it; without either it is a filter named after the file. A
  * manifest beside the module replaces the one inside. Throws PluginError (`refused`) when the manifest is wrong.

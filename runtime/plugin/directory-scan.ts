@@ -1,15 +1,15 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { manifestExtensions } from "./artifact.ts";
+import { manifestExtensions, signatureExtension } from "./artifact.ts";
 
 /** A module in the directory, with what tells one state of it and of its manifest from another. */
 export interface PluginFile {
   /** `orders` for `orders.wasm`. */
   readonly stem: string;
   readonly path: string;
-  /** Changes when the module or its manifest is written, replaced, added or removed, or a link to them is swapped. */
+  /** Changes when the module, its manifest or its signature is written, replaced, added or removed, or a link to them is swapped. */
   readonly signature: string;
-  /** When either was last changed, in milliseconds since the epoch. */
+  /** When one of them was last changed, in milliseconds since the epoch. */
   readonly changedMs: number;
 }
 
@@ -38,7 +38,8 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan | 
     if (module === undefined) continue;
     const stem = basename(name, ".wasm");
     const manifests = manifestExtensions.map((extension) => look(join(directory, stem + extension), interests));
-    const states = [module, ...(await Promise.all(manifests))];
+    const signature = look(path + signatureExtension, interests);
+    const states = [module, ...(await Promise.all([...manifests, signature]))];
     files.set(stem, {
       stem,
       path,

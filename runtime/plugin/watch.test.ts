@@ -1,13 +1,17 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { appendFile, cp, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { openRegistry } from "../../test/support/plugin-registry.ts";
+import { pem } from "../../test/support/plugin-source.ts";
+import { signatureOf } from "../../test/support/push.ts";
 import { ToyRequest, toyModule } from "../../test/support/toy-engine.ts";
 import type { PluginUse } from "./contract.ts";
 import { packManifest } from "./packed-manifest.ts";
-import { PluginDirectory } from "./watch.ts";
+import { requireSignedFile } from "./source/signed-file.ts";
+import { PluginDirectory, type PluginDirectoryOptions } from "./watch.ts";
 
 const first = await toyModule(201);
 const second = await toyModule(202);
@@ -15,7 +19,10 @@ const third = await toyModule(203);
 const quick = { quietMs: 10, rescanMs: 60_000 };
 
 /** A registry, a directory `plugins` in an empty temporary one, and the watch on it once `prepare` has filled it. */
-async function watched(prepare: (plugins: string) => Promise<unknown>, options: { rescanMs?: number } = {}) {
+async function watched(
+  prepare: (plugins: string) => Promise<unknown>,
+  options: Pick<PluginDirectoryOptions, "rescanMs" | "admit"> = {},
+) {
   const stack = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), "outrigger-plugins-"));
   stack.defer(() => rm(root, { recursive: true, force: true }));
@@ -232,6 +239,27 @@ describe("the plugins directory", () => {
     await rm(join(open.plugins, "a.wasm"));
     await open.until((names) => names.includes("orders 2.0.0 serving"));
     assert.equal(versionOf(use), "responded 202");
+  });
+
+  it("deploys what is signed only, when that is required, as soon as its signature is there", async () => {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const signatures = { keys: [pem(publicKey)], require: true };
+    await using open = await watched(
+      async (plugins) => {
+        await writeFile(join(plugins, "a.wasm"), first);
+        await writeFile(join(plugins, "a.wasm.sig"), signatureOf(first, privateKey));
+        await writeFile(join(plugins, "b.wasm"), first);
+        await writeFile(join(plugins, "b.wasm.sig"), signatureOf(second, privateKey));
+      },
+      { admit: (artifact, path) => requireSignedFile(artifact, path, signatures) },
+    );
+    await open.until((names) => names.includes("a 0.0.0 serving") && /b \S* ?refused/.test(names.join()));
+    await open.logged(/plugin 'b' is not deployed from .*b\.wasm: its signature is by none of the keys/);
+    await open.put("b.wasm.sig", signatureOf(first, privateKey));
+    await open.until((names) => names.includes("b 0.0.0 serving"));
+    await open.put("a.wasm", third);
+    await open.logged(/plugin 'a' is not deployed from .*a\.wasm: its signature is by none of the keys/);
+    assert.equal(versionOf(await open.use("a")), versionOf(await open.use("b")), "the version before goes on");
   });
 
   it("may come later, vanish without harm, and come again", async () => {

@@ -9,12 +9,14 @@ import { PluginError } from "./plugin-error.ts";
 
 export interface PluginDirectoryOptions {
   readonly directory: string;
-  readonly registry: Pick<PluginOperations, "deploy" | "remove" | "abort"> & {
+  readonly registry: Pick<PluginOperations, "deploy" | "remove" | "abort" | "list"> & {
     /** Remembers why something meant for that name could not even be read. */
     refuse(name: string, error: PluginError): void;
   };
   /** What the directory deployed before the process started; default nothing. */
   readonly memory?: DirectoryMemory | undefined;
+  /** Rejects with PluginError what may not be deployed from the path; default everything may. */
+  readonly admit?: ((artifact: PluginArtifact, path: string) => Promise<void>) | undefined;
   readonly log: Log;
   /** A file is read when it has not changed for so long; default 100 ms. */
   readonly quietMs?: number;
@@ -225,6 +227,7 @@ export class PluginDirectory implements AsyncDisposable {
   async #deploy(artifact: PluginArtifact, file: PluginFile, known: KnownFile): Promise<boolean> {
     const { name } = artifact.manifest;
     try {
+      if (!(await this.#admits(artifact, file, known))) return false;
       await this.#deploys.deploy(artifact, file.path);
     } catch (error) {
       if (error instanceof PluginError) this.#handled(file, known, name, error.message);
@@ -235,6 +238,17 @@ export class PluginDirectory implements AsyncDisposable {
     const former = [...known.names].filter((one) => one !== name);
     for (const one of former) known.names.delete(one);
     return this.#free(former);
+  }
+
+  async #admits(artifact: PluginArtifact, file: PluginFile, known: KnownFile): Promise<boolean> {
+    try {
+      await this.#options.admit?.(artifact, file.path);
+      return true;
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      this.#refuse(artifact.manifest.name, error, file, known);
+      return false;
+    }
   }
 
   /** Removes the plugins of files that stayed away; true when other files waited for their names. */

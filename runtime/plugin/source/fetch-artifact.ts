@@ -12,7 +12,8 @@ import type { Transport } from "./http-get.ts";
 import { digestOf } from "./oci-registry.ts";
 import { PullCache } from "./pull-cache.ts";
 import { digestPattern, parseReference, type Reference } from "./reference.ts";
-import { detachedSignature, isSigned, readKeys, type Signature, type Subject } from "./signature.ts";
+import { isSigned, readKeys, requiresSignature, type Signature, type Subject, unsigned } from "./signature.ts";
+import { signatureBeside } from "./signed-file.ts";
 import { SourceError } from "./source-error.ts";
 
 /** Whether what was fetched before will do, as in Istio. */
@@ -111,7 +112,8 @@ async function fetchSigned(reference: Reference, options: FetchOptions, late: Ab
   signal?.throwIfAborted();
   const sha256 = options.sha256 === undefined ? undefined : wholeDigest(options.sha256);
   const keys = await readKeys(wanted.keys);
-  const mustBeSigned = requiresSignature(reference, wanted.require);
+  const named = reference.kind === "file" ? `file:${reference.path}` : reference.shown;
+  const mustBeSigned = requiresSignature(named, wanted.require);
   const wantsSignatures = mustBeSigned || options.wantsSignatures === true;
   const errand = {
     transport: {
@@ -134,11 +136,7 @@ async function fetchSigned(reference: Reference, options: FetchOptions, late: Ab
   requireDigest(haul, sha256);
   const signature = judge(haul, keys);
   if (mustBeSigned && signature !== "good") {
-    throw new SourceError(
-      signature === "none"
-        ? "it is not signed, and plugins.signatures requires that it is"
-        : "its signature is by none of the keys in plugins.signatures, or over something else",
-    );
+    throw new SourceError(unsigned(haul.signatures ?? []));
   }
   return { bytes: haul.bytes, reference, image: haul.image, signature };
 }
@@ -165,9 +163,7 @@ async function fetchFromFile({
     });
   });
   if (!wantsSignatures) return { bytes, subject: { bytes }, signatures: undefined };
-  const text = await readFile(`${path}.sig`, "utf8").catch(() => "");
-  const signature = detachedSignature(text);
-  return { bytes, subject: { bytes }, signatures: signature === undefined ? [] : [signature] };
+  return { bytes, subject: { bytes }, signatures: await signatureBeside(path) };
 }
 
 function judge({ subject, signatures }: Haul, keys: readonly KeyObject[]): FetchedModule["signature"] {
@@ -175,16 +171,6 @@ function judge({ subject, signatures }: Haul, keys: readonly KeyObject[]): Fetch
   if (signatures.length === 0) return "none";
   if (keys.length === 0) return "unchecked";
   return isSigned(subject, signatures, keys) ? "good" : "wrong";
-}
-
-/** Whether a reference must be signed: patterns are held against it as it was normalised, `*` for any text. */
-function requiresSignature({ shown, kind }: Reference, require: PluginSignatures["require"]): boolean {
-  if (typeof require === "boolean") return require;
-  const text = kind === "file" ? `file:${shown}` : shown;
-  return require.some((pattern) => {
-    const expression = pattern.split("*").map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, "\\$&"));
-    return new RegExp(`^${expression.join("[^]*")}$`, "i").test(text);
-  });
 }
 
 function wholeDigest(text: string): string {

@@ -29,6 +29,24 @@ const payloadShape = z.object({
   }),
 });
 
+/**
+ * Whether what is named must be signed. Names are references as they are shown, and `file:` with an absolute path; a pattern is
+ * held against all of one, `*` for any text.
+ */
+export function requiresSignature(named: string, require: boolean | readonly string[]): boolean {
+  if (typeof require === "boolean") return require;
+  return require.some((pattern) => {
+    const expression = pattern.split("*").map((part) => part.replace(/[\\^$.+?()[\]{}|]/g, "\\$&"));
+    return new RegExp(`^${expression.join("[^]*")}$`, "i").test(named);
+  });
+}
+
+/** Why what has these signatures, none of them good, is refused. */
+export const unsigned = (signatures: readonly Signature[]): string =>
+  signatures.length === 0
+    ? "it is not signed, and plugins.signatures requires that it is"
+    : "its signature is by none of the keys in plugins.signatures, or over something else";
+
 /** The public keys, each a file or PEM. Rejects with SourceError that names the one that is none. */
 export async function readKeys(keys: readonly string[]): Promise<readonly KeyObject[]> {
   return Promise.all(
