@@ -97,7 +97,7 @@ async function build({ rustc, cargo, targets }: Toolchain, directory: string): P
     throw new ToolchainMissing("Rust", error.message);
   });
   const chosen = Object.values(targets).flatMap((target) => ["--target", target]);
-  await run(cargo, ["build", "--quiet", "--release", "--locked", "--offline", "--jobs", "1", ...chosen], options);
+  await run(cargo, ["build", "--quiet", "--release", "--locked", "--offline", ...chosen], options);
   for (const kind of targetKinds)
     for (const path of (await modulesIn(join(built, targets[kind], "release"))).values())
       await copyFile(path, join(directory, `${basename(path, ".wasm")}.${kind}.wasm`));
