@@ -17,7 +17,7 @@ export interface DirectoryMemory {
 export interface DirectoryDeploysOptions {
   /** Without one, every file is deployed, and every plugin goes with its file. */
   readonly memory?: DirectoryMemory | undefined;
-  readonly operations: Pick<PluginOperations, "deploy" | "remove" | "abort">;
+  readonly operations: Pick<PluginOperations, "deploy" | "remove" | "abort" | "list">;
   readonly log: Log;
 }
 
@@ -48,10 +48,15 @@ export class DirectoryDeploys {
     const last = memory?.directoryDeploy(name);
     const isKnown = last?.digest === found.digest && last.manifest === found.manifest;
     const record = memory?.record(name);
-    if (isKnown && ![record?.stable, record?.trial?.version].some((one) => isOf(one, artifact))) {
+    if (!isKnown) await operations.deploy(artifact, { by });
+    else if (![record?.stable, record?.trial?.version].some((one) => isOf(one, artifact))) {
       const why = `plugin '${name}' ${version} was deployed from it before, and has been replaced or removed since`;
       log.info({ plugin: name, file: path }, `${path} is left alone: ${why}; change it to deploy it again`);
-    } else await operations.deploy(artifact, { by });
+    } else {
+      // What is well is not deployed once more: that might come after what is being deployed in its place right now.
+      const status = operations.list().find((one) => one.name === name);
+      if (status?.state !== "serving" || status.reason !== undefined) await operations.deploy(artifact, { by });
+    }
     if (!isKnown || last.path !== path) await memory?.rememberDirectoryDeploy(name, found);
   }
 
