@@ -168,9 +168,6 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
         }),
     }),
   );
-  const { directory } = plugins;
-  const signatures = () => plugins.signatures;
-  opening.use(await bringUpPlugins({ disk: pluginDisk, registry, directory, signatures, log }));
   const parts = Promise.withResolvers<Reconfigurable>();
   const live = new LiveConfiguration(
     loaded,
@@ -178,6 +175,9 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     async (before, next) => reconfigure(before, next, await parts.promise),
     log,
   );
+  const { directory } = plugins;
+  const signatures = () => live.current.configuration.plugins.signatures;
+  opening.use(await bringUpPlugins({ disk: pluginDisk, registry, directory, signatures, log }));
   const { deployments, functions } = openDeployments(pluginDisk, registry, () => live.current.configuration.plugins);
 
   const names = ["spec.proto.runtime.v1.Runtime", "spec.proto.runtime.v1.Lifecycle", "grpc.health.v1.Health"];
