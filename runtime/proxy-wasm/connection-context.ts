@@ -79,6 +79,12 @@ export class ConnectionContext implements ConnectionFilter {
     this.root.streamEnded();
   }
 
+  /** As in StreamContext: nothing passes before it was told that the guest has died. */
+  #failWithGuest(error: PluginError): FilterAction {
+    this.fail(this.root.closed ?? error);
+    return "pause";
+  }
+
   /** Tells the data plane that the guest can do no more for this connection. */
   fail(error: PluginError): void {
     if (this.#phase !== "open") return;
@@ -117,7 +123,8 @@ export class ConnectionContext implements ConnectionFilter {
 
   #show(part: Part, endOfStream: boolean): FilterAction {
     const vm = this.#vm;
-    if (this.#phase !== "open" || vm.closed !== undefined) return "continue";
+    if (this.#phase !== "open") return "continue";
+    if (vm.closed !== undefined) return this.#failWithGuest(vm.closed);
     const callback = vm.callbacks[part.callback];
     if (callback === undefined && (this.#created || vm.callbacks.contextCreate === undefined)) {
       this.#created = true;

@@ -98,6 +98,12 @@ export class StreamContext implements StreamFilter {
     this.root.streamEnded();
   }
 
+  /** The guest has died, and this is called before it was told: a filter beside it shared the guest. Nothing passes. */
+  #failWithGuest(error: PluginError): FilterAction {
+    this.fail(this.root.closed ?? error);
+    return "pause";
+  }
+
   /** Tells the data plane that the guest can do no more for this stream. */
   fail(error: PluginError): void {
     if (this.#phase !== "open") return;
@@ -150,7 +156,8 @@ export class StreamContext implements StreamFilter {
 
   #show(part: Part, endOfStream: boolean): FilterAction {
     const vm = this.#vm;
-    if (this.#phase !== "open" || vm.closed !== undefined) return "continue";
+    if (this.#phase !== "open") return "continue";
+    if (vm.closed !== undefined) return this.#failWithGuest(vm.closed);
     const callback = vm.callbacks[part.callback];
     const hasNothingToSee = callback === undefined && (this.#created || vm.callbacks.contextCreate === undefined);
     if (hasNothingToSee) {

@@ -28,8 +28,8 @@ const callTo = (text: PlaceText, path: string): string => {
 };
 
 /**
- * Counts requests in a global, and tells each how many there were and its own configuration. When a request has `x-crash`, a
- * configuration of 6 bytes traps; one of 9 bytes traps at once. Ticks and answers are logged with the configuration.
+ * Counts requests in a global, and tells each how many there were and its own configuration. When a request has `x-crash`, or
+ * one with a body `x-crash-late`, a configuration of 6 bytes traps; one of 9 bytes traps at once. Ticks and answers are logged with the configuration.
  */
 const counter = await assemble(
   "counter",
@@ -54,6 +54,12 @@ const counter = await assemble(
           (then (unreachable)))
         (i32.store8 ${cell} (i32.add (i32.const 48) (global.get $requests)))
         ${drop(`(call $proxy_add_header_map_value (i32.const 0) ${text("x-count")} ${cell} (i32.const 1))`)}
+        (i32.const 0)`,
+      proxy_on_request_body: `
+        ${configuration}
+        (if (i32.and (i32.eq (i32.load (i32.const 4)) (i32.const 6))
+              (i32.eqz (call $proxy_get_header_map_value (i32.const 0) ${text("x-crash-late")} ${out})))
+          (then (unreachable)))
         (i32.const 0)`,
     },
   })),
@@ -136,6 +142,63 @@ describe("a plugin with two configurations in one chain", () => {
     assert.equal(request(first).count, "2");
     await using second = await open.registry.use("counter", { configuration: "second" });
     assert.equal(request(second).count, "3");
+  });
+
+  /** The chain of a filter that traps when it is asked to and one beside it, before a server that counts whole requests. */
+  async function openChain(open: ReturnType<typeof openRegistry>, [fail, beside]: readonly string[], isFirst: boolean) {
+    await using opening = new AsyncDisposableStack();
+    await open.registry.deploy(artifact());
+    const served: (string | undefined)[] = [];
+    const backend = opening.use(
+      await serve(async (request, response) => {
+        try {
+          for await (const _ of request);
+        } catch {
+          return;
+        }
+        served.push(request.headers["x-configuration"]?.toString());
+        response.end("served");
+      }),
+    );
+    const trapping = { plugin: "counter", configuration: "second", fail };
+    const other = { plugin: "counter", configuration: "first", fail: beside };
+    const filters = isFirst ? [trapping, other] : [other, trapping];
+    const rig = opening.use(
+      await openRig({
+        ingress: { routes: [{ match: { prefix: "/" }, to: { upstream: "backend" }, filters }] },
+        upstreams: { backend: { endpoints: [backend.address] } },
+        source: open.registry,
+      }),
+    );
+    const owned = opening.move();
+    return { rig, served, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  }
+
+  for (const [isFirst, policies, status, seenBy] of [
+    [true, ["closed", "closed"], 503, undefined],
+    [false, ["closed", "closed"], 503, undefined],
+    // The other is asked only now, and its spare answers.
+    [true, ["open", "closed"], 200, "second, first"],
+    [false, ["open", "closed"], 503, undefined],
+    [true, ["open", "open"], 200, "second, first"],
+    [false, ["open", "open"], 200, "first, second"],
+  ] as const) {
+    const place = isFirst ? "before" : "behind";
+    it(`answers ${status} when one traps on headers ${place} the other, with fail ${policies.join(" and ")}`, async () => {
+      await using open = openRegistry({ engines: [proxyWasmEngine()] });
+      await using chain = await openChain(open, policies, isFirst);
+      const answer = await chain.rig.send({ path: "/", headers: { "x-crash": "1" } });
+      assert.deepEqual([answer.status, chain.served[0]], [status, seenBy]);
+      assert.equal((await chain.rig.send({ path: "/" })).body, "served");
+    });
+  }
+
+  it("lets no body pass one that is closed, when one before it traps on that body and is open", async () => {
+    await using open = openRegistry({ engines: [proxyWasmEngine()] });
+    await using chain = await openChain(open, ["open", "closed"], true);
+    const request = { method: "POST", path: "/", headers: { "x-crash-late": "1" } };
+    await assert.doesNotReject(chain.rig.send(request, "a body"));
+    assert.deepEqual(chain.served, []);
   });
 
   it("has a VM for each where its manifest says so", async () => {

@@ -444,6 +444,26 @@ describe("a crash in a VM that is shared", () => {
     assert.equal(beside.instance.memory, spare.instance.memory);
   });
 
+  it("lets nothing pass the stream of another that is called before it was told", async () => {
+    await using guests = await openShared(() => crashing);
+    const [first, second] = [await guests.start("first"), await guests.start("second")];
+    const ofSecond = new TestStream();
+    const behind = second.instance.open(ofSecond);
+    behind.requestHeaders(false);
+    let passed: string | undefined;
+    class Chained extends TestStream {
+      override failed(): void {
+        passed = behind.requestBody(true);
+      }
+    }
+    const filter = first.instance.open(new Chained());
+    filter.requestHeaders(false);
+    filter.requestBody(true);
+    assert.equal(passed, "pause");
+    assert.deepEqual(ofSecond.events, ["failed shared"]);
+    assert.equal(behind.requestTrailers(), "continue");
+  });
+
   it("while a root context is shut down ends the others, and is told to them alone", async () => {
     await using guests = await openShared(() => ({ on: { proxy_on_delete: "(unreachable)" } }));
     const [first, second] = [await guests.start("first"), await guests.start("second")];
