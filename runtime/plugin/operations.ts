@@ -27,7 +27,7 @@ export interface PluginOperations {
   /**
    * Starts the version aside and, as its policy says, puts it in service, on trial, or leaves it staged; the first version of
    * a plugin has none to be tried against and is in service at once, unless it is to be staged. Another version on trial is
-   * gone. Deploying what is stable already, or on trial, changes nothing.
+   * gone. Deploying what is stable already, or on trial, changes nothing; with another policy, its trial begins anew.
    */
   deploy(artifact: PluginArtifact, options?: DeployOptions): Promise<PluginStatus>;
   /** The version on trial becomes stable. */

@@ -116,7 +116,7 @@ export class PluginSlot {
   deploy(artifact: PluginArtifact, options: DeployOptions = {}): Promise<void> {
     return this.#inTurn(async () => {
       const { by = "directory", progress } = options;
-      if (this.#runs(artifact)) {
+      if (this.#runs(artifact, options.policy)) {
         this.#refusal = undefined;
         return;
       }
@@ -127,10 +127,14 @@ export class PluginSlot {
         const terms = { by, prepared, warmUp: policy.warmUp, progress };
         await this.#transit({ type: "deployed", version, policy }, terms);
       } catch (error) {
-        if (error instanceof PluginError && !this.#isClosed) this.#refuse(error, artifact, options);
+        const { policy } = options;
+        if (error instanceof PluginError && !this.#isClosed) {
+          this.#refuse(error, artifact, { by, ...(policy === undefined ? {} : { policy }) });
+        }
         await this.#rollout.note("deploy", version, { by, error });
         throw error;
       }
+      this.#hasRun = true;
       this.#refusal = undefined;
     });
   }
@@ -282,8 +286,13 @@ export class PluginSlot {
     return stable === undefined || stable.crashedBecause !== undefined ? { ...policy, canary: undefined } : policy;
   }
 
-  #runs({ digest, manifest }: PluginArtifact): boolean {
-    return [this.#running.stable, this.#running.onTrial?.release].some(
+  /** Whether the artifact is stable already, or on trial under that policy. */
+  #runs({ digest, manifest }: PluginArtifact, policy: RolloutPolicy | undefined): boolean {
+    const { state } = this.#rollout;
+    const isPolicyOfTrial =
+      policy === undefined || ("policy" in state && JSON.stringify(policy) === JSON.stringify(state.policy));
+    const { stable, onTrial } = this.#running;
+    return [stable, isPolicyOfTrial ? onTrial?.release : undefined].some(
       (release) =>
         release !== undefined &&
         release.crashedBecause === undefined &&

@@ -276,3 +276,41 @@ describe("the timers of a version that was replaced", () => {
     assert.equal(await waiting, "1");
   });
 });
+
+describe("a deploy", () => {
+  it("tells its steps, and warms a version up with requests that nobody made or counts", async () => {
+    await using open = await openRollout();
+    const steps: string[] = [];
+    await open.registry.deploy(artifactOf(first, "1"), { by: "alice", progress: ({ step }) => steps.push(step) });
+    assert.deepEqual(steps, ["compile", "start", "switch"]);
+    const policy = { ...artifactOf(second, "2", byHand).manifest.rollout, warmUp: 25 };
+    steps.length = 0;
+    const { calls } = open.status();
+    await open.registry.deploy(artifactOf(second, "2"), { policy, progress: ({ step }) => steps.push(step) });
+    assert.deepEqual(steps, ["compile", "start", "warm-up", "canary"]);
+    assert.ok(open.status().calls - calls >= 50, "a request and a response each");
+    assert.equal(open.status().trial?.candidate.streams, 0);
+    assert.equal(await open.versionFor(beta), "2");
+  });
+
+  it("of what is on trial with a larger share begins the trial anew, and keeps clients on the new version there", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    const candidate = artifactOf(second, "2");
+    const policyOf = (percent: number) =>
+      artifactOf(second, "2", { rollout: { canary: { percent, hashBy: { header: "x-user" } }, window: "1h" } }).manifest
+        .rollout;
+    const users = Array.from({ length: 30 }, (_, user) => ({ "x-user": `u${user}` }));
+    await open.registry.deploy(candidate, { policy: policyOf(30) });
+    const before = await Promise.all(users.map(open.versionFor));
+    assert.deepEqual(new Set(before), new Set(["1", "2"]));
+    const same = await open.registry.deploy(candidate, { policy: policyOf(30) });
+    assert.equal(same.trial?.percent, 30);
+    assert.equal(open.status().trial?.candidate.streams, before.filter((version) => version === "2").length);
+    await open.registry.deploy(candidate, { policy: policyOf(60) });
+    assert.equal(open.status().trial?.percent, 60);
+    const after = await Promise.all(users.map(open.versionFor));
+    for (const [user, version] of before.entries()) if (version === "2") assert.equal(after[user], "2");
+    assert.ok(after.filter((version) => version === "2").length > before.filter((version) => version === "2").length);
+  });
+});

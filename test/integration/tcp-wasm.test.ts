@@ -59,6 +59,31 @@ describe("a Proxy-Wasm guest on TCP connections", () => {
     assert.equal(rig.records[0]?.details, "via_upstream");
   });
 
+  it("is tried on a share of them, and taken back by its crash", async () => {
+    await using backend = await serveTcpEcho();
+    const rollout = { canary: { percent: 100, hashBy: "source" }, window: "1h" };
+    await using rig = await openTcpRig({
+      endpoints: [backend.address],
+      listener: { filters: ["tried"] },
+      plugins: { tried: marking },
+      manifest: { rollout },
+    });
+    using begun = await rig.connect();
+    begun.socket.write("hello");
+    await begun.got("[<hello>]");
+    await rig.deploy("tried", () => ({ on: {} }));
+    assert.equal(await rig.answer("hello"), "hello", "the new version leaves it as it is");
+    await rig.deploy("tried", trapping("proxy_on_downstream_data"));
+    await assert.rejects(rig.answer("hello"));
+    assert.equal(await rig.answer("hello"), "[<hello>]");
+    await eventually("it is rolled back", async () =>
+      /rollout_steps_total\{plugin="tried",action="rollback",by="itself"\} 1/.test(await rig.expose()),
+    );
+    begun.socket.end("bye");
+    await begun.closed;
+    assert.match(begun.text, /\[<bye>\]$/);
+  });
+
   it("holds data until a delimiter has come, and is shown all of it", async () => {
     await using backend = await serveTcpEcho();
     await using rig = await openTcpRig({
