@@ -73,10 +73,10 @@ export function openDeployments(
   registry: PluginRegistry,
   plugins: () => Configuration["plugins"],
 ): { readonly deployments: Deployments; readonly functions: LayottoDeployments } {
-  const { directory } = plugins();
+  const settings = plugins;
   return {
-    deployments: new Deployments({ operations: registry, settings: plugins, folder, uploads, store }),
-    functions: new LayottoDeployments({ operations: registry, nameOf: (id) => registry.nameOf(id), store, directory }),
+    deployments: new Deployments({ operations: registry, settings, folder, uploads, store }),
+    functions: new LayottoDeployments({ operations: registry, nameOf: (id) => registry.nameOf(id), store, settings }),
   };
 }
 

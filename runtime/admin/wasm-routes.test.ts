@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
@@ -9,8 +10,8 @@ import { toyModule } from "../../test/support/toy-engine.ts";
 const module = await toyModule(201);
 
 /** The scene with functions in a folder of the plugins directory, and a listener of their own. */
-async function open(): Promise<AdminScene> {
-  const scene = await openAdminScene({ wasmAddress: "127.0.0.1:0" });
+async function open(settings: Readonly<Record<string, unknown>> = {}): Promise<AdminScene> {
+  const scene = await openAdminScene({ wasmAddress: "127.0.0.1:0" }, settings);
   await mkdir(join(scene.plugins, "functions"));
   await writeFile(join(scene.plugins, "functions", "function_1.wasm"), module);
   return scene;
@@ -83,6 +84,13 @@ describe("Layotto's routes", () => {
     }
     const whole = join(scene.plugins, "functions/function_1.wasm");
     assert.equal(await post(scene, "install", install("id_1", whole)), "200 ");
+  });
+
+  it("install no module without the signature that is required", async () => {
+    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const key = publicKey.export({ type: "spki", format: "pem" }).toString();
+    await using scene = await open({ signatures: { keys: [key] } });
+    assert.match(await post(scene, "install", install("id_1")), /^500 .*is not signed/);
   });
 
   it("answer with nothing where nothing is, need the token, and are on the admin listener, too", async () => {

@@ -118,7 +118,7 @@ export class Deployments {
     const begin = performance.now();
     await using upload = await this.#options.uploads.receive(body, signal);
     const artifact = await uploadedArtifact(upload, what, request.name);
-    this.#admitUpload(artifact);
+    await this.#admitUpload(artifact);
     progress?.({ step: "fetch", ms: performance.now() - begin });
     return await this.#deploy(artifact, request);
   }
@@ -135,12 +135,12 @@ export class Deployments {
     return this.#options.store.history(limit, plugin);
   }
 
-  /** What is uploaded has no signature. */
-  #admitUpload({ manifest: { name, version } }: PluginArtifact): void {
-    const { require } = this.#options.settings().signatures;
-    const isAdmitted =
-      typeof require === "boolean" ? !require : !require.some((one) => one === "*" || one === "upload");
-    if (isAdmitted) return;
+  /** What is uploaded has no signature; the patterns of those that must have one are held against `upload`. */
+  async #admitUpload({ manifest: { name, version } }: PluginArtifact): Promise<void> {
+    const { signatures } = this.#options.settings();
+    if (signatures.require === false) return;
+    const { requiresSignature } = await import("./source/signature.ts");
+    if (!requiresSignature("upload", signatures.require)) return;
     const message = `plugin '${name}' must be signed, says plugins.signatures; an upload has no signature, deploy it by a reference`;
     throw new PluginError(name, version, "refused", message);
   }

@@ -1,6 +1,7 @@
 import { parse, stringify } from "yaml";
 import { makeArtifact, type PluginArtifact, readArtifact } from "./artifact.ts";
 import { locateBelow } from "./below-directory.ts";
+import type { PluginSettings } from "./deployments.ts";
 import type { PluginOperations } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
 import type { PluginRecord, VersionRecord } from "./versions.ts";
@@ -13,8 +14,8 @@ export interface LayottoDeploymentsOptions {
     record(plugin: string): PluginRecord | undefined;
     load(version: VersionRecord): Promise<PluginArtifact>;
   };
-  /** Modules lie below it. */
-  readonly directory: string | undefined;
+  /** As the configuration has them now: modules lie below `directory`. */
+  readonly settings: () => PluginSettings;
 }
 
 export interface InstallRequest {
@@ -43,7 +44,13 @@ export class LayottoDeployments {
 
   /** Rejects with PluginError when the path is not below the plugins directory, or what lies there is refused. */
   async install({ name, path, instances, configuration }: InstallRequest, by: string): Promise<void> {
-    const found = await readArtifact(await locateBelow(this.#options.directory, path));
+    const { directory, signatures } = this.#options.settings();
+    const place = await locateBelow(directory, path);
+    const found = await readArtifact(place);
+    if (signatures.require !== false) {
+      const { requireSignedFile } = await import("./source/signed-file.ts");
+      await requireSignedFile(found, place, signatures);
+    }
     const isBare = found.manifestText === `name: ${found.manifest.name}\n`;
     const artifact = changed(found, {
       name,

@@ -30,7 +30,7 @@ async function moduleOf(version: number, rollout = ""): Promise<Uint8Array> {
     fields: `(func $work (local $left i32) (local.set $left (i32.const 3000000))
       (loop $again (local.set $left (i32.sub (local.get $left) (i32.const 1))) (br_if $again (local.get $left))))`,
     on: {
-      proxy_on_vm_start: "(call $work) (i32.const 1)",
+      proxy_on_vm_start: `(call $work) ${drop(`(call $proxy_log (i32.const 3) ${place("it begins")})`)} (i32.const 1)`,
       proxy_on_configure: "(call $work) (i32.const 1)",
       proxy_on_request_headers: `${answer(place)} (i32.const 1)`,
     },
@@ -99,6 +99,8 @@ test("a sidecar that is killed at any step of a deploy comes back with one stabl
   await using started = new AsyncDisposableStack();
   let sidecar = started.use(await startSidecar(directory.path, configuration));
   await deploy(sidecar, await moduleOf(1), () => {});
+  const logged = await ask(sidecar.admin, "/v1/plugins/orders/logs?tail=1", { headers: bearer });
+  assert.match(logged.text, /"level":"warn","version":"1","message":"it begins"/);
   let known = 1;
   for (const [index, step] of steps.entries()) {
     const next = index + 2;
