@@ -220,10 +220,10 @@ describe("a plugin from a registry", () => {
 
   it("needs a signature only where its reference matches, when patterns say where", async () => {
     await pushModule(target, "1.2", module);
-    const require = (pattern: string) =>
+    const requiring = (pattern: string) =>
       fetchOptions({ signatures: { keys: [pem(signer.publicKey)], require: [pattern] } });
-    await refused(at("team/orders:1.2"), /not signed/, require(`oci://${registry.address}/team/*`));
-    await fetchArtifact(at("team/orders:1.2"), require("oci://*/other/*"));
+    await refused(at("team/orders:1.2"), /not signed/, requiring(`oci://${registry.address}/team/*`));
+    await fetchArtifact(at("team/orders:1.2"), requiring("oci://*/other/*"));
   });
 
   it("is told of while it comes", async () => {
