@@ -1,5 +1,6 @@
 import { lookup } from "node:dns";
-import { BlockList, isIP, type LookupFunction } from "node:net";
+// The bundle has named exports of Node's modules only where reading them loads nothing, which BlockList's does.
+import net, { isIP, type LookupFunction } from "node:net";
 import { SourceError } from "./source-error.ts";
 
 /** Networks that are not of the open internet: this host, private and link-local ones, those set aside, and ways round. */
@@ -34,8 +35,8 @@ const closed6 = [
  * metadata service of a cloud. It judges the addresses that are connected to, not the names, which may change their meaning.
  */
 export class AddressGuard {
-  readonly #closed = new BlockList();
-  readonly #allowed = new BlockList();
+  readonly #closed = new net.BlockList();
+  readonly #allowed = new net.BlockList();
   readonly #allowsAll: boolean;
 
   constructor(allowed: boolean | readonly string[]) {
