@@ -5,15 +5,17 @@ import { ProxyWasmInstance } from "./instance.ts";
 import type { RootContext, RootOptions } from "./root-context.ts";
 import { SharedVms } from "./shared-vms.ts";
 import { startGuest } from "./start.ts";
+import { StartRecord } from "./start-record.ts";
 
 /** Runs Proxy-Wasm modules of ABI 0.1.0, 0.2.0 and 0.2.1. Programs that one engine starts may share VMs, as their `vmKey` says. */
 export function proxyWasmEngine(): PluginEngine {
   const shared = new Map<string, SharedVms>();
+  const record = new StartRecord();
 
   const start = (options: RootOptions): Promise<RootContext> => {
     const { vmKey, suspends } = options.program;
     if (vmKey === undefined || suspends) return startGuest(options);
-    const vms = shared.get(vmKey) ?? new SharedVms(() => shared.delete(vmKey));
+    const vms = shared.get(vmKey) ?? new SharedVms(record, () => shared.delete(vmKey));
     shared.set(vmKey, vms);
     return vms.start(options);
   };

@@ -3,6 +3,7 @@ import { PluginError } from "../plugin/plugin-error.ts";
 import { pluginError } from "./fault.ts";
 import type { RootContext, RootOptions } from "./root-context.ts";
 import { joinGuest, startGuest } from "./start.ts";
+import type { StartRecord } from "./start-record.ts";
 import type { Vm } from "./vm.ts";
 
 /**
@@ -10,20 +11,18 @@ import type { Vm } from "./vm.ts";
  * the VM that serves does not reach it. Starts take turns: what is started together shares, too.
  */
 export class SharedVms {
+  readonly #record: StartRecord;
   readonly #emptied: () => void;
   /** Those that run, the oldest first. */
   readonly #vms: Vm[] = [];
-  /** Programs that have started in company. */
-  readonly #proven = new WeakSet<PluginProgram>();
-  /** Programs that start only without company. */
-  readonly #loners = new WeakSet<PluginProgram>();
   /** Whose companion waits to be taken, by program. */
   readonly #accompanied = new WeakMap<PluginProgram, RootContext>();
   #turn: Promise<unknown> = Promise.resolve();
   #starting = 0;
 
   /** `emptied` is told when no VM is left. */
-  constructor(emptied: () => void) {
+  constructor(record: StartRecord, emptied: () => void) {
+    this.#record = record;
     this.#emptied = emptied;
   }
 
@@ -42,12 +41,12 @@ export class SharedVms {
 
   async #start(options: RootOptions): Promise<RootContext> {
     const { program } = options;
-    if (this.#loners.has(program)) return startGuest(options);
+    if (this.#record.isLoner(program)) return startGuest(options);
     const companion = this.#takeCompanion(options);
     if (companion !== undefined) return companion;
     const vm = this.#vms.find((one) => !holds(one, program));
     if (vm === undefined) return this.#startAnew(options);
-    return this.#proven.has(program) ? this.#join(vm, options) : this.#joinFirst(vm, options);
+    return this.#record.isProven(program) ? this.#join(vm, options) : this.#joinFirst(vm, options);
   }
 
   /**
@@ -78,7 +77,7 @@ export class SharedVms {
   /** It brought down a VM that others had, so perhaps their memory and its own are too much for one: tries it without them. */
   async #startAlone(options: RootOptions): Promise<RootContext> {
     const root = await startGuest(options);
-    this.#loners.add(options.program);
+    this.#record.keepAlone(options.program);
     return root;
   }
 
@@ -87,8 +86,9 @@ export class SharedVms {
     const { vm } = root;
     if (vm.closed !== undefined) return root;
     this.#vms.push(vm);
-    vm.gone = () => {
+    vm.gone = (culprit) => {
       this.#vms.splice(this.#vms.indexOf(vm), 1);
+      if (culprit !== undefined && vm.roots.size > 1) this.#record.crashed(culprit.program);
       this.#tellWhenEmpty();
     };
     return root;
@@ -98,7 +98,7 @@ export class SharedVms {
   async #join(vm: Vm, options: RootOptions): Promise<RootContext> {
     try {
       const root = await joinGuest(vm, options);
-      this.#proven.add(options.program);
+      this.#record.prove(options.program);
       return root;
     } catch (error) {
       if (error instanceof PluginError && error.fault === "shared") return this.#start(options);

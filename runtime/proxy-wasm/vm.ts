@@ -56,8 +56,8 @@ export class Vm {
   reportedId = "";
   /** Why nothing enters the guest any more. */
   closed: PluginError | undefined;
-  /** Told when it is closed. */
-  gone: (() => void) | undefined;
+  /** Told when it is closed, and in whose callback it died, if it did. */
+  gone: ((culprit: RootContext | undefined) => void) | undefined;
 
   readonly #turns: Turns | undefined;
   readonly #deferred: (() => void)[] = [];
@@ -266,7 +266,7 @@ export class Vm {
     this.#turns?.close();
     this.#deferred.length = 0;
     this.#release?.(error);
-    this.gone?.();
+    this.gone?.(culprit);
   }
 
   /** How many plugins called each other to get here. */

@@ -464,6 +464,22 @@ describe("a crash in a VM that is shared", () => {
     assert.equal(behind.requestTrailers(), "continue");
   });
 
+  it("is the last of its kind when one has caused three: it gets a VM to itself", async () => {
+    await using guests = await openShared(() => crashing);
+    let [first, second] = [await guests.start("first"), await guests.start("second")];
+    for (let crashes = 1; crashes <= 3; crashes++) {
+      assert.equal(first.instance.memory, second.instance.memory);
+      const filter = second.instance.open(new TestStream());
+      filter.requestHeaders(false);
+      filter.requestBody(true);
+      assert.deepEqual([first.lost.length, second.lost.length], [1, 1]);
+      [first, second] = [await first.again(), await second.again()];
+    }
+    assert.notEqual(first.instance.memory, second.instance.memory);
+    const third = await guests.start("third");
+    assert.equal(first.instance.memory, third.instance.memory);
+  });
+
   it("while a root context is shut down ends the others, and is told to them alone", async () => {
     await using guests = await openShared(() => ({ on: { proxy_on_delete: "(unreachable)" } }));
     const [first, second] = [await guests.start("first"), await guests.start("second")];
