@@ -11,6 +11,7 @@ import { PluginError } from "./plugin-error.ts";
 import { type Operation, PluginSlot } from "./plugin-slot.ts";
 import type { PluginToolchain, PreparedPlugin } from "./prepare.ts";
 import { type PluginServices, Release } from "./release.ts";
+import { ownName } from "./rollout/rollout.ts";
 import { openRolloutMetrics, type RolloutMetrics } from "./rollout/rollout-metrics.ts";
 import type { PluginStatus, TrialStatus } from "./status.ts";
 import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
@@ -202,8 +203,10 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     if (outcome === "done" && action !== "undeploy") {
       this.#rememberId(plugin);
       const why = reason === undefined ? "" : `: ${reason}`;
-      const how = saidOf(entry, this.#slots.get(plugin)?.status);
-      log.info({ plugin, version, digest, by }, `plugin '${plugin}' ${version} ${how}${why}`);
+      const status = this.#slots.get(plugin)?.status;
+      const fields = { plugin, version, digest, engine: status?.engine, kind: status?.kind, by };
+      const level = action === "rollback" && by === ownName ? "warn" : "info";
+      log[level](fields, `plugin '${plugin}' ${version} ${saidOf(entry, status)}${why}`);
     }
     await store?.log(entry).catch((error: unknown) => {
       log.error({ plugin }, `the history of plugin '${plugin}' could not be written: ${messageOf(error)}`);
