@@ -14,6 +14,7 @@ import { ownName, Rollout, type TransitionTerms, timed } from "./rollout/rollout
 import { RunningVersions } from "./running-versions.ts";
 import { statusOf } from "./slot-status.ts";
 import type { PluginStatus, TrialStatus } from "./status.ts";
+import { Turns } from "./turns.ts";
 import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
 
 /** What a slot needs of the registry around it. */
@@ -59,11 +60,10 @@ export class PluginSlot {
   readonly #options: SlotOptions;
   readonly #running: RunningVersions;
   readonly #rollout: Rollout;
+  readonly #turns = new Turns(() => this.#requireOpen());
   /** Ran until its grants were withdrawn. */
   #withdrawn: PreparedPlugin | undefined;
   #refusal: Refusal | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
-  #turns = 0;
   #hasRun = false;
   #isClosed = false;
 
@@ -76,7 +76,7 @@ export class PluginSlot {
       ...options,
       running,
       later: (task) => {
-        this.#inTurn(task).catch((error: unknown) => {
+        this.#turns.take(task).catch((error: unknown) => {
           if (!this.#isClosed) failed(error);
         });
       },
@@ -114,7 +114,7 @@ export class PluginSlot {
 
   /** Puts the artifact in service, on trial or aside. Rejects with PluginError, and what ran before goes on, when any step fails. */
   deploy(artifact: PluginArtifact, options: DeployOptions = {}): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { by = "directory", progress } = options;
       if (this.#runs(artifact, options.policy)) {
         this.#refusal = undefined;
@@ -141,7 +141,7 @@ export class PluginSlot {
 
   /** Does what was asked for. Rejects with PluginError, and leaves everything as it is, when it is not possible. */
   operate(event: Operation, by: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { stable, candidate } = this.#rollout;
       try {
         await this.#transit(event, { by });
@@ -159,7 +159,7 @@ export class PluginSlot {
 
   /** Takes the plugin out of service, with everything that is kept of it. */
   remove(by: string): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#rollout.state.phase !== "none") await this.#transit({ type: "removed" }, { by });
       this.#refusal = undefined;
       this.#withdrawn = undefined;
@@ -168,7 +168,7 @@ export class PluginSlot {
 
   /** Brings back what was kept; what cannot be run is told of. No effect when something is deployed. */
   restore(record: PluginRecord, load: (version: VersionRecord) => Promise<PluginArtifact>): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.#rollout.state.phase !== "none") return;
       const { grants, prepare, failed } = this.#options;
       const failure = await restorePlugin(record, {
@@ -187,7 +187,7 @@ export class PluginSlot {
 
   /** Holds what runs, or was refused, against grants that have changed. */
   regrant(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       await this.#regrantCandidate();
       await this.#regrantStable();
       this.#retry(({ lacksGrants }) => lacksGrants);
@@ -196,7 +196,7 @@ export class PluginSlot {
 
   /** A use with that configuration. Rejects with PluginError when the guest that runs refuses it. */
   use(options: UseOptions): Promise<PluginUse> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const given = options.configuration === undefined ? undefined : configurationText(options.configuration);
       const binding = await this.#running.bind(given, ({ message }) => this.#rollout.condemn(message));
       const use = makeUse(binding, {
@@ -207,7 +207,7 @@ export class PluginSlot {
         left: () => {
           if (!this.#running.unbind(binding)) return;
           this.#retry(({ error }) => error.fault === "configuration");
-          const isEmpty = !this.#running.isUsed && this.#turns === 0 && !this.#hasRun && this.#refusal === undefined;
+          const isEmpty = !this.#running.isUsed && this.#turns.isIdle && !this.#hasRun && this.#refusal === undefined;
           if (isEmpty) this.#options.emptied();
         },
       });
@@ -236,20 +236,8 @@ export class PluginSlot {
   async close(): Promise<void> {
     const { closeMs } = this.#options;
     this.#isClosed = true;
-    await within(closeMs, this.#turn);
+    await this.#turns.ended(closeMs);
     await this.#running.close(closeMs);
-  }
-
-  #inTurn<Result>(task: () => Promise<Result>): Promise<Result> {
-    this.#turns++;
-    const result = this.#turn
-      .then(() => {
-        this.#requireOpen();
-        return task();
-      })
-      .finally(() => this.#turns--);
-    this.#turn = result.catch(() => {});
-    return result;
   }
 
   async #transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
@@ -312,7 +300,9 @@ export class PluginSlot {
     const error = ungranted(prepared.manifest, this.#options.grants());
     if (error !== undefined) await this.#endTrial(error.message);
     else if (this.#isHeldOtherwise(prepared)) {
-      await this.#rollout.restart("candidate", prepared).catch((error: unknown) => this.#endTrial(String(error)));
+      await this.#rollout
+        .restart("candidate", prepared)
+        .catch((error: unknown) => this.#endTrial(error instanceof Error ? error.message : String(error)));
     }
   }
 
@@ -383,12 +373,4 @@ export class PluginSlot {
 
 function versionOf({ manifest, manifestText, digest, origin }: PluginArtifact, by: string): VersionRecord {
   return { version: manifest.version, digest, manifest: manifestText, origin, by, deployedAt: Date.now() };
-}
-
-/** Resolves when the work has ended, or the time is over. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const over = Promise.withResolvers<void>();
-  const timer = setTimeout(over.resolve, ms);
-  await Promise.race([work, over.promise]);
-  clearTimeout(timer);
 }
