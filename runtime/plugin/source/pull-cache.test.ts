@@ -64,6 +64,14 @@ describe("the cache of fetched modules", () => {
     }
   });
 
+  it("keeps nothing where it cannot write, and does not mind", async () => {
+    const file = join(directory, "file");
+    await writeFile(file, "no folder");
+    const cache = new PullCache(file, 1_000_000);
+    await keep(cache, "one", bytesOf("a"));
+    assert.equal(await cache.find("one"), undefined);
+  });
+
   it("clears away what a process left behind that ended while it wrote", async () => {
     const cache = new PullCache(directory, 1_000_000);
     await keep(cache, "one", bytesOf("a"));

@@ -24,7 +24,7 @@ const leftoverMs = 3_600_000;
 
 /**
  * Modules that were fetched, on disk: `sha256/HEX` by their content, and `references/HEX.json` that says which reference had
- * which. What is not as it was written counts as absent. Several processes may share a folder.
+ * which. What is not as it was written, or cannot be read, counts as absent. Several processes may share a folder.
  */
 export class PullCache {
   readonly #modules: string;
@@ -52,13 +52,24 @@ export class PullCache {
       await Promise.all([path, file].map((used) => utimes(used, now, now).catch(() => {})));
       return { record, bytes };
     }
-    if (bytes !== undefined) await rm(path, { force: true });
+    if (bytes !== undefined) await rm(path, { force: true }).catch(() => {});
     return undefined;
   }
 
-  /** Keeps a module and drops those beyond the limit that were not used for longest; one that is larger than the limit is not kept. */
+  /**
+   * Keeps a module and drops those beyond the limit that were not used for longest; one that is larger than the limit is not
+   * kept, and none where the disk is full or may not be written to: it is fetched again the next time.
+   */
   async keep(record: PullRecord, bytes: Uint8Array): Promise<void> {
     if (bytes.length > this.#maxBytes) return;
+    try {
+      await this.#write(record, bytes);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+    }
+  }
+
+  async #write(record: PullRecord, bytes: Uint8Array): Promise<void> {
     await Promise.all([this.#modules, this.#records].map((folder) => mkdir(folder, { recursive: true, mode: 0o700 })));
     await replace(this.#moduleFile(record.module), bytes);
     await replace(this.#recordFile(record.reference), Buffer.from(JSON.stringify(record)));
@@ -91,7 +102,7 @@ async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | unde
   try {
     return new Uint8Array(await readFile(path));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (error instanceof Error && "code" in error) return undefined;
     throw error;
   }
 }
