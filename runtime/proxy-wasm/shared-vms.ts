@@ -44,7 +44,7 @@ export class SharedVms {
     if (this.#record.isLoner(program)) return startGuest(options);
     const companion = this.#takeCompanion(options);
     if (companion !== undefined) return companion;
-    const vm = this.#vms.find((one) => !holds(one, program));
+    const vm = this.#vms.find((one) => !holds(one, options));
     if (vm === undefined) return this.#startAnew(options);
     return this.#record.isProven(program) ? this.#join(vm, options) : this.#joinFirst(vm, options);
   }
@@ -54,7 +54,7 @@ export class SharedVms {
    * only then where others serve. What was started first is kept for the next start of the program, which is soon: its spare.
    */
   async #joinFirst(vm: Vm, options: RootOptions): Promise<RootContext> {
-    const idle = this.#vms.find((one) => one !== vm && isIdle(one) && !holds(one, options.program));
+    const idle = this.#vms.find((one) => one !== vm && isIdle(one) && !holds(one, options));
     let companion: RootContext;
     try {
       companion = idle === undefined ? await this.#startAnew(options) : await this.#join(idle, options);
@@ -120,8 +120,12 @@ export class SharedVms {
   }
 }
 
-function holds(vm: Vm, program: PluginProgram): boolean {
-  for (const root of vm.roots) if (root.program === program) return true;
+/** Whether it has the program, or another release of the plugin, which has services of its own: a trial harms no stable version. */
+function holds(vm: Vm, { program, services }: RootOptions): boolean {
+  for (const root of vm.roots) {
+    if (root.program === program) return true;
+    if (root.program.name === program.name && root.services !== services) return true;
+  }
   return false;
 }
 

@@ -268,6 +268,19 @@ describe("plugins of one VM id", () => {
     assert.deepEqual([ofB.events, request(b).count], [[], "6"]);
   });
 
+  it("leave the VM of a version that serves to it, also when they are the next version", async () => {
+    await using open = openRegistry({ engines: [proxyWasmEngine()] });
+    for (const name of ["a", "b"]) await open.registry.deploy(artifact({ name, vmId: "both" }));
+    await using a = await open.registry.use("a", {});
+    await using b = await open.registry.use("b", {});
+    await settled(open, 4);
+    const [ofA, ofB] = [request(a), request(b)];
+    await open.registry.deploy(artifact({ name: "a", vmId: "both", configuration: "second" }));
+    crash(a);
+    assert.deepEqual([ofA.events, ofB.events], [[], []]);
+    assert.equal(request(b).count, "3");
+  });
+
   it("do not when one may reach, use or do other things", async () => {
     assert.deepEqual(await counts({}, {}), ["1", "2"]);
     assert.deepEqual(await counts({}, { capabilities: { upstreams: ["auth"] } }), ["1", "1"]);
