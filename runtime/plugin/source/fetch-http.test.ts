@@ -236,6 +236,18 @@ describe("a host that behaves badly", () => {
     );
   });
 
+  it("is left when the caller gives up in the middle", async () => {
+    await using server = await serve((_, response) => {
+      response.writeHead(200, { "content-length": 100 }).write("half");
+    });
+    const caller = new AbortController();
+    const fetching = fetchArtifact(
+      `http://${server.address}/orders.wasm`,
+      fetchOptions({ signal: caller.signal, progress: () => caller.abort() }),
+    );
+    await assert.rejects(fetching, { name: "AbortError" });
+  });
+
   it("may be a registry that lies about digests, or sends the sidecar elsewhere for blobs", async () => {
     const layer = { mediaType: "application/wasm", bytes: module };
     const manifest = imageManifest({ mediaType: "application/vnd.wasm.config.v0+json", bytes: Buffer.from("{}") }, [
