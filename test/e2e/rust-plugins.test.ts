@@ -204,7 +204,8 @@ const failures: Readonly<Record<string, RegExp>> = {
   panic:
     /trapped in proxy_on_request_headers: unreachable, after it logged 'panicked at .*', in core::panicking::.*stumbler::Stream::stumble at 0x[\da-f]+, <stumbler::Stream as proxy_wasm::traits::HttpContext>::on_http_request_headers/,
   loop: /used up its \d+ units of fuel in proxy_on_request_headers, in .*stumbler::Stream::run/,
-  hoard: /trapped in proxy_on_request_headers: unreachable.*, in .*stumbler::Stream::hoard/,
+  hoard:
+    /(trapped in|used up its \d+ units of fuel in) proxy_on_request_headers.*, in .*(Stream::hoard|handle_alloc_error)/,
   depth: /(overflowed its stack|used up its \d+ units of fuel|out of bounds).* in stumbler::Stream::fall/,
 };
 
