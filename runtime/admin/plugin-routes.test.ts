@@ -89,6 +89,12 @@ describe("the routes of plugins", () => {
       /^422 .*not WebAssembly/,
     );
     assert.equal((await get(scene, "/v1/plugins/orders")).body.version, "1.0.0");
+    const missing = await post(scene, "/v1/plugins", { reference: "missing.wasm" });
+    assert.equal(missing.status, 422);
+    const refused = (await get(scene, "/v1/plugins/orders/history")).list.filter(
+      ({ outcome }) => outcome === "refused",
+    );
+    assert.equal(refused.length, 2);
   });
 
   it("go back to a version, promote and abort, and say when that is not possible", async () => {
@@ -130,8 +136,13 @@ describe("the routes of plugins", () => {
     await using scene = await openAdminScene();
     await writeFile(join(scene.plugins, "orders.wasm"), first);
     await writeFile(join(scene.plugins, "orders.yaml"), manifest("1.0.0"));
-    const deployed = await post(scene, "/v1/plugins", { reference: "orders.wasm" });
-    assert.deepEqual([deployed.status, JSON.parse(deployed.text).version], [201, "1.0.0"]);
+    for (const [reference, status] of [
+      ["orders.wasm", 201],
+      ["file:orders.wasm", 200],
+    ] as const) {
+      const deployed = await post(scene, "/v1/plugins", { reference });
+      assert.deepEqual([deployed.status, JSON.parse(deployed.text).version], [status, "1.0.0"]);
+    }
     for (const reference of ["/etc/hostname", "../data/plugins/history.jsonl", "orders.yaml/../../x.wasm", "."]) {
       assert.match(
         errorOf(await post(scene, "/v1/plugins", { reference })),
@@ -210,6 +221,7 @@ describe("the routes of plugins", () => {
     const [response] = await answered;
     assert.equal(response.statusCode, 413);
     large.destroy();
+    assert.equal((await get(scene, "/v1/plugins")).status, 200);
   });
 
   it("give the last lines of a plugin, and go on with new ones", async () => {

@@ -58,7 +58,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     digest,
     kind: choice("What it is", "filter", "service"),
     engine: text("What the module speaks; empty when it never got that far"),
-    state: choice("How it is", "serving", "crashed", "refused"),
+    state: choice("How it is", "serving", "crashed", "refused", "staged"),
     "reason?": text("Why it is not serving, or why the last deploy was refused"),
     instances: count("Instances that run"),
     streams: count("Streams that have not ended, on every version"),

@@ -50,7 +50,8 @@ export async function serve(
       query: url.query,
       by: admitted.by,
     });
-    if ("lines" in reply) await sendLines(response, reply);
+    if ("lines" in reply && request.method === "HEAD") sendReply(response, { type: "application/x-ndjson", body: "" });
+    else if ("lines" in reply) await sendLines(response, reply);
     else if (request.readableEnded || !hasBody(request)) sendReply(response, reply);
     else turnAway(request, response, reply.status ?? 200, reply.body);
   } catch (error) {
@@ -137,7 +138,8 @@ function turnAway(request: IncomingMessage, response: ServerResponse, status: nu
   if (!request.readableEnded && hasBody(request)) {
     response.shouldKeepAlive = false;
     request.resume();
-    const timer = setTimeout(() => request.socket.destroy(), turnedAwayMs);
+    // The request itself has lost its socket when a pipeline was fed from it.
+    const timer = setTimeout(() => response.socket?.destroy(), turnedAwayMs);
     response.once("close", () => clearTimeout(timer));
   }
   sendReply(response, { status, body });
@@ -150,6 +152,8 @@ function sendReply(response: ServerResponse, { status = 200, type = "application
 }
 
 async function sendLines(response: ServerResponse, { lines }: LinesReply): Promise<void> {
+  // A body that was refused in the middle may still be on its way.
+  response.shouldKeepAlive = false;
   response.writeHead(200, headersOf("application/x-ndjson"));
   response.flushHeaders();
   for await (const line of lines) {

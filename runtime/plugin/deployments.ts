@@ -59,6 +59,7 @@ export interface DeploymentsOptions {
   readonly store: {
     record(plugin: string): PluginRecord | undefined;
     history(limit: number, plugin?: string): Promise<HistoryEntry[]>;
+    log(entry: HistoryEntry): Promise<void>;
   };
 }
 
@@ -94,19 +95,22 @@ export class Deployments {
   ): Promise<Deployed> {
     const { progress, signal } = request;
     const begin = performance.now();
-    const { directory, sources, signatures } = this.#options.settings();
-    const parsed = parseReference(reference);
-    const { fetchArtifact } = await import("./source/fetch-artifact.ts");
-    const artifact = await fetchArtifact(parsed.kind === "file" ? await locateBelow(directory, reference) : reference, {
-      sources,
-      signatures,
-      directory: this.#options.folder,
-      manifest,
-      sha256,
-      pull: pullPolicy,
-      signal,
-      progress: (receivedBytes, totalBytes) =>
-        progress?.({ receivedBytes, ...(totalBytes !== undefined && { totalBytes }) }),
+    const artifact = await this.#noted(request, async () => {
+      const { directory, sources, signatures } = this.#options.settings();
+      const isFile = parseReference(reference).kind === "file";
+      const { fetchArtifact } = await import("./source/fetch-artifact.ts");
+      const place = isFile ? await locateBelow(directory, reference.replace(/^file:(\/\/)?/i, "")) : reference;
+      return fetchArtifact(place, {
+        sources,
+        signatures,
+        directory: this.#options.folder,
+        manifest,
+        sha256,
+        pull: pullPolicy,
+        signal,
+        progress: (receivedBytes, totalBytes) =>
+          progress?.({ receivedBytes, ...(totalBytes !== undefined && { totalBytes }) }),
+      });
     });
     progress?.({ step: "fetch", ms: performance.now() - begin });
     return this.#deploy(artifact, request);
@@ -117,8 +121,11 @@ export class Deployments {
     const { progress, signal } = request;
     const begin = performance.now();
     await using upload = await this.#options.uploads.receive(body, signal);
-    const artifact = await uploadedArtifact(upload, what, request.name);
-    await this.#admitUpload(artifact);
+    const artifact = await this.#noted(request, async () => {
+      const uploaded = await uploadedArtifact(upload, what, request.name);
+      await this.#admitUpload(uploaded);
+      return uploaded;
+    });
     progress?.({ step: "fetch", ms: performance.now() - begin });
     return await this.#deploy(artifact, request);
   }
@@ -143,6 +150,20 @@ export class Deployments {
     if (!requiresSignature("upload", signatures.require)) return;
     const message = `plugin '${name}' must be signed, says plugins.signatures; an upload has no signature, deploy it by a reference`;
     throw new PluginError(name, version, "refused", message);
+  }
+
+  /** What is refused before it comes to a deploy is in the history, too. */
+  async #noted({ by, name }: DeployRequest, task: () => Promise<PluginArtifact>): Promise<PluginArtifact> {
+    try {
+      return await task();
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      const plugin = name ?? error.plugin;
+      const { version, message: reason } = error;
+      const entry = { at: Date.now(), plugin, action: "deploy", version, digest: "", by, outcome: "refused" } as const;
+      await this.#options.store.log({ ...entry, reason });
+      throw error;
+    }
   }
 
   async #deploy(artifact: PluginArtifact, { by, name, policy, progress }: DeployRequest): Promise<Deployed> {
