@@ -267,3 +267,38 @@ describe("a disk that is full", () => {
     await open.logged(/^plugin 'toy' 202 is rolled back: it crashed once/);
   });
 });
+
+describe("a version on trial that crashes while it is promoted", () => {
+  it("is not promoted, and does not come back after a restart", async () => {
+    await using disk = await openDisk();
+    {
+      const saving = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      const slow = (store: VersionStore): VersionStore => ({
+        keep: (artifact) => store.keep(artifact),
+        load: (wanted) => store.load(wanted),
+        log: (entry) => store.log(entry),
+        save: async (record) => {
+          await store.save(record);
+          if (record.stable?.version !== "202") return;
+          saving.resolve();
+          await goOn.promise;
+        },
+      });
+      await using open = await disk.start({ through: slow });
+      await open.registry.deploy(version(201));
+      await open.registry.deploy(version(202, trial));
+      const promotion = open.registry.promote("toy", "alice");
+      await saving.promise;
+      new ToyRequest(13, { beta: "1" }).send(open.use);
+      goOn.resolve();
+      await assert.rejects(promotion, {
+        fault: "conflict",
+        message: /has its version 202 rolled back: it crashed once/,
+      });
+      await open.logged(/^plugin 'toy' 202 is rolled back/);
+    }
+    await using open = await disk.start();
+    assert.deepEqual([servedBy(open.use), servedBy(open.use, { beta: "1" })], ["201", "201"]);
+  });
+});

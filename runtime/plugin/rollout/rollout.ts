@@ -95,14 +95,12 @@ export class Rollout {
     const { running, keep, requireOpen } = this.#options;
     const step = next(this.#state, event, keep);
     if ("refused" in step) throw this.#conflict(step.refused);
-    if (this.#condemned !== undefined && ["promote", "pause", "resume"].includes(event.type)) {
-      throw this.#conflict(`has its version ${this.candidate?.version} rolled back: ${this.#condemned}`);
-    }
+    this.#requireSound(event);
     const started = await this.#started(step.effects, terms);
     const isHurried = isGoingBack(event);
     try {
       requireOpen();
-      if (!isHurried && step.state !== this.#state) await this.#save(step.state);
+      if (!isHurried && step.state !== this.#state) await this.#saveSound(event, step.state);
       requireOpen();
     } catch (error) {
       if (started !== undefined) running.discard(started);
@@ -223,6 +221,23 @@ export class Rollout {
     await this.#options.store?.save(recordOf(this.#options.name, state));
   }
 
+  /** As `#save`, and takes it back when the version on trial turns out to be a bad one meanwhile. */
+  async #saveSound(event: RolloutEvent, state: RolloutState): Promise<void> {
+    await this.#save(state);
+    try {
+      this.#requireSound(event);
+    } catch (error) {
+      await this.save();
+      throw error;
+    }
+  }
+
+  /** Throws when the event would have a version go on that is about to be rolled back. */
+  #requireSound({ type }: RolloutEvent): void {
+    if (this.#condemned === undefined || !goesOn.has(type)) return;
+    throw this.#conflict(`has its version ${this.candidate?.version} rolled back: ${this.#condemned}`);
+  }
+
   #apply(
     state: RolloutState,
     effects: readonly RolloutEffect[],
@@ -293,9 +308,10 @@ export class Rollout {
       try {
         await this.transit({ type: "verdict", verdict }, { by: ownName, reason });
       } catch (error) {
+        if (this.#condemned !== undefined) return;
         failed(error);
         // It is judged anew: what could not be kept may be kept later.
-        if (this.#condemned === undefined) trial.enter("canary");
+        trial.enter("canary");
       }
     });
   }
@@ -325,6 +341,9 @@ export class Rollout {
     return new PluginError(name, "", "conflict", `plugin '${name}' ${what}`);
   }
 }
+
+/** On with a version on trial. */
+const goesOn: ReadonlySet<RolloutEvent["type"]> = new Set(["promote", "pause", "resume", "verdict"]);
 
 /** Away from a version that does harm. */
 const isGoingBack = ({ type }: RolloutEvent): boolean => type === "rollback" || type === "abort" || type === "unfit";
