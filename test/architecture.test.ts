@@ -29,17 +29,19 @@ const rules: readonly Rule[] = [
   { files: /^proto\//, may: [] },
   { files: /^components\/(error|component)\.ts$/, may: [], ownFolder: false },
   { files: /^components\/http-status\.ts$/, may: [/^components\/error\.ts$/], ownFolder: false },
+  { files: /^components\/schedule\.ts$/, may: [], ownFolder: false },
+  { files: /^components\/ticking\.ts$/, may: [/^components\/(component|schedule)\.ts$/], ownFolder: false },
   { files: contracts, may: [/^components\/component\.ts$/], ownFolder: false },
   { files: /^components\/catalog\.ts$/, may: [/^components\//] },
   { files: /^components\/clients\//, may: [/^components\/(error|component)\.ts$/, /^proto\//] },
   {
     files: /^components\/[a-z]+\//,
-    may: [/^components\/(error|http-status|component)\.ts$/, /^components\/clients\//],
+    may: [/^components\/(error|http-status|component|schedule|ticking)\.ts$/, /^components\/clients\//],
   },
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
     files:
-      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments)\.ts$/,
+      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments|plugin-needs|plugin-events)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },
@@ -55,7 +57,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^runtime\/plugin\//,
-    may: [...leaves, /^runtime\/config\/(scalars|validate|mistake|nearest)\.ts$/],
+    may: [...leaves, /^runtime\/config\/(scalars|validate|mistake|nearest)\.ts$/, /^components\/schedule\.ts$/],
     mayTypes: [/^runtime\/config\//],
   },
   {
