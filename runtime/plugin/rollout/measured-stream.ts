@@ -15,6 +15,9 @@ import type { PluginError } from "../plugin-error.ts";
 /** Told how a stream ended, and how long it took; no time for a connection, whose length is its client's affair. */
 export type StreamEnded = (hasFailed: boolean, ms: number | undefined) => void;
 
+/** Codes of gRPC that tell of a server's failure, as statuses of 500 and more do. */
+const failedCalls: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
+
 /** A stream during a trial, between the data plane and the guest: passes everything on, and looks at how it ends. */
 export class MeasuredStream implements StreamFilter, StreamHost {
   readonly #host: StreamHost;
@@ -64,8 +67,7 @@ export class MeasuredStream implements StreamFilter, StreamHost {
     try {
       this.#filter?.end();
     } finally {
-      const status = this.#host.headers("response-headers")?.get(":status");
-      if (status !== undefined && Number(status) >= 500) this.#hasFailed = true;
+      if (this.#responseTellsOfFailure()) this.#hasFailed = true;
       this.#over();
     }
   }
@@ -87,7 +89,7 @@ export class MeasuredStream implements StreamFilter, StreamHost {
   }
 
   respond(reply: LocalReply): void {
-    if (reply.status >= 500) this.#hasFailed = true;
+    if (reply.status >= 500 || failedCalls.has(String(reply.grpcStatus))) this.#hasFailed = true;
     this.#host.respond(reply);
   }
 
@@ -112,6 +114,14 @@ export class MeasuredStream implements StreamFilter, StreamHost {
 
   clearRoute(): void {
     this.#host.clearRoute();
+  }
+
+  #responseTellsOfFailure(): boolean {
+    const head = this.#host.headers("response-headers");
+    if (Number(head?.get(":status") ?? 0) >= 500) return true;
+    // A call without messages has its code in the head.
+    const code = this.#host.headers("response-trailers")?.get("grpc-status") ?? head?.get("grpc-status");
+    return code !== undefined && failedCalls.has(code);
   }
 
   #over(): void {
