@@ -119,25 +119,28 @@ test("a sidecar that is killed at any step of a deploy comes back with one stabl
   }
 });
 
+const onTrial = "rollout: { promotion: manual, canary: { header: { name: x-beta } } }\n";
+
+async function post(sidecar: Sidecar, action: string): Promise<void> {
+  const headers = { ...bearer, "content-type": "application/json" };
+  const { status, text } = await ask(sidecar.admin, `/v1/plugins/orders/${action}`, { method: "POST", headers });
+  assert.equal(status, 200, text);
+}
+
+async function trialOf(sidecar: Sidecar): Promise<string | undefined> {
+  const status = JSON.parse((await ask(sidecar.admin, "/v1/plugins/orders")).text) as PluginStatus;
+  return status.trial && `${status.trial.version} ${status.trial.phase}`;
+}
+
 test("a trial, its promotion and a rollback outlive a kill, too", async () => {
   await using directory = await temporaryDirectory();
-  const post = async (sidecar: Sidecar, action: string): Promise<void> => {
-    const headers = { ...bearer, "content-type": "application/json" };
-    const { status, text } = await ask(sidecar.admin, `/v1/plugins/orders/${action}`, { method: "POST", headers });
-    assert.equal(status, 200, text);
-  };
-  const trialOf = async (sidecar: Sidecar): Promise<string | undefined> => {
-    const status = JSON.parse((await ask(sidecar.admin, "/v1/plugins/orders")).text) as PluginStatus;
-    return status.trial && `${status.trial.version} ${status.trial.phase}`;
-  };
-  const rollout = "rollout: { promotion: manual, canary: { header: { name: x-beta } } }\n";
   const steps: readonly (readonly [
     act: (sidecar: Sidecar) => Promise<unknown>,
     stable: number,
     trial: string | undefined,
   ])[] = [
     [async (sidecar) => deploy(sidecar, await moduleOf(1), () => {}), 1, undefined],
-    [async (sidecar) => deploy(sidecar, await moduleOf(2, rollout), () => {}), 1, "2 canary"],
+    [async (sidecar) => deploy(sidecar, await moduleOf(2, onTrial), () => {}), 1, "2 canary"],
     [(sidecar) => post(sidecar, "pause"), 1, "2 paused"],
     [(sidecar) => post(sidecar, "resume"), 1, "2 canary"],
     [(sidecar) => post(sidecar, "promote"), 2, undefined],
@@ -153,5 +156,32 @@ test("a trial, its promotion and a rollback outlive a kill, too", async () => {
     assert.equal(await trialOf(sidecar), trial);
     const beta = await ask(sidecar.ingress, "/", { headers: { "x-beta": "1" } });
     assert.equal(beta.text, trial === undefined ? `${stable}` : "2");
+  }
+});
+
+test("an operation that a kill cuts short has happened or has not", async () => {
+  await using directory = await temporaryDirectory();
+  await using started = new AsyncDisposableStack();
+  const start = async (): Promise<Sidecar> => started.use(await startSidecar(directory.path, configuration));
+  let sidecar = await start();
+  await deploy(sidecar, await moduleOf(1), () => {});
+  for (const action of ["promote", "abort", "rollback"]) {
+    const trial = await deploy(sidecar, await moduleOf(2, onTrial), () => {});
+    assert.ok(trial.acknowledged);
+    let isOver = false;
+    const asked = post(sidecar, action).catch(() => {});
+    void asked.then(() => {
+      isOver = true;
+    });
+    const records = join(directory.path, "data/plugins/records");
+    // Until a record is being written, or was.
+    while (!isOver && (await readdir(records)).length === 1) await new Promise((resolve) => setImmediate(resolve));
+    await sidecar.stop("SIGKILL");
+    await asked;
+    sidecar = await start();
+    const outcome = `${await stableVersion(sidecar)} ${await trialOf(sidecar)}`;
+    const promoted = action === "promote" ? "2 undefined" : "1 undefined";
+    assert.ok(outcome === promoted || outcome === "1 2 canary", `${action}: ${outcome}`);
+    if (outcome === "2 undefined") await post(sidecar, "rollback");
   }
 });
