@@ -36,10 +36,9 @@ describe("the key by which plugins share VMs", () => {
 
   it("is the same for plugins of one VM id that differ in what is each one's own", () => {
     const key = keyOf("name: a, vmId: v, version: 1.0.0, configuration: x, rootId: one, fail: open", { release: "r1" });
-    const other = keyOf(
-      "name: b, vmId: v, version: 2.0.0, allowOnHeadersStopIteration: true, rollout: { warmUp: 5 }",
-      { release: "r2" },
-    );
+    const other = keyOf("name: b, vmId: v, version: 2.0.0, allowOnHeadersStopIteration: true, rollout: { warmUp: 5 }", {
+      release: "r2",
+    });
     assert.equal(key, other);
     assert.notEqual(key, keyOf("name: a, vmId: w"));
     assert.notEqual(keyOf("name: a, vmId: r1", { release: "r9" }), keyOf("name: a", { release: "r1" }));
