@@ -34,7 +34,7 @@ export interface SidecarOptions {
   readonly nodeOptions?: readonly string[];
   /** Another entry than the sidecar's own, such as the built one. */
   readonly entry?: string;
-  readonly core?: number;
+  readonly core?: number | string;
   /** Filters of test/bench/filters that are there when it starts. */
   readonly filters?: readonly FilterName[];
   /** Is given the sidecar's directory, with `plugins` in it, before the sidecar starts. */

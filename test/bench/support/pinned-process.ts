@@ -7,7 +7,8 @@ import { createInterface } from "node:readline";
 export const cores = { measured: 0, driver: 1 } as const;
 
 export interface PinnedOptions {
-  readonly core: number;
+  /** One, or several as `taskset -c` takes them. */
+  readonly core: number | string;
   readonly command: string;
   readonly parameters: readonly string[];
   /** A line of standard output or standard error that says that the process serves; without it, it is ready at once. */

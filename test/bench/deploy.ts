@@ -1,0 +1,215 @@
+/**
+ * What does a deploy do to the traffic, how long does it take, and what does it leave behind? Modules of 1 MB, of which three
+ * quarters are code, are deployed one after the other into the built sidecar while it is asked 2,000 times a second by a process
+ * of its own: requests lost, latency at the switch, time until the first answer, and memory after 1,000 deploys.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { type ServedSidecar, startBenchSidecar } from "./support/contenders.ts";
+import { callAdmin, uploadModule } from "./support/deploy-calls.ts";
+import { Figures } from "./support/figures.ts";
+import { pinDriver } from "./support/pinned-process.ts";
+import { quantile } from "./support/rounds.ts";
+import { nowMs, type Samples, type SteadyLoad, startSteadyLoad } from "./support/steady-load.ts";
+import { answerOf, versionedGuest } from "./support/versioned-guest.ts";
+
+const goals = { addedP99Ms: 10, servedMs: 150, rollbackMs: 10, residentRatio: 1.15, heapRatio: 1.15 } as const;
+const perSecond = 2_000;
+/** The memory after the first so many deploys is what that at the end is held against. */
+const warmUpDeploys = 50;
+const isQuick = process.argv.includes("--quick");
+const sizes = isQuick ? { deploys: 20, rollbacks: 5, all: 150 } : { deploys: 100, rollbacks: 20, all: 1_000 };
+const quietMs = 250;
+/** After the first answer of the new version, how long the requests count as those of the switch. */
+const afterMs = 50;
+const megabyte = 1024 ** 2;
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const plugin = "orders";
+const token = "bench";
+const asMs = (value: number): string => `${value.toFixed(1)} ms`;
+const asRatio = (value: number): string => `${value.toFixed(2)}×`;
+const asCount = (value: number): string => value.toLocaleString("en");
+const range = (values: readonly number[]): readonly [number, number] => [Math.min(...values), Math.max(...values)];
+
+/** A stretch of time that has a switch in it. */
+interface Switch {
+  readonly fromMs: number;
+  readonly servedAt: number;
+}
+
+const figures = new Figures("deploys");
+const moduleOf = await versionedGuest(plugin);
+let number = 0;
+
+/** Deploys a new version through the admin API; resolves when it serves. */
+async function upload(sidecar: ServedSidecar, load: SteadyLoad): Promise<Switch & { readonly ms: number }> {
+  const version = ++number;
+  const fromMs = nowMs();
+  const uploaded = uploadModule(sidecar.admin, token, moduleOf(version));
+  const [{ sentAt }, servedAt] = await Promise.all([uploaded, load.answered(answerOf(version), fromMs)]);
+  return { fromMs, servedAt, ms: servedAt - sentAt };
+}
+
+/** Drops a new version into the directory, by a rename; resolves when it serves. */
+async function drop({ directory }: ServedSidecar, load: SteadyLoad): Promise<Switch & { readonly ms: number }> {
+  const version = ++number;
+  const path = join(directory, "plugins", `${plugin}.wasm`);
+  writeFileSync(`${path}.new`, moduleOf(version));
+  const fromMs = nowMs();
+  renameSync(`${path}.new`, path);
+  const servedAt = await load.answered(answerOf(version), fromMs);
+  return { fromMs, servedAt, ms: servedAt - fromMs };
+}
+
+/** Goes back to the version before; resolves when it serves. */
+async function rollBack({ admin }: ServedSidecar, load: SteadyLoad): Promise<Switch & { readonly ms: number }> {
+  const fromMs = nowMs();
+  const done = callAdmin(admin, token, `/v1/plugins/${plugin}/rollback`);
+  const [, servedAt] = await Promise.all([done, load.answered(answerOf(number - 1), fromMs)]);
+  return { fromMs, servedAt, ms: servedAt - fromMs };
+}
+
+/** Deploys by both ways in turns, with a rollback after every fifth, each after a quiet time. */
+async function switches(sidecar: ServedSidecar, load: SteadyLoad) {
+  const found = { dropped: [] as number[], uploaded: [] as number[], rolledBack: [] as number[], all: [] as Switch[] };
+  const each = sizes.deploys / sizes.rollbacks;
+  for (let deploy = 0; deploy < sizes.deploys; deploy++) {
+    await setTimeout(quietMs);
+    const isDropped = deploy % 2 === 0;
+    const one = await (isDropped ? drop : upload)(sidecar, load);
+    (isDropped ? found.dropped : found.uploaded).push(one.ms);
+    found.all.push(one);
+    if (deploy % each !== each - 1) continue;
+    await setTimeout(quietMs);
+    const back = await rollBack(sidecar, load);
+    found.rolledBack.push(back.ms);
+    found.all.push(back);
+  }
+  await setTimeout(quietMs);
+  return found;
+}
+
+/** Latencies of the requests that were due within the switches, and of all others between the first and the last. */
+function latencies({ due, took }: Samples, all: readonly Switch[]) {
+  const [during, quiet]: [number[], number[]] = [[], []];
+  const end = (all.at(-1)?.servedAt ?? 0) + afterMs;
+  let at = 0;
+  due.forEach((dueAt, index) => {
+    const ms = took[index];
+    while (at < all.length - 1 && dueAt > (all[at]?.servedAt ?? 0) + afterMs) at++;
+    const current = all[at];
+    if (ms === undefined || current === undefined || dueAt < (all[0]?.fromMs ?? 0) - quietMs || dueAt > end) return;
+    // What is due shortly before a switch waits for it, too.
+    const isDuring = dueAt >= current.fromMs - 5 && dueAt <= current.servedAt + afterMs;
+    (isDuring ? during : quiet).push(ms);
+  });
+  return { during, quiet };
+}
+
+/** The last full collection of garbage, in megabytes that stayed, as `--trace-gc` tells. */
+function heapOf(lines: readonly string[]): number {
+  const isolate = /^\[\d+:(0x[0-9a-f]+)\]/.exec(lines[0] ?? "")?.[1] ?? "";
+  const full = lines.filter((line) => line.includes(isolate) && line.includes("Mark-Compact"));
+  return Number(/-> (\d+\.\d+) \(/.exec(full.at(-1) ?? "")?.[1] ?? Number.NaN);
+}
+
+/** The median over two seconds, once what was replaced has gone. */
+async function residentMb(sidecar: ServedSidecar): Promise<number> {
+  await setTimeout(1_000);
+  const samples: number[] = [];
+  for (let sample = 0; sample < 20; sample++) {
+    samples.push(sidecar.residentBytes() / megabyte);
+    await setTimeout(100);
+  }
+  return quantile(samples);
+}
+
+function tellOfTimes(what: string, times: readonly number[], goal: number): void {
+  const value = quantile(times);
+  figures.add({
+    what,
+    measured: `${asMs(value)}, worst ${asMs(Math.max(...times))} of ${times.length}`,
+    value,
+    spread: range(times),
+    goal,
+    format: asMs,
+  });
+}
+
+async function measure(entry: string): Promise<void> {
+  const collected: string[] = [];
+  await using sidecar = await startBenchSidecar({
+    entry,
+    core: "0,1",
+    nodeOptions: ["--trace-gc"],
+    onLogLine: (line) => line.includes("Mark-Compact") && collected.push(line),
+    configuration: {
+      admin: { token },
+      log: { level: "warn" },
+      ingress: { routes: [{ match: { prefix: "/" }, to: { plugin } }] },
+    },
+    prepare: async (directory) => writeFileSync(join(directory, "plugins", `${plugin}.wasm`), moduleOf(number)),
+  });
+  using load = await startSteadyLoad(sidecar.ingress, perSecond);
+  while (number < warmUpDeploys) await upload(sidecar, load);
+  const before = { residentMb: await residentMb(sidecar), heapMb: heapOf(collected) };
+  const found = await switches(sidecar, load);
+  while (number < sizes.all) await upload(sidecar, load);
+  const after = { residentMb: await residentMb(sidecar), heapMb: heapOf(collected) };
+  const { samples, failed } = await load.stop();
+  for (const why of new Set(load.failures)) console.log(`failed: ${why}`);
+
+  figures.add({
+    what: `requests that failed, over ${asCount(number)} deploys and ${sizes.rollbacks} rollbacks`,
+    measured: `${failed} of ${asCount(samples.due.length)}`,
+    value: failed,
+    goal: 0,
+    format: asCount,
+  });
+  const { during, quiet } = latencies(samples, found.all);
+  const [switching, still] = [quantile(during, 0.99), quantile(quiet, 0.99)];
+  figures.add({
+    what: "p99 added to requests during a deploy or rollback",
+    measured: asMs(switching),
+    against: `between them ${asMs(still)}`,
+    value: switching - still,
+    goal: goals.addedP99Ms,
+    format: asMs,
+  });
+  const late = quantile(
+    [...samples.seen].map((at, index) => at - (samples.due[index] ?? 0)),
+    0.99,
+  );
+  figures.add({ what: "p99 of what the generator itself came late", measured: asMs(late), value: late, format: asMs });
+  tellOfTimes("from file in the directory to the first answer, median", found.dropped, goals.servedMs);
+  tellOfTimes("from end of upload to the first answer, median", found.uploaded, goals.servedMs);
+  tellOfTimes("from the request for a rollback to the first answer, median", found.rolledBack, goals.rollbackMs);
+  for (const [what, key, goal] of [
+    ["resident memory", "residentMb", goals.residentRatio],
+    ["heap after the last full collection", "heapMb", goals.heapRatio],
+  ] as const) {
+    figures.add({
+      what: `${what} after ${asCount(number)} deploys, against that after ${warmUpDeploys}`,
+      measured: `${after[key].toFixed(1)} MB`,
+      against: `${before[key].toFixed(1)} MB`,
+      value: after[key] / before[key],
+      goal,
+      format: asRatio,
+    });
+  }
+}
+
+pinDriver();
+const built = mkdtempSync(join(tmpdir(), "outrigger-bench-"));
+try {
+  execFileSync(process.execPath, [join(root, "scripts/build.ts"), built], { cwd: root, stdio: "inherit" });
+  await measure(join(built, "runtime/main.js"));
+} finally {
+  rmSync(built, { recursive: true, force: true });
+}
+figures.finish();
