@@ -6,7 +6,8 @@ import { PluginError } from "./plugin-error.ts";
 /** What the configuration lets each plugin reach (`plugins.grants`), by the plugin's name. */
 export type Grants = Readonly<Record<string, PluginGrants>>;
 
-const nouns: Readonly<Record<keyof Capabilities, string>> = {
+/** What each kind of capability is called, of which `s` makes the plural. */
+export const nouns: Readonly<Record<keyof Capabilities, string>> = {
   state: "state store",
   pubsub: "pub/sub component",
   config: "configuration store",
@@ -19,7 +20,7 @@ const nouns: Readonly<Record<keyof Capabilities, string>> = {
   upstreams: "upstream",
   foreign: "foreign function",
 };
-const kinds = Object.keys(nouns) as (keyof Capabilities)[];
+export const kinds = Object.keys(nouns) as (keyof Capabilities)[];
 
 /** Upstreams that nobody needs a grant to name: what lies behind it is granted method by method. */
 const alwaysGranted = "outrigger";
@@ -33,20 +34,30 @@ export function restrictionsOf({ name, allowedFunctions }: Manifest, grants: Gra
   ].flatMap(({ by, functions }) => (functions === undefined ? [] : [{ by, functions }]));
 }
 
+/** Names of one kind that the manifest asks for: who subscribes to a topic asks for its component, too. */
+export function wantedOf({ capabilities, subscriptions }: Manifest, kind: keyof Capabilities): readonly string[] {
+  if (kind !== "pubsub") return capabilities[kind];
+  return [...new Set([...capabilities.pubsub, ...subscriptions.map(({ pubsub }) => pubsub)])];
+}
+
 /** Throws PluginError (`refused`) that names everything the manifest asks for and the configuration does not give. */
-export function requireGranted({ name, version, capabilities }: Manifest, grants: Grants): void {
+export function requireGranted(manifest: Manifest, grants: Grants): void {
+  const { name, version } = manifest;
   const granted = Object.hasOwn(grants, name) ? grants[name] : undefined;
   const missing = kinds.flatMap((kind) =>
-    capabilities[kind]
+    wantedOf(manifest, kind)
       .filter((wanted) => granted?.[kind].includes(wanted) !== true)
       .filter((wanted) => kind !== "upstreams" || wanted !== alwaysGranted)
       .map((wanted) => `${nouns[kind]} '${wanted}'`),
   );
   if (missing.length === 0) return;
-  const what = missing.length === 1 ? missing[0] : `${missing.slice(0, -1).join(", ")} and ${missing.at(-1)}`;
-  const message = `plugin '${name}' asks for ${what}, which plugins.grants does not give it`;
+  const message = `plugin '${name}' asks for ${enumerated(missing)}, which plugins.grants does not give it`;
   throw new PluginError(name, version, "refused", message);
 }
+
+/** `a`, `a and b`, `a, b and c`. */
+export const enumerated = (names: readonly string[]): string =>
+  names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 
 /** Why the grants do not suffice for the manifest, or undefined. */
 export function ungranted(manifest: Manifest, grants: Grants): PluginError | undefined {

@@ -38,6 +38,8 @@ describe("a manifest", () => {
         upstreams: [],
         foreign: [],
       },
+      subscriptions: [],
+      schedules: [],
       fail: "closed",
       rollout: {
         promotion: "automatic",

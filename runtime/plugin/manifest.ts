@@ -3,6 +3,7 @@ import { z } from "zod";
 import { formatPath } from "../config/mistake.ts";
 import { allowedFunctions, byteSize, capabilities, duration, failPolicy, name } from "../config/scalars.ts";
 import { validate } from "../config/validate.ts";
+import { schedules, subscriptions } from "./declarations.ts";
 import { PluginError } from "./plugin-error.ts";
 import { rolloutPolicy } from "./rollout/policy.ts";
 
@@ -75,6 +76,8 @@ export const manifestSchema = z
       })
       .prefault({}),
     capabilities: capabilities.prefault({}).describe("What the plugin asks for; plugins.grants must give all of it"),
+    subscriptions,
+    schedules,
     allowedFunctions: allowedFunctions.describe(
       "The hostcalls (`proxy_log`), functions of WASI (`fd_write`) and callbacks (`proxy_on_request_headers`) that the plugin needs: of others, hostcalls answer INTERNAL_FAILURE, WASI ENOTCAPABLE, and callbacks are not called. Envoy's capability restriction; default all",
     ),
@@ -125,6 +128,13 @@ export const manifestSchema = z
       .max(128)
       .default("")
       .describe("The root context that the module's factory looks up; default empty"),
+  })
+  .superRefine((manifest, context) => {
+    if (manifest.kind === "service") return;
+    for (const key of ["subscriptions", "schedules"] as const) {
+      if (manifest[key].length === 0) continue;
+      context.addIssue({ code: "custom", path: [key], message: "only a plugin of kind service may have some" });
+    }
   })
   .transform(({ limits, ...manifest }) => ({
     ...manifest,

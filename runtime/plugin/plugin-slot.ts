@@ -2,6 +2,7 @@ import type { PluginArtifact } from "./artifact.ts";
 import { makeUse } from "./binding.ts";
 import type { PluginUse, UseOptions } from "./contract.ts";
 import { type Grants, isHeldByGrants, restrictionsOf, ungranted } from "./grants.ts";
+import type { Manifest } from "./manifest.ts";
 import type { DeployOptions } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
 import { PluginTally } from "./plugin-tally.ts";
@@ -39,6 +40,12 @@ export interface SlotOptions {
   readonly failed: (error: unknown) => void;
   /** Told that what runs was started anew, without a deploy. */
   readonly deployed: () => void;
+  /** What the sidecar does not have of what the manifest needs, said of the plugin; undefined when it has all. */
+  readonly lacks: (manifest: Manifest) => Promise<string | undefined>;
+  /** Told what is lacking of what the version that runs needs, each time that it is something else. */
+  readonly lacking: (manifest: Manifest, what: string) => void;
+  /** Told of the manifest by which streams are taken from now on; of none when nothing takes them any more. */
+  readonly switched: (manifest: Manifest | undefined) => void;
 }
 
 export interface Refusal {
@@ -46,6 +53,8 @@ export interface Refusal {
   readonly artifact: PluginArtifact | undefined;
   readonly options: DeployOptions;
   readonly lacksGrants: boolean;
+  /** Something that it needs of the sidecar was not there. */
+  readonly lacksParts: boolean;
 }
 
 /** What can be asked for by hand of a plugin that is deployed. */
@@ -64,12 +73,14 @@ export class PluginSlot {
   /** Ran until its grants were withdrawn. */
   #withdrawn: PreparedPlugin | undefined;
   #refusal: Refusal | undefined;
+  /** What the version that runs was last found to lack. */
+  #toldLacking: string | undefined;
   #hasRun = false;
   #isClosed = false;
 
   constructor(options: SlotOptions) {
-    const { release, drainMs, failed } = options;
-    const running = new RunningVersions({ release, drainMs, failed });
+    const { release, drainMs, switched, failed } = options;
+    const running = new RunningVersions({ release, drainMs, switched, failed });
     this.#options = options;
     this.#running = running;
     this.#rollout = new Rollout({
@@ -121,7 +132,10 @@ export class PluginSlot {
         return;
       }
       const version = versionOf(artifact, by);
+      let lacking: string | undefined;
       try {
+        lacking = await this.#options.lacks(artifact.manifest);
+        this.#requireMet(artifact.manifest, lacking);
         const prepared = await this.#keepAndPrepare(artifact, options);
         const policy = this.#policyOf(options.policy ?? prepared.manifest.rollout);
         const terms = { by, prepared, warmUp: policy.warmUp, progress };
@@ -129,7 +143,8 @@ export class PluginSlot {
       } catch (error) {
         const { policy } = options;
         if (error instanceof PluginError && !this.#isClosed) {
-          this.#refuse(error, artifact, { by, ...(policy === undefined ? {} : { policy }) });
+          const again = { by, ...(policy === undefined ? {} : { policy }) };
+          this.#refuse(error, artifact, again, lacking !== undefined);
         }
         await this.#rollout.note("deploy", version, { by, error });
         throw error;
@@ -182,6 +197,7 @@ export class PluginSlot {
       });
       this.#hasRun = true;
       if (failure !== undefined) this.#refuse(failure.error, failure.artifact, {});
+      await this.#tellLacking();
     });
   }
 
@@ -191,6 +207,16 @@ export class PluginSlot {
       await this.#regrantCandidate();
       await this.#regrantStable();
       this.#retry(({ lacksGrants }) => lacksGrants);
+    });
+  }
+
+  /** Holds what runs, or was refused, against parts of the sidecar that have come or gone. */
+  reconsider(): Promise<void> {
+    return this.#turns.take(async () => {
+      await this.#tellLacking();
+      const { artifact, lacksParts = false } = this.#refusal ?? {};
+      if (artifact === undefined || !lacksParts) return;
+      if ((await this.#options.lacks(artifact.manifest)) === undefined) this.#retry(() => true);
     });
   }
 
@@ -289,9 +315,32 @@ export class PluginSlot {
     );
   }
 
-  #refuse(error: PluginError, artifact: PluginArtifact | undefined, options: DeployOptions): void {
+  #refuse(
+    error: PluginError,
+    artifact: PluginArtifact | undefined,
+    options: DeployOptions,
+    lacksParts: boolean = false,
+  ): void {
     const lacksGrants = artifact !== undefined && isHeldByGrants(artifact.manifest, this.#options.grants());
-    this.#refusal = { error, artifact, options, lacksGrants };
+    this.#refusal = { error, artifact, options, lacksGrants, lacksParts };
+  }
+
+  /** Throws PluginError that names everything the manifest asks for and is not granted, or not there. */
+  #requireMet(manifest: Manifest, lacking: string | undefined): void {
+    if (lacking === undefined) return;
+    const { name, version } = manifest;
+    const held = ungranted(manifest, this.#options.grants())?.message;
+    const message = held === undefined ? `plugin '${name}' ${lacking}` : `${held}; it ${lacking}`;
+    throw new PluginError(name, version, "refused", message);
+  }
+
+  async #tellLacking(): Promise<void> {
+    const manifest = this.#running.stable?.manifest;
+    const lacking = manifest === undefined ? undefined : await this.#options.lacks(manifest);
+    if (manifest !== undefined && lacking !== undefined && lacking !== this.#toldLacking) {
+      this.#options.lacking(manifest, lacking);
+    }
+    this.#toldLacking = lacking;
   }
 
   async #regrantCandidate(): Promise<void> {

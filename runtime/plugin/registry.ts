@@ -26,6 +26,13 @@ export interface PluginRegistryOptions {
   readonly services: (plugin: GrantedPlugin) => PluginServices;
   /** `plugins.grants` of the configuration. */
   readonly grants: Grants;
+  /**
+   * What the sidecar does not have of what a plugin needs, as the rest of a sentence about it; undefined when it has all.
+   * Asked before anything of a version is started; default all is there.
+   */
+  readonly requires?: (manifest: Manifest) => Promise<string | undefined>;
+  /** Told by which manifest a plugin takes streams from now on; of none when it takes none any more. */
+  readonly switched?: (plugin: string, manifest: Manifest | undefined) => void;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Longest time that streams go on on a version after it was replaced; default 5 minutes. */
@@ -135,6 +142,14 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     await Promise.all([...this.#slots.values()].map((slot) => slot.regrant()));
   }
 
+  /**
+   * Asks again what is required: a deploy that was refused for what was not there is tried again when it is, and what plugins
+   * go on without is logged.
+   */
+  async partsChanged(): Promise<void> {
+    await Promise.all([...this.#slots.values()].map((slot) => slot.reconsider()));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#slots.values()].map((slot) => slot.close()));
     this.#metrics[Symbol.dispose]();
@@ -162,6 +177,10 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
       emptied: () => this.#slots.delete(name),
       happened: (entry) => this.#happened(entry),
       deployed: () => this.#serves(name),
+      lacks: async (manifest) => this.#options.requires?.(manifest),
+      lacking: ({ version }, what) =>
+        this.#options.log.warn({ plugin: name, version }, `plugin '${name}' goes on, but it ${what}`),
+      switched: (manifest) => this.#options.switched?.(name, manifest),
       failed: (error) => this.#options.log.error({ plugin: name }, messageOf(error)),
     });
     this.#slots.set(name, slot);

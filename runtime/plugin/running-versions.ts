@@ -1,4 +1,5 @@
 import { type Binding, textOf } from "./binding.ts";
+import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import type { InstancePool } from "./pool.ts";
 import type { PreparedPlugin } from "./prepare.ts";
@@ -9,6 +10,8 @@ export interface RunningOptions {
   readonly release: (prepared: PreparedPlugin) => Release;
   /** Longest time that streams of a version may go on after it was replaced. */
   readonly drainMs: number;
+  /** Told of the manifest by which streams are taken from now on; of none when nothing takes them any more. */
+  readonly switched: (manifest: Manifest | undefined) => void;
   /** Told what went wrong where nobody can be told. */
   readonly failed: (error: unknown) => void;
 }
@@ -69,6 +72,7 @@ export class RunningVersions {
     this.#stable = release;
     if (before !== undefined) this.#retire(before, successors, this.#options.drainMs);
     this.#prune();
+    this.#options.switched(release.manifest);
   }
 
   /** Puts the version on trial; `divide` then says whether it takes streams. */
@@ -111,6 +115,7 @@ export class RunningVersions {
       if (release !== undefined) this.#retire(release, new Map(), this.#options.drainMs);
     }
     this.#stable = undefined;
+    this.#options.switched(undefined);
   }
 
   /**
