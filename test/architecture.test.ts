@@ -41,7 +41,7 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
     files:
-      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments|plugin-needs|plugin-events)\.ts$/,
+      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments|plugin-needs|plugin-events|plugin-delivery)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },
@@ -92,7 +92,7 @@ const rules: readonly Rule[] = [
       /^runtime\/plugin\/(manifest|artifact|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
       /^runtime\/proxy-wasm\/(abi|function-names)\.ts$/,
     ],
-    mayTypes: [/^runtime\/plugin\/status\.ts$/],
+    mayTypes: [/^runtime\/plugin\/(status|versions|deployments|operations|plugin-logs)\.ts$/],
   },
   { files: /^sdk\//, may: [/^proto\//] },
   { files: /^(scripts|test)\//, may: [/^/] },

@@ -1,109 +1,154 @@
 import { parseArgs } from "node:util";
 import { ConfigurationError } from "../config/mistake.ts";
-import { suggestion } from "../config/nearest.ts";
+import { nearest, suggestion } from "../config/nearest.ts";
 import type { Configuration } from "../config/schema.ts";
-import { version } from "../version.ts";
-import { check } from "./check.ts";
-import { plugins } from "./plugins.ts";
+import type { CommandCall, Input } from "./command-call.ts";
+import { CommandError, exitCodes, misuse } from "./command-error.ts";
+import {
+  type CommandName,
+  type CommandShape,
+  commands,
+  isCommand,
+  type OptionName,
+  optionShapes,
+  synopsisOf,
+} from "./commands.ts";
+import type { Terminal } from "./progress.ts";
 
 /** What the command line needs of the rest of the program. */
 export interface CliOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly out: (line: string) => void;
   readonly err: (line: string) => void;
+  /** Where progress is drawn; undefined where a line for each step is better. */
+  readonly terminal?: Terminal | undefined;
+  readonly input: () => Input;
+  /** Aborts when the user wants the command to end; who asks for it must see to that. */
+  readonly interruption: () => AbortSignal;
   /** Reads and checks a configuration file; throws ConfigurationError. */
   readonly load: (file: string) => Promise<{ readonly configuration: Configuration }>;
   /** Runs the sidecar until it is told to stop; the default file may be absent, a named one may not. */
   readonly start: (file: string | undefined) => Promise<void>;
 }
 
-const usage = `outrigger: a sidecar runtime
-
-  outrigger start [--config FILE]   run the sidecar (default: outrigger.yaml, or built-in defaults when there is none)
-  outrigger check [FILE]            say everything that is wrong with a configuration file
-  outrigger plugins [--admin ADDR]  show what is deployed in the running sidecar (default: 127.0.0.1:34999)
-  outrigger pack FILE.wasm [--manifest FILE.yaml] [-o OUT.wasm]
-                                    put a manifest into its module (default: the one beside it, in place)
-  outrigger inspect FILE|REFERENCE [--json] [--config FILE]
-                                    say what a module is, needs and asks for, and whether it could run here; from a file,
-                                    https://… or oci://host/name:tag, as plugins.sources and plugins.signatures say
-  outrigger version
-  outrigger help
-
-Exit codes: 0 done; 1 it failed, or the module could not run here; 2 wrong usage or a wrong configuration.`;
-
-/** Every command, with how many words may follow it. */
-const commands: Readonly<Record<string, number>> = {
-  start: 0,
-  check: 1,
-  plugins: 0,
-  pack: 1,
-  inspect: 1,
-  version: 0,
-  help: 0,
-};
-
-/** Runs one command and resolves to its exit code: 2 for wrong usage or a wrong configuration, 1 for any other failure. */
+/** Runs one command and resolves to its exit code; `outrigger help` says what each means. */
 export async function cli(parameters: readonly string[], options: CliOptions): Promise<number> {
   try {
     return await run(parameters, options);
   } catch (error) {
     options.err(error instanceof Error ? error.message : String(error));
-    return error instanceof ConfigurationError || isUsage(error) ? 2 : 1;
+    if (error instanceof CommandError) return error.exitCode;
+    return error instanceof ConfigurationError ? exitCodes.usage : exitCodes.failed;
   }
 }
 
 async function run(parameters: readonly string[], options: CliOptions): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: [...parameters],
-    allowPositionals: true,
-    options: {
-      config: { type: "string", short: "c" },
-      admin: { type: "string" },
-      manifest: { type: "string" },
-      output: { type: "string", short: "o" },
-      json: { type: "boolean" },
-      help: { type: "boolean", short: "h" },
-      version: { type: "boolean", short: "v" },
+  const { values, positionals } = parsed(parameters);
+  const [word = values.version === true ? "version" : "help", ...words] = positionals;
+  if (!isCommand(word))
+    throw misuse(`there is no command '${word}'; ${suggestion(word, Object.keys(commands))}${more()}`);
+  const helped = word === "help" ? words[0] : values.help === true ? word : undefined;
+  if (word === "help" || values.help === true) {
+    if (helped !== undefined && !isCommand(helped))
+      throw misuse(`there is no command '${helped}'; ${suggestion(helped, Object.keys(commands))}${more()}`);
+    if (words.length > 1) throw misuse(`'${words.at(-1)}' is one word too many${more()}`);
+    options.out((await import("./help.ts")).help(positionals.length === 0 ? undefined : helped));
+    return exitCodes.done;
+  }
+  requireShape(word, words, Object.keys(values) as OptionName[]);
+  return (await runners[word]())({
+    ...options,
+    words,
+    text: (name) => {
+      const value = values[name];
+      return typeof value === "string" ? value : undefined;
     },
+    is: (name) => values[name] === true,
   });
-  const [command = values.version === true ? "version" : values.help === true ? "help" : "help", ...rest] = positionals;
-  if (values.help === true || command === "help") {
-    options.out(usage);
-    return 0;
-  }
-  const [subject] = rest;
-  if (rest.length > (commands[command] ?? rest.length))
-    return misused(`'${rest.at(-1)}' is one word too many`, options);
-  switch (command) {
-    case "start":
-      await options.start(values.config);
-      return 0;
-    case "check":
-      return check(subject ?? values.config ?? "outrigger.yaml", options.load, options.out);
-    case "plugins":
-      return plugins(values.admin ?? options.environment["OUTRIGGER_ADMIN"] ?? "127.0.0.1:34999", options.out);
-    case "pack":
-      if (subject === undefined) return misused("pack needs a file: outrigger pack FILE.wasm", options);
-      return (await import("./pack.ts")).pack(subject, { manifest: values.manifest, output: values.output }, options);
-    case "inspect": {
-      if (subject === undefined) return misused("inspect needs a file or a reference", options);
-      const loaded = values.config === undefined ? undefined : await options.load(values.config);
-      const { inspect } = await import("./inspect.ts");
-      return inspect(subject, { json: values.json === true, plugins: loaded?.configuration.plugins }, options);
-    }
-    case "version":
-      options.out(version);
-      return 0;
-    default:
-      return misused(`there is no command '${command}'; ${suggestion(command, Object.keys(commands))}`, options);
+}
+
+type Values = Readonly<Partial<Record<OptionName, string | boolean>>>;
+
+function parsed(parameters: readonly string[]): { readonly values: Values; readonly positionals: readonly string[] } {
+  const names = Object.keys(optionShapes) as OptionName[];
+  const shapes = names.map((name) => {
+    const { value, short }: { readonly value?: string; readonly short?: string } = optionShapes[name];
+    return [name, { type: value === undefined ? "boolean" : "string", ...(short !== undefined && { short }) }] as const;
+  });
+  try {
+    return parseArgs({ args: [...parameters], allowPositionals: true, options: Object.fromEntries(shapes) });
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const unknown = /^Unknown option '-+([^']+)'/.exec(error.message)?.[1];
+    if (unknown === undefined) throw misuse(`${error.message.split(". ")[0]}${more()}`);
+    const near = nearest(unknown, names);
+    throw misuse(
+      `there is no option '--${unknown}'${near === undefined ? "" : `; did you mean '--${near}'?`}${more()}`,
+    );
   }
 }
 
-function misused(message: string, { err }: CliOptions): number {
-  err(`${message}\n\n${usage}`);
-  return 2;
+/** Throws when there are too few or too many words, or an option that belongs to another command. */
+function requireShape(name: CommandName, words: readonly string[], given: readonly OptionName[]): void {
+  const shape: CommandShape = commands[name];
+  const fewest = shape.words.filter((word) => !word.startsWith("[")).length;
+  if (words.length < fewest)
+    throw misuse(`${name} needs ${shape.words.join(" ")}: outrigger ${synopsisOf(name)}${more(name)}`);
+  if (words.length > shape.words.length) throw misuse(`'${words.at(-1)}' is one word too many${more(name)}`);
+  const known = Object.keys(shape.options);
+  const foreign = given.find((option) => !known.includes(option) && option !== "version");
+  if (foreign === undefined) return;
+  const near = nearest(foreign, known);
+  const hint = near === undefined ? "" : `; did you mean '--${near}'?`;
+  throw misuse(`${name} has no option '--${foreign}'${hint}${more(name)}`);
 }
 
-const isUsage = (error: unknown): boolean =>
-  error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+const more = (name?: CommandName): string => `\n'outrigger help${name === undefined ? "" : ` ${name}`}' tells more`;
+
+type Runner = (call: CommandCall) => Promise<number>;
+
+/** Each loads with its command: `outrigger check` has no use for HTTP. */
+const runners: Readonly<Record<Exclude<CommandName, "help">, () => Promise<Runner>>> = {
+  start: async () => async (call) => {
+    await call.start(call.text("config"));
+    return exitCodes.done;
+  },
+  check: async () => {
+    const { check } = await import("./check.ts");
+    return ({ words, text, load, out }) => check(words[0] ?? text("config") ?? "outrigger.yaml", load, out);
+  },
+  deploy: async () => (await import("./deploy.ts")).deploy,
+  plugins: async () => (await import("./plugins.ts")).plugins,
+  promote: () => action("promote"),
+  abort: () => action("abort"),
+  pause: () => action("pause"),
+  resume: () => action("resume"),
+  rollback: async () => (await import("./rollback.ts")).rollback,
+  undeploy: async () => (await import("./undeploy.ts")).undeploy,
+  history: async () => (await import("./history.ts")).history,
+  logs: async () => (await import("./logs.ts")).logs,
+  pack: async () => {
+    const { pack } = await import("./pack.ts");
+    return (call) => pack(call.words[0] ?? "", { manifest: call.text("manifest"), output: call.text("output") }, call);
+  },
+  inspect: async () => {
+    const { inspect } = await import("./inspect.ts");
+    return async (call) => {
+      const file = call.text("config");
+      const loaded = file === undefined ? undefined : await call.load(file);
+      return inspect(call.words[0] ?? "", { json: call.is("json"), plugins: loaded?.configuration.plugins }, call);
+    };
+  },
+  version: async () => {
+    const { version } = await import("../version.ts");
+    return async ({ out }) => {
+      out(version);
+      return exitCodes.done;
+    };
+  },
+};
+
+async function action(name: "promote" | "abort" | "pause" | "resume"): Promise<Runner> {
+  const { actOnTrial } = await import("./act-on-trial.ts");
+  return (call) => actOnTrial(name, call);
+}
