@@ -58,7 +58,10 @@ export async function reconfigure(
     throw error;
   }
   upstreams.update(wanted.upstreams, wanted.app);
-  if (isOfComponents) await application.update(next);
+  if (isOfComponents) {
+    await application.update(next);
+    await registry.partsChanged();
+  }
   if (old.log.level !== wanted.log.level) log.level = wanted.log.level;
   const restart = Object.entries(fixedParts)
     .filter(([, partOf]) => JSON.stringify(partOf(old)) !== JSON.stringify(partOf(wanted)))

@@ -43,7 +43,9 @@ import { PluginRegistry } from "./plugin/registry.ts";
 import { SharedDataStore } from "./plugin/shared-data.ts";
 import { SharedQueueStore } from "./plugin/shared-queues.ts";
 import { adminTokens, bringUpPlugins, openDeployments, openPluginDisk } from "./plugin-deployments.ts";
+import { PluginEvents } from "./plugin-events.ts";
 import { PluginHost } from "./plugin-host.ts";
+import { unmetNeeds } from "./plugin-needs.ts";
 import { type Reconfigurable, reconfigure } from "./reconfigure.ts";
 import { settleWhenIdle } from "./settle.ts";
 import { accessLog } from "./telemetry/access-log.ts";
@@ -138,12 +140,15 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const pluginLogs = new PluginLogs();
   const pluginDisk = await openPluginDisk(configuration.data.directory, log);
   const pluginHost = opening.use(new PluginHost());
+  const events = new PluginEvents({ appId: app.id, pubsub, use: (plugin) => registry.use(plugin, {}), log });
   const registry = opening.use(
     new PluginRegistry({
       toolchain: () => pluginHost.load(),
       store: pluginDisk.store,
       keep: plugins.keep,
       grants: plugins.grants,
+      requires: (manifest) => unmetNeeds(manifest, () => components.all()),
+      switched: (plugin, manifest) => events.declare(plugin, manifest),
       log,
       metrics,
       services: (plugin) =>
@@ -168,6 +173,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
         }),
     }),
   );
+  opening.use(events);
   const parts = Promise.withResolvers<Reconfigurable>();
   const live = new LiveConfiguration(
     loaded,
@@ -249,7 +255,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     async drain(deadlineMs) {
       life.isDraining = true;
       health.set(false);
-      await callbacks[Symbol.asyncDispose]();
+      await Promise.all([callbacks[Symbol.asyncDispose](), events[Symbol.asyncDispose]()]);
       // Requests of the ingress may call the API, so it goes on until they have ended.
       await Promise.all([ingress.drain(deadlineMs), tcp.drain(deadlineMs)]);
       await grpc.drain(deadlineMs);

@@ -9,8 +9,11 @@ import { unlessAborted } from "./unless-aborted.ts";
 
 /** What the application says of an event. */
 export type EventOutcome = "success" | "retry" | "drop";
-/** A rejection means the same as `retry`. The signal aborts when the subscription ends and the outcome no longer counts. */
-export type EventHandler = (event: TopicEvent, signal: AbortSignal) => Promise<EventOutcome>;
+/**
+ * A rejection means the same as `retry`. The signal aborts when the subscription ends and the outcome no longer counts.
+ * `message` is the event as the broker gave it.
+ */
+export type EventHandler = (event: TopicEvent, signal: AbortSignal, message: ReceivedMessage) => Promise<EventOutcome>;
 
 /** What became of one delivery, for the metric. */
 export type DeliveryOutcome = EventOutcome | "dead_letter" | "expired" | "returned";
@@ -109,7 +112,7 @@ export class TopicDelivery implements AsyncDisposable {
       count("expired");
       return true;
     }
-    const outcome = await this.#outcome(event, signal, fields);
+    const outcome = await this.#outcome(message, event, signal, fields);
     count(outcome);
     if (outcome === "success") return true;
     if (outcome === "retry" && !isLast) return false;
@@ -146,9 +149,14 @@ export class TopicDelivery implements AsyncDisposable {
     this.#options.log.warn({ ...fields, times }, message);
   }
 
-  async #outcome(event: TopicEvent, signal: AbortSignal, fields: object): Promise<EventOutcome> {
+  async #outcome(
+    message: ReceivedMessage,
+    event: TopicEvent,
+    signal: AbortSignal,
+    fields: object,
+  ): Promise<EventOutcome> {
     try {
-      return await unlessAborted(this.#handler(event, signal), signal);
+      return await unlessAborted(this.#handler(event, signal, message), signal);
     } catch (error) {
       signal.throwIfAborted();
       this.#options.log.debug({ ...fields, err: error }, "an event could not be delivered and is tried again");

@@ -36,6 +36,9 @@ export interface PluginAnswer {
   readonly isBlank: boolean;
 }
 
+/** A property that no client can give its request, by which a plugin may know whom it hears. */
+const origin = ["outrigger", "origin"];
+const sidecar = new TextEncoder().encode("sidecar");
 const maxAnswerBytes = 64 * 1024;
 /** Brokers take messages that are as large; a plugin is shown the whole of one. */
 const maxRequestBytes = 64 * 1024 ** 2;
@@ -54,6 +57,7 @@ const inside: ConnectionFacts = {
 
 /**
  * Posts a request to the service as if a client had, through the chain that requests of clients take, and collects the answer.
+ * The plugin finds `sidecar` under the property `outrigger.origin`.
  * Rejects when the signal aborts, the plugin resets the stream, or its answer cannot be sent.
  */
 export function postToPlugin(
@@ -74,6 +78,7 @@ export function postToPlugin(
   const { promise, resolve, reject } = Promise.withResolvers<PluginAnswer>();
   const answer = new CollectedAnswer();
   const stream = new Stream(inside, head, "");
+  stream.keep(origin, sidecar);
   const chain = new FilterChain({
     stream,
     choice: { filters: [], target: { kind: "service", use }, deadlines: undefined },

@@ -1,0 +1,198 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { PubSubBlock } from "./api/pubsub.ts";
+import type { PluginUse } from "./plugin/contract.ts";
+import type { Schedule, Subscription } from "./plugin/declarations.ts";
+import type { Manifest } from "./plugin/manifest.ts";
+import { deliverEvent, deliverTick } from "./plugin-delivery.ts";
+import type { Log } from "./telemetry/log.ts";
+
+export interface PluginEventsOptions {
+  readonly appId: string;
+  readonly pubsub: PubSubBlock;
+  /** A use of the plugin with its own configuration. */
+  readonly use: (plugin: string) => Promise<PluginUse>;
+  readonly log: Log;
+}
+
+const firstRetryMs = 100;
+const longestRetryMs = 5_000;
+/** How long a tick that a plugin has may take once its schedule ends; as long as an event may. */
+const drainMs = 5_000;
+
+/**
+ * Brings events and ticks to the services that declare them, for as long as a version that does is the stable one. Disposing
+ * ends all, and waits for what is being delivered.
+ */
+export class PluginEvents implements AsyncDisposable {
+  readonly #options: PluginEventsOptions;
+  /** By plugin and declaration. */
+  readonly #kept = new Map<string, Map<string, Kept>>();
+  readonly #ending = new Set<Promise<void>>();
+  #isClosed = false;
+
+  constructor(options: PluginEventsOptions) {
+    this.#options = options;
+  }
+
+  /** Goes on with what the manifest declares: what is declared as before stays, the rest begins or ends. */
+  declare(plugin: string, manifest: Manifest | undefined): void {
+    if (this.#isClosed) return;
+    const before = this.#kept.get(plugin) ?? new Map<string, Kept>();
+    const now = new Map<string, Kept>();
+    for (const [key, begin] of this.#declared(manifest)) {
+      now.set(key, before.get(key) ?? new Kept({ plugin, begin, ...this.#options }));
+    }
+    if (now.size === 0) this.#kept.delete(plugin);
+    else this.#kept.set(plugin, now);
+    for (const [key, kept] of before) if (!now.has(key)) this.#end(kept);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    for (const declared of this.#kept.values()) for (const kept of declared.values()) this.#end(kept);
+    this.#kept.clear();
+    while (this.#ending.size > 0) await Promise.all(this.#ending);
+  }
+
+  #end(kept: Kept): void {
+    const ended: Promise<void> = kept[Symbol.asyncDispose]()
+      .catch((error: unknown) => this.#options.log.error({ err: error }, "events of a plugin could not be ended"))
+      .finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
+  }
+
+  *#declared(manifest: Manifest | undefined): Generator<readonly [key: string, begin: Begin]> {
+    for (const one of manifest?.subscriptions ?? []) yield [JSON.stringify(one), this.#subscription(one)];
+    for (const one of manifest?.schedules ?? []) yield [JSON.stringify(one), this.#schedule(one)];
+  }
+
+  #subscription(subscription: Subscription): Begin {
+    const { appId, pubsub, log } = this.#options;
+    const { pubsub: component, topic, deadLetterTopic, maxAttempts } = subscription;
+    const metadata = {
+      ...subscription.metadata,
+      ...(maxAttempts === undefined ? {} : { maxAttempts: `${maxAttempts}` }),
+    };
+    const wanted = {
+      pubsub: component,
+      topic,
+      metadata,
+      ...(deadLetterTopic === undefined ? {} : { deadLetterTopic }),
+    };
+    return (use, ended) =>
+      pubsub.subscribe(wanted, async (_event, signal, message) => {
+        // What comes while it ends is given back: another version may expect it elsewhere.
+        ended.throwIfAborted();
+        try {
+          return await deliverEvent({ use, appId, log }, subscription, message, signal);
+        } catch (error) {
+          if (!signal.aborted)
+            log.warn(
+              { plugin: use.plugin, pubsub: component, topic, id: message.id },
+              `an event is not taken: ${messageOf(error)}`,
+            );
+          throw error;
+        }
+      });
+  }
+
+  #schedule(schedule: Schedule): Begin {
+    const { appId, log } = this.#options;
+    const { name, cron, timeZone } = schedule;
+    return async (use) => {
+      const { Ticking } = await import("../components/ticking.ts");
+      const tick = async (dueMs: number, stopped: AbortSignal): Promise<void> => {
+        using grace = new Grace(stopped, drainMs);
+        const { signal } = grace;
+        try {
+          await deliverTick({ use, appId, log }, schedule, dueMs, signal);
+        } catch (error) {
+          if (!signal.aborted)
+            log.warn({ plugin: use.plugin, schedule: name }, `a tick is not taken: ${messageOf(error)}`);
+          throw error;
+        }
+      };
+      return new Ticking({ schedule: cron, timeZone, tick, log });
+    };
+  }
+}
+
+/** Begins what was declared; the signal aborts when it is to end. */
+type Begin = (use: PluginUse, ended: AbortSignal) => Promise<AsyncDisposable>;
+
+interface KeptOptions {
+  readonly plugin: string;
+  readonly begin: Begin;
+  readonly use: (plugin: string) => Promise<PluginUse>;
+  readonly log: Log;
+}
+
+/** One subscription or schedule: begun again and again until it can be, and then kept until it is disposed. */
+class Kept implements AsyncDisposable {
+  readonly #options: KeptOptions;
+  readonly #ending = new AbortController();
+  readonly #running: Promise<AsyncDisposableStack>;
+
+  constructor(options: KeptOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort();
+    await (await this.#running).disposeAsync();
+  }
+
+  async #run(): Promise<AsyncDisposableStack> {
+    const { plugin, log } = this.#options;
+    const { signal } = this.#ending;
+    for (let waitMs = firstRetryMs; !signal.aborted; waitMs = Math.min(2 * waitMs, longestRetryMs)) {
+      try {
+        return await this.#begun();
+      } catch (error) {
+        if (!signal.aborted)
+          log.warn({ plugin }, `events for plugin '${plugin}' cannot begin yet: ${messageOf(error)}`);
+      }
+      await delay(waitMs, undefined, { signal }).catch(() => undefined);
+    }
+    return new AsyncDisposableStack();
+  }
+
+  async #begun(): Promise<AsyncDisposableStack> {
+    const { plugin, use, begin } = this.#options;
+    await using opening = new AsyncDisposableStack();
+    const used = opening.use(await use(plugin));
+    this.#ending.signal.throwIfAborted();
+    opening.use(await begin(used, this.#ending.signal));
+    return opening.move();
+  }
+}
+
+/** A signal that aborts that long after another. */
+class Grace implements Disposable {
+  readonly #after: AbortSignal;
+  readonly #ms: number;
+  readonly #over = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(after: AbortSignal, ms: number) {
+    this.#after = after;
+    this.#ms = ms;
+    after.addEventListener("abort", this.#begin, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  [Symbol.dispose](): void {
+    this.#after.removeEventListener("abort", this.#begin);
+    clearTimeout(this.#timer);
+  }
+
+  readonly #begin = (): void => {
+    this.#timer = setTimeout(() => this.#over.abort(this.#after.reason), this.#ms);
+  };
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
