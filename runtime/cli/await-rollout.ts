@@ -14,6 +14,8 @@ export interface VersionIdentity {
   readonly plugin: string;
   readonly version: string;
   readonly digest: string;
+  /** Whether it was on trial when it was deployed, and not stable at once. */
+  readonly wasOnTrial: boolean;
 }
 
 /** What became of a version. */
@@ -74,6 +76,16 @@ async function endOf(
   signal: AbortSignal,
 ): Promise<RolloutEnd | undefined> {
   if (status?.trial !== undefined && isVersion(status.trial, wanted)) return undefined;
+  const { lastTrial } = status ?? {};
+  // The stable version may be the same module with another manifest: how its trial ended tells them apart.
+  if (
+    wanted.wasOnTrial &&
+    lastTrial !== undefined &&
+    isVersion(lastTrial, wanted) &&
+    lastTrial.outcome !== "promoted"
+  ) {
+    return { exitCode: exitCodes.rolledBack, reason: `it was ${outcomeText(lastTrial)}`, status };
+  }
   if (status !== undefined && isVersion(status, wanted)) {
     if (status.state === "serving") return { exitCode: exitCodes.done, status };
     return {
@@ -82,11 +94,7 @@ async function endOf(
       status,
     };
   }
-  const { lastTrial } = status ?? {};
-  if (lastTrial !== undefined && isVersion(lastTrial, wanted)) {
-    const exitCode = lastTrial.outcome === "promoted" ? exitCodes.done : exitCodes.rolledBack;
-    return { exitCode, reason: `it was ${outcomeText(lastTrial)}`, status };
-  }
+  if (lastTrial !== undefined && isVersion(lastTrial, wanted)) return { exitCode: exitCodes.done, status };
   return { exitCode: exitCodes.rolledBack, reason: await toldBy(client, wanted, signal), status };
 }
 

@@ -58,7 +58,12 @@ export const nameOf = ({ words }: CommandCall): string => words[0] ?? "";
 export const pathOf = (name: string, rest = ""): string => `/v1/plugins/${encodeURIComponent(name)}${rest}`;
 
 /** An option that is a number within bounds; undefined when it is not given. */
-export function numberOf(call: CommandCall, option: TextName, least: number, most: number): number | undefined {
+export function numberOf(
+  call: Pick<CommandCall, "text">,
+  option: TextName,
+  least: number,
+  most: number,
+): number | undefined {
   const text = call.text(option);
   if (text === undefined) return undefined;
   const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
@@ -68,7 +73,7 @@ export function numberOf(call: CommandCall, option: TextName, least: number, mos
 }
 
 /** An option that is a duration, in milliseconds; undefined when it is not given. */
-export function durationOf(call: CommandCall, option: TextName): number | undefined {
+export function durationOf(call: Pick<CommandCall, "text">, option: TextName): number | undefined {
   const text = call.text(option);
   if (text === undefined) return undefined;
   const { data, error } = duration.safeParse(text);

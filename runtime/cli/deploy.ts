@@ -59,8 +59,8 @@ function leftAlone(known: VersionIdentity | undefined): string {
 /** The version that the deploy was about: the one on trial, if there is one. */
 const identityOf = ({ name, version, digest, trial }: PluginStatus): VersionIdentity =>
   trial === undefined
-    ? { plugin: name, version, digest }
-    : { plugin: name, version: trial.version, digest: trial.digest };
+    ? { plugin: name, version, digest, wasOnTrial: false }
+    : { plugin: name, version: trial.version, digest: trial.digest, wasOnTrial: true };
 
 async function send(
   call: CommandCall,

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Readable, Transform } from "node:stream";
@@ -19,8 +18,6 @@ export interface ModuleUpload extends AsyncDisposable {
   readonly sendsManifest: boolean;
   /** What a module without a manifest is called, after its file. */
   readonly name: string | undefined;
-  /** `sha256:` and hex of all that was sent so far. */
-  digest(): string;
 }
 
 export interface UploadSource {
@@ -44,7 +41,7 @@ export async function openUpload({ from, manifest: named, input, sent }: UploadS
     if (stream.isTTY === true)
       throw misuse("- takes the module from standard input, which is a terminal; pipe a file into it");
     return {
-      ...measured(stream, undefined, sent),
+      stream: counted(stream, undefined, sent),
       bytes: undefined,
       manifest: given,
       sendsManifest: given !== undefined,
@@ -60,10 +57,10 @@ export async function openUpload({ from, manifest: named, input, sent }: UploadS
       const message = `${path} has ${size} bytes; a module has at most ${maxModuleBytes}`;
       throw new CommandError(exitCodes.refused, message);
     }
-    const beside = given ?? (await readManifestBeside(path))?.text;
+    const beside = given ?? (path.endsWith(".wasm") ? (await readManifestBeside(path))?.text : undefined);
     const manifest = beside ?? unpackManifest(await headOf(file))?.manifest;
     return {
-      ...measured(file.createReadStream({ start: 0, autoClose: false }), size, sent),
+      stream: counted(file.createReadStream({ start: 0, end: Math.max(0, size - 1), autoClose: false }), size, sent),
       bytes: size,
       manifest,
       sendsManifest: beside !== undefined,
@@ -109,17 +106,11 @@ async function headOf(file: FileHandle): Promise<Uint8Array> {
   return buffer.subarray(0, bytesRead);
 }
 
-function measured(
-  source: Readable,
-  total: number | undefined,
-  sent: UploadSource["sent"],
-): Pick<ModuleUpload, "stream" | "digest"> {
-  const hash = createHash("sha256");
+function counted(source: Readable, total: number | undefined, sent: UploadSource["sent"]): Readable {
   let count = 0;
   const stream = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       count += chunk.length;
-      hash.update(chunk);
       if (count > maxModuleBytes) {
         done(new CommandError(exitCodes.refused, `the module has more than ${maxModuleBytes} bytes, and must not`));
         return;
@@ -129,7 +120,7 @@ function measured(
     },
   });
   source.once("error", (error) => stream.destroy(error));
-  return { stream: source.pipe(stream), digest: () => `sha256:${hash.copy().digest("hex")}` };
+  return source.pipe(stream);
 }
 
 const codeOf = (error: unknown): string =>

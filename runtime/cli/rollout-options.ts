@@ -2,6 +2,7 @@ import { parse } from "yaml";
 import { type CommandCall, durationOf, numberOf } from "./command-call.ts";
 import { misuse } from "./command-error.ts";
 
+type Given = Pick<CommandCall, "text" | "is">;
 type Section = Readonly<Record<string, unknown>>;
 
 const isSection = (value: unknown): value is Section =>
@@ -11,7 +12,7 @@ const isSection = (value: unknown): value is Section =>
  * What the options of a deploy say of its rollout, laid over what the manifest says when there is one; undefined when no option
  * says anything, and the manifest counts alone.
  */
-export function rolloutOf(call: CommandCall, manifestText: string | undefined): Section | undefined {
+export function rolloutOf(call: Given, manifestText: string | undefined): Section | undefined {
   const canary = canaryOf(call);
   const streams = numberOf(call, "minimum-streams", 1, 1e9);
   const window = durationOf(call, "window") === undefined ? undefined : call.text("window");
@@ -37,7 +38,7 @@ export function rolloutOf(call: CommandCall, manifestText: string | undefined): 
   return { ...written, ...given, ...(share !== undefined && { canary: share }) };
 }
 
-function canaryOf(call: CommandCall): Section | undefined {
+function canaryOf(call: Given): Section | undefined {
   const percent = numberOf(call, "canary", 0, 100);
   const header = matchOf(call, "header");
   const cookie = matchOf(call, "cookie");
@@ -50,7 +51,7 @@ function canaryOf(call: CommandCall): Section | undefined {
 }
 
 /** `x-beta=yes`: what follows the first `=` is the value. */
-function matchOf(call: CommandCall, option: "header" | "cookie"): Section | undefined {
+function matchOf(call: Given, option: "header" | "cookie"): Section | undefined {
   const text = call.text(option);
   if (text === undefined) return undefined;
   const at = text.indexOf("=");
