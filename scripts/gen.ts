@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { cliReference } from "./cli-page.ts";
 import { componentsReference } from "./components-page.ts";
 import { generateAssemblyScript } from "./gen-assemblyscript.ts";
 import { generateDescriptors } from "./gen-descriptors.ts";
@@ -15,6 +16,7 @@ import { configurationReference, configurationSchemaJson, manifestReference } fr
 export const generated = [
   "proto/gen",
   "wasm-plugins/sdk/assembly/gen",
+  "docs/reference/cli.md",
   "docs/reference/components.md",
   "docs/reference/configuration.md",
   "docs/reference/plugin-manifest.md",
@@ -31,6 +33,7 @@ export function generate(root: string): void {
   generateAssemblyScript(join(root, "wasm-plugins/sdk/assembly/gen"));
   const write = (file: string, text: string): void => writeFileSync(join(root, file), text);
   mkdirSync(join(root, "docs/reference"), { recursive: true });
+  write("docs/reference/cli.md", cliReference());
   write("docs/reference/components.md", componentsReference());
   write("docs/reference/configuration.md", configurationReference());
   write("docs/reference/plugin-manifest.md", manifestReference());

@@ -2,7 +2,7 @@ import { type FileHandle, open, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { maxModuleBytes, readManifestBeside } from "../plugin/artifact.ts";
+import { maxModuleBytes, moduleProblem, readManifestBeside } from "../plugin/artifact.ts";
 import { unpackManifest } from "../plugin/packed-manifest.ts";
 import type { Input } from "./command-call.ts";
 import { CommandError, exitCodes, misuse } from "./command-error.ts";
@@ -58,7 +58,10 @@ export async function openUpload({ from, manifest: named, input, sent }: UploadS
       throw new CommandError(exitCodes.refused, message);
     }
     const beside = given ?? (path.endsWith(".wasm") ? (await readManifestBeside(path))?.text : undefined);
-    const manifest = beside ?? unpackManifest(await headOf(file))?.manifest;
+    const head = await headOf(file);
+    const problem = moduleProblem(head);
+    if (problem?.kind === "foreign") throw new CommandError(exitCodes.refused, `${path}: ${problem.message}`);
+    const manifest = beside ?? unpackManifest(head)?.manifest;
     return {
       stream: counted(file.createReadStream({ start: 0, end: Math.max(0, size - 1), autoClose: false }), size, sent),
       bytes: size,

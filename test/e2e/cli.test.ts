@@ -211,7 +211,7 @@ describe("outrigger against a running sidecar", () => {
       [run("plugins", "order"), 1, /^no plugin is named 'order'; did you mean 'orders'\?$/m],
       [run("undeploy", "zzzzzz"), 1, /^no plugin is named 'zzzzzz'; known here: orders$/m],
       [run("history", "zzzzzz"), 1, /^no plugin is named 'zzzzzz'/],
-      [run("deploy", "v1.yaml"), 3, /not WebAssembly/],
+      [run("deploy", "v1.yaml"), 3, /^v1\.yaml: the file is not WebAssembly/],
       [run("deploy", "v1.wasm", "--name", "other"), 3, /the manifest is that of plugin 'orders', not of 'other'/],
       [run("deploy", "v1.wasm", "--sha256", "0".repeat(64)), 3, /the module that was uploaded is sha256:/],
       [run("deploy", "none.wasm"), 2, /^there is no file 'none\.wasm'/],
