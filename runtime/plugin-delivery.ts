@@ -100,7 +100,10 @@ function statusIn(body: Uint8Array): string | undefined {
 }
 
 function said({ plugin }: PluginUse, path: string, { status, body }: PluginAnswer): string {
-  const text = new TextDecoder().decode(body.subarray(0, quotedCharacters)).replace(/[\p{Cc}\s]+/gu, " ");
+  const text = new TextDecoder()
+    .decode(body.subarray(0, quotedCharacters))
+    .replace(/[\p{Cc}\s]+/gu, " ")
+    .trim();
   return `plugin '${plugin}' answered POST ${path} with ${status}${text === "" ? "" : `: ${text}`}`;
 }
 

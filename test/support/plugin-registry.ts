@@ -1,7 +1,7 @@
 import { refusedStream } from "../../runtime/grpc/client.ts";
 import type { PluginEngine } from "../../runtime/plugin/contract.ts";
 import { PluginMetricsStore } from "../../runtime/plugin/plugin-metrics.ts";
-import { PluginRegistry, type PluginRegistryOptions } from "../../runtime/plugin/registry.ts";
+import { type GrantedPlugin, PluginRegistry, type PluginRegistryOptions } from "../../runtime/plugin/registry.ts";
 import { SandboxCompiler } from "../../runtime/plugin/sandbox/compiler.ts";
 import { SharedDataStore } from "../../runtime/plugin/shared-data.ts";
 import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";
@@ -40,8 +40,13 @@ export function keepLog(): KeptLog {
 /** A registry with the real compiler, toy guests unless told otherwise, and services that reach nothing. */
 export function openRegistry({
   engines = [toyEngine],
+  logged = () => {},
   ...options
-}: Partial<PluginRegistryOptions> & { readonly engines?: readonly PluginEngine[] } = {}) {
+}: Partial<PluginRegistryOptions> & {
+  readonly engines?: readonly PluginEngine[];
+  /** Told what guests log. */
+  readonly logged?: (plugin: GrantedPlugin, message: string) => void;
+} = {}) {
   const kept = keepLog();
   const metrics = new Metrics();
   const sharedData = new SharedDataStore();
@@ -55,7 +60,7 @@ export function openRegistry({
     log: kept.log,
     metrics,
     services: (plugin) => ({
-      log: () => {},
+      log: (_level, message) => logged(plugin, message),
       logLevel: "info",
       metrics: pluginMetrics.of(plugin.name),
       sharedData: sharedData.of(plugin),

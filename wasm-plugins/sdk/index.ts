@@ -3,6 +3,7 @@ export { Action, LogLevel, PeerType } from "./assembly/abi-types";
 export { Body } from "./assembly/body";
 export { clock } from "./assembly/clock";
 export { zlib } from "./assembly/compression";
+export { EventService, EventServiceOf, outcome, Tick, TopicEvent } from "./assembly/events";
 export { Expression } from "./assembly/expression";
 export { Filter, FilterOf, Stream } from "./assembly/filter";
 export { callForeignFunction } from "./assembly/foreign";
