@@ -26,8 +26,35 @@ describe("the command line", () => {
     assert.equal((await run(["--nope"])).code, 2);
   });
 
-  it("prints help and the version", async () => {
+  it("knows which options a command has, and what it needs", async () => {
+    const cases: readonly [readonly string[], RegExp][] = [
+      [["deploy", "a.wasm", "--canaryy", "5"], /^there is no option '--canaryy'; did you mean '--canary'\?$/m],
+      [["plugins", "--wait"], /^plugins has no option '--wait'\n'outrigger help plugins' tells more$/],
+      [["deploy"], /^deploy needs FILE\|REFERENCE\|-: outrigger deploy/],
+      [["promote", "a", "b"], /^'b' is one word too many$/m],
+      [["help", "depoly"], /^there is no command 'depoly'; did you mean 'deploy'\?$/m],
+      [["deploy", "ftp://host/a.wasm"], /^the scheme 'ftp' is not known/],
+      [["deploy", "https://host/a.wasm", "--pull", "never"], /^--pull is always or ifNotPresent, not 'never'$/],
+      [["deploy", "a.wasm", "--pull", "always"], /^--pull is about references/],
+      [["deploy", "a.wasm", "--timeout", "soon"], /^--timeout 'soon': expected a duration with its unit/],
+      [["logs", "a", "--lines", "0"], /^-n, --lines N is not as expected: a whole number from 1 to 1000$/],
+      [["undeploy", "a", "--token", "x", "--token-file", "y"], /^give --token or --token-file, not both$/],
+      [["plugins", "--admin", "http://user:secret@host"], /^the address of the admin API is not one/],
+    ];
+    for (const [parameters, message] of cases) {
+      const { code, out, err } = await run(parameters);
+      assert.match(err, message);
+      assert.deepEqual([code, out], [2, ""]);
+      assert.ok(!err.includes("secret"));
+    }
+  });
+
+  it("prints help, all about a command, and the version", async () => {
     assert.match((await run([])).out, /outrigger start/);
+    assert.match((await run(["help"])).out, /^ {2}4 +the version that was waited for was rolled back/m);
+    const about = (await run(["help", "deploy"])).out;
+    assert.match(about, /^ {2}--canary PERCENT +streams that go/m);
+    assert.equal((await run(["deploy", "--help"])).out, about);
     assert.match((await run(["--version"])).out, /^\d+\.\d+\.\d+/);
   });
 

@@ -96,7 +96,7 @@ function requireShape(name: CommandName, words: readonly string[], given: readon
     throw misuse(`${name} needs ${shape.words.join(" ")}: outrigger ${synopsisOf(name)}${more(name)}`);
   if (words.length > shape.words.length) throw misuse(`'${words.at(-1)}' is one word too many${more(name)}`);
   const known = Object.keys(shape.options);
-  const foreign = given.find((option) => !known.includes(option) && option !== "version");
+  const foreign = given.find((option) => !known.includes(option) && option !== name);
   if (foreign === undefined) return;
   const near = nearest(foreign, known);
   const hint = near === undefined ? "" : `; did you mean '--${near}'?`;
