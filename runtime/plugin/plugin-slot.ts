@@ -42,8 +42,6 @@ export interface SlotOptions {
   readonly deployed: () => void;
   /** What the sidecar does not have of what the manifest needs, said of the plugin; undefined when it has all. */
   readonly lacks: (manifest: Manifest) => Promise<string | undefined>;
-  /** Told what is lacking of what the version that runs needs, each time that it is something else. */
-  readonly lacking: (manifest: Manifest, what: string) => void;
   /** Told of the manifest by which streams are taken from now on; of none when nothing takes them any more. */
   readonly switched: (manifest: Manifest | undefined) => void;
 }
@@ -73,8 +71,6 @@ export class PluginSlot {
   /** Ran until its grants were withdrawn. */
   #withdrawn: PreparedPlugin | undefined;
   #refusal: Refusal | undefined;
-  /** What the version that runs was last found to lack. */
-  #toldLacking: string | undefined;
   #hasRun = false;
   #isClosed = false;
 
@@ -197,7 +193,6 @@ export class PluginSlot {
       });
       this.#hasRun = true;
       if (failure !== undefined) this.#refuse(failure.error, failure.artifact, {});
-      await this.#tellLacking();
     });
   }
 
@@ -206,14 +201,13 @@ export class PluginSlot {
     return this.#turns.take(async () => {
       await this.#regrantCandidate();
       await this.#regrantStable();
-      this.#retry(({ lacksGrants }) => lacksGrants);
+      this.#retry(({ lacksGrants, lacksParts }) => lacksGrants && !lacksParts);
     });
   }
 
-  /** Holds what runs, or was refused, against parts of the sidecar that have come or gone. */
+  /** Tries again what was refused for want of parts of the sidecar, when they have come. */
   reconsider(): Promise<void> {
     return this.#turns.take(async () => {
-      await this.#tellLacking();
       const { artifact, lacksParts = false } = this.#refusal ?? {};
       if (artifact === undefined || !lacksParts) return;
       if ((await this.#options.lacks(artifact.manifest)) === undefined) this.#retry(() => true);
@@ -332,15 +326,6 @@ export class PluginSlot {
     const held = ungranted(manifest, this.#options.grants())?.message;
     const message = held === undefined ? `plugin '${name}' ${lacking}` : `${held}; it ${lacking}`;
     throw new PluginError(name, version, "refused", message);
-  }
-
-  async #tellLacking(): Promise<void> {
-    const manifest = this.#running.stable?.manifest;
-    const lacking = manifest === undefined ? undefined : await this.#options.lacks(manifest);
-    if (manifest !== undefined && lacking !== undefined && lacking !== this.#toldLacking) {
-      this.#options.lacking(manifest, lacking);
-    }
-    this.#toldLacking = lacking;
   }
 
   async #regrantCandidate(): Promise<void> {

@@ -77,6 +77,11 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     return statusAfter(slot, artifact.manifest.name);
   }
 
+  /** Compiles what will be deployed soon, so that the deploy finds it compiled. What is wrong with it the deploy tells. */
+  anticipate(artifact: PluginArtifact): void {
+    this.#prepare(artifact).catch(() => {});
+  }
+
   promote(plugin: string, by: string): Promise<PluginStatus> {
     return this.#operate(plugin, { type: "promote" }, by);
   }
@@ -142,10 +147,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     await Promise.all([...this.#slots.values()].map((slot) => slot.regrant()));
   }
 
-  /**
-   * Asks again what is required: a deploy that was refused for what was not there is tried again when it is, and what plugins
-   * go on without is logged.
-   */
+  /** Asks again what is required: a deploy that was refused for what was not there is tried again when it is. */
   async partsChanged(): Promise<void> {
     await Promise.all([...this.#slots.values()].map((slot) => slot.reconsider()));
   }
@@ -178,8 +180,6 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
       happened: (entry) => this.#happened(entry),
       deployed: () => this.#serves(name),
       lacks: async (manifest) => this.#options.requires?.(manifest),
-      lacking: ({ version }, what) =>
-        this.#options.log.warn({ plugin: name, version }, `plugin '${name}' goes on, but it ${what}`),
       switched: (manifest) => this.#options.switched?.(name, manifest),
       failed: (error) => this.#options.log.error({ plugin: name }, messageOf(error)),
     });
