@@ -11,6 +11,9 @@ export interface PluginFile {
   readonly signature: string;
   /** When one of them was last changed, in milliseconds since the epoch. */
   readonly changedMs: number;
+  readonly moduleBytes: number;
+  /** Whether a manifest or a signature lies beside the module. */
+  readonly hasCompany: boolean;
 }
 
 export interface DirectoryScan {
@@ -39,12 +42,15 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan | 
     const stem = basename(name, ".wasm");
     const manifests = manifestExtensions.map((extension) => look(join(directory, stem + extension), interests));
     const signature = look(path + signatureExtension, interests);
-    const states = [module, ...(await Promise.all([...manifests, signature]))];
+    const company = await Promise.all([...manifests, signature]);
+    const states = [module, ...company];
     files.set(stem, {
       stem,
       path,
       signature: states.map((state) => state?.signature ?? "").join("|"),
       changedMs: Math.max(...states.map((state) => state?.changedMs ?? 0)),
+      moduleBytes: module.bytes,
+      hasCompany: company.some((state) => state !== undefined),
     });
   }
   return { files, interests };
@@ -54,7 +60,7 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan | 
 async function look(
   path: string,
   interests: Map<string, Set<string> | undefined>,
-): Promise<{ readonly signature: string; readonly changedMs: number } | undefined> {
+): Promise<{ readonly signature: string; readonly changedMs: number; readonly bytes: number } | undefined> {
   try {
     const found = await stat(path, { bigint: true });
     if (!found.isFile()) return undefined;
@@ -62,7 +68,8 @@ async function look(
     if (!interests.has(dirname(real))) interests.set(dirname(real), new Set());
     interests.get(dirname(real))?.add(basename(real));
     const { dev, ino, size, mtimeNs, ctimeNs } = found;
-    return { signature: [real, dev, ino, size, mtimeNs, ctimeNs].join(":"), changedMs: Number(found.ctimeMs) };
+    const signature = [real, dev, ino, size, mtimeNs, ctimeNs].join(":");
+    return { signature, changedMs: Number(found.ctimeMs), bytes: Number(size) };
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;

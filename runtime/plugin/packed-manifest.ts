@@ -23,6 +23,9 @@ export function packManifest(bytes: Uint8Array, manifest: string): Uint8Array<Ar
   return new Uint8Array(Buffer.concat([preamble, Buffer.from([0, ...leb(content.length)]), content, rest]));
 }
 
+/** Whether the module has a manifest inside it. */
+export const isPacked = (bytes: Uint8Array): boolean => findSection(bytes) !== undefined;
+
 /** The manifest inside a module, and what is wrong with the rest of the file; undefined when it has none. */
 export function unpackManifest(
   bytes: Uint8Array,

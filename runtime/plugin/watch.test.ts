@@ -21,7 +21,7 @@ const quick = { quietMs: 10, rescanMs: 60_000 };
 /** A registry, a directory `plugins` in an empty temporary one, and the watch on it once `prepare` has filled it. */
 async function watched(
   prepare: (plugins: string) => Promise<unknown>,
-  options: Pick<PluginDirectoryOptions, "rescanMs" | "admit"> = {},
+  options: Pick<PluginDirectoryOptions, "quietMs" | "rescanMs" | "admit"> = {},
 ) {
   const stack = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), "outrigger-plugins-"));
@@ -74,6 +74,14 @@ describe("the plugins directory", () => {
       ["bare 0.0.0 serving", "broken 0.0.0 refused", "orders 1.0.0 serving", "packed 2.0.0 serving"],
     );
     await open.logged(/plugin 'broken' cannot be deployed from .*broken\.wasm: the file is not WebAssembly/);
+  });
+
+  it("does not wait for a module that says of itself that it is whole", async () => {
+    const packed = packManifest(first, manifest("orders", "1.0.0"));
+    await using open = await watched(async () => {}, { quietMs: 600_000 });
+    await open.put("orders.new", packed);
+    await rename(join(open.plugins, "orders.new"), join(open.plugins, "orders.wasm"));
+    await open.until((statuses) => statuses.includes("orders 1.0.0 serving"));
   });
 
   it("deploys a file that is added, the new version when it is replaced, and nothing when it is removed", async () => {

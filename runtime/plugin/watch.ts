@@ -3,6 +3,7 @@ import type { Log } from "../telemetry/log.ts";
 import { moduleProblem, type PluginArtifact, readArtifact } from "./artifact.ts";
 import { DirectoryDeploys, type DirectoryMemory } from "./directory-deploys.ts";
 import { type PluginFile, scanDirectory } from "./directory-scan.ts";
+import { earlyFiles, type SettledFile } from "./early-files.ts";
 import { FolderWatchers } from "./folder-watchers.ts";
 import type { PluginOperations } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
@@ -12,13 +13,15 @@ export interface PluginDirectoryOptions {
   readonly registry: Pick<PluginOperations, "deploy" | "remove" | "abort" | "list"> & {
     /** Remembers why something meant for that name could not even be read. */
     refuse(name: string, error: PluginError): void;
+    /** Compiles what will be deployed soon, if nothing comes in between. */
+    anticipate?(artifact: PluginArtifact): void;
   };
   /** What the directory deployed before the process started; default nothing. */
   readonly memory?: DirectoryMemory | undefined;
   /** Rejects with PluginError what may not be deployed from the path; default everything may. */
   readonly admit?: ((artifact: PluginArtifact, path: string) => Promise<void>) | undefined;
   readonly log: Log;
-  /** A file is read when it has not changed for so long; default 100 ms. */
+  /** A file is deployed when it has not changed for so long, or is whole by its own word; default 100 ms. */
   readonly quietMs?: number;
   /** A look without any event, for file systems that send none; default 10 s. */
   readonly rescanMs?: number;
@@ -42,8 +45,19 @@ interface KnownFile {
   wants: string | undefined;
 }
 
+/** What a look found to have changed since the one before. */
+interface Compared {
+  /** Changed, and quiet since. */
+  readonly settled: readonly PluginFile[];
+  readonly changed: readonly PluginFile[];
+  /** Whether a file is gone that may come back. */
+  readonly isUnsettled: boolean;
+}
+
 /** A cut off file is said to be broken when nothing came of it for so many looks. */
 const patience = 10;
+/** Least time from one look to the next. */
+const restMs = 10;
 /** Longer than a tick of the clock that stamps files. */
 const youngMs = 1_000;
 
@@ -101,7 +115,7 @@ export class PluginDirectory implements AsyncDisposable {
     const { quietMs = 100, rescanMs = 10_000 } = this.#options;
     let isUnsettled = isUnsettledAtFirst;
     while (!this.#closing.signal.aborted) {
-      await this.#pause(quietMs, false);
+      await this.#pause(isUnsettled ? quietMs : Math.min(quietMs, restMs), false);
       if (!isUnsettled && !this.#changed) await this.#pause(rescanMs, true);
       if (!this.#closing.signal.aborted) isUnsettled = await this.#look(false);
     }
@@ -134,13 +148,14 @@ export class PluginDirectory implements AsyncDisposable {
         return false;
       }
       if (this.#watchers.follow(scan.interests)) this.#changed = true;
-      const { settled, isUnsettled } = this.#compare(scan.files, isFirst);
-      const isPending = await this.#deploySettled(settled);
+      const { settled, changed, isUnsettled } = this.#compare(scan.files, isFirst);
+      const early = await earlyFiles(changed, this.#options);
+      const isPending = await this.#deploySettled([...settled.map((file) => ({ file })), ...early]);
       const isFreed = await this.#removeGone();
       const isYoung = isFirst && this.#doubtYoung(settled);
       if (isFirst) await this.#leaveOtherDirectories();
       this.#lastTrouble = "";
-      return isUnsettled || isPending || isFreed || isYoung;
+      return isUnsettled || early.length < changed.length || isPending || isFreed || isYoung;
     } catch (error) {
       this.#trouble(`the plugins directory ${this.#directory} cannot be read: ${messageOf(error)}`);
       return false;
@@ -148,11 +163,9 @@ export class PluginDirectory implements AsyncDisposable {
   }
 
   /** Which files have changed and been quiet since the last look. */
-  #compare(
-    files: ReadonlyMap<string, PluginFile>,
-    isFirst: boolean,
-  ): { readonly settled: readonly PluginFile[]; readonly isUnsettled: boolean } {
+  #compare(files: ReadonlyMap<string, PluginFile>, isFirst: boolean): Compared {
     const settled: PluginFile[] = [];
+    const changed: PluginFile[] = [];
     let isUnsettled = false;
     for (const [stem, file] of files) {
       const known = this.#files.get(stem) ?? newFile();
@@ -162,13 +175,12 @@ export class PluginDirectory implements AsyncDisposable {
       if (known.signature !== file.signature) known.brokenLooks = 0;
       known.signature = file.signature;
       if (known.handled === file.signature) continue;
-      if (isQuiet) settled.push(file);
-      else isUnsettled = true;
+      (isQuiet ? settled : changed).push(file);
     }
     for (const [stem, known] of this.#files) {
       if (!files.has(stem) && ++known.gone === 1) isUnsettled = true;
     }
-    return { settled, isUnsettled };
+    return { settled, changed, isUnsettled };
   }
 
   /**
@@ -185,13 +197,13 @@ export class PluginDirectory implements AsyncDisposable {
   }
 
   /** Deploys side by side; true when a file must be looked at again soon. */
-  async #deploySettled(files: readonly PluginFile[]): Promise<boolean> {
+  async #deploySettled(files: readonly SettledFile[]): Promise<boolean> {
     const deploys: Promise<boolean>[] = [];
     let isPending = false;
-    for (const file of files) {
+    for (const { file, artifact: early } of files) {
       const known = this.#files.get(file.stem);
       if (known === undefined) continue;
-      const artifact = await this.#read(file, known);
+      const artifact = early ?? (await this.#read(file, known));
       if (artifact === undefined) continue;
       if (moduleProblem(artifact.bytes)?.kind === "incomplete" && ++known.brokenLooks < patience) isPending = true;
       else if (this.#claim(artifact.manifest.name, file, known)) deploys.push(this.#deploy(artifact, file, known));

@@ -43,25 +43,33 @@ interface Switch {
 }
 
 const figures = new Figures("deploys");
-const moduleOf = await versionedGuest(plugin);
+const guest = await versionedGuest(plugin);
 let number = 0;
 
 /** Deploys a new version through the admin API; resolves when it serves. */
 async function upload(sidecar: ServedSidecar, load: SteadyLoad): Promise<Switch & { readonly ms: number }> {
   const version = ++number;
   const fromMs = nowMs();
-  const uploaded = uploadModule(sidecar.admin, token, moduleOf(version));
+  const uploaded = uploadModule(sidecar.admin, token, guest.moduleOf(version));
   const [{ sentAt }, servedAt] = await Promise.all([uploaded, load.answered(answerOf(version), fromMs)]);
   return { fromMs, servedAt, ms: servedAt - sentAt };
 }
 
-/** Drops a new version into the directory, by a rename; resolves when it serves. */
-async function drop({ directory }: ServedSidecar, load: SteadyLoad): Promise<Switch & { readonly ms: number }> {
+/** Drops a new version into the directory, by renames; resolves when it serves. */
+async function drop(
+  { directory }: ServedSidecar,
+  load: SteadyLoad,
+  manifest: "inside" | "beside",
+): Promise<Switch & { readonly ms: number }> {
   const version = ++number;
-  const path = join(directory, "plugins", `${plugin}.wasm`);
-  writeFileSync(`${path}.new`, moduleOf(version));
+  const path = join(directory, "plugins", plugin);
+  if (manifest === "beside") {
+    writeFileSync(`${path}.new`, guest.manifestOf(version));
+    renameSync(`${path}.new`, `${path}.yaml`);
+  }
+  writeFileSync(`${path}.new`, guest.moduleOf(version));
   const fromMs = nowMs();
-  renameSync(`${path}.new`, path);
+  renameSync(`${path}.new`, `${path}.wasm`);
   const servedAt = await load.answered(answerOf(version), fromMs);
   return { fromMs, servedAt, ms: servedAt - fromMs };
 }
@@ -76,13 +84,19 @@ async function rollBack({ admin }: ServedSidecar, load: SteadyLoad): Promise<Swi
 
 /** Deploys by both ways in turns, with a rollback after every fifth, each after a quiet time. */
 async function switches(sidecar: ServedSidecar, load: SteadyLoad) {
-  const found = { dropped: [] as number[], uploaded: [] as number[], rolledBack: [] as number[], all: [] as Switch[] };
+  const found = {
+    inside: [] as number[],
+    beside: [] as number[],
+    uploaded: [] as number[],
+    rolledBack: [] as number[],
+    all: [] as Switch[],
+  };
   const each = sizes.deploys / sizes.rollbacks;
   for (let deploy = 0; deploy < sizes.deploys; deploy++) {
     await setTimeout(quietMs);
-    const isDropped = deploy % 2 === 0;
-    const one = await (isDropped ? drop : upload)(sidecar, load);
-    (isDropped ? found.dropped : found.uploaded).push(one.ms);
+    const way = deploy % 2 === 1 ? "uploaded" : deploy < sizes.deploys / 2 ? "inside" : "beside";
+    const one = await (way === "uploaded" ? upload(sidecar, load) : drop(sidecar, load, way));
+    found[way].push(one.ms);
     found.all.push(one);
     if (deploy % each !== each - 1) continue;
     await setTimeout(quietMs);
@@ -153,7 +167,7 @@ async function measure(entry: string): Promise<void> {
       log: { level: "warn" },
       ingress: { routes: [{ match: { prefix: "/" }, to: { plugin } }] },
     },
-    prepare: async (directory) => writeFileSync(join(directory, "plugins", `${plugin}.wasm`), moduleOf(number)),
+    prepare: async (directory) => writeFileSync(join(directory, "plugins", `${plugin}.wasm`), guest.moduleOf(number)),
   });
   using load = await startSteadyLoad(sidecar.ingress, perSecond);
   while (number < warmUpDeploys) await upload(sidecar, load);
@@ -186,7 +200,9 @@ async function measure(entry: string): Promise<void> {
     0.99,
   );
   figures.add({ what: "p99 of what the generator itself came late", measured: asMs(late), value: late, format: asMs });
-  tellOfTimes("from file in the directory to the first answer, median", found.dropped, goals.servedMs);
+  const dropped = "from file in the directory to the first answer, median; manifest";
+  tellOfTimes(`${dropped} inside`, found.inside, goals.servedMs);
+  tellOfTimes(`${dropped} beside`, found.beside, goals.servedMs);
   tellOfTimes("from end of upload to the first answer, median", found.uploaded, goals.servedMs);
   tellOfTimes("from the request for a rollback to the first answer, median", found.rolledBack, goals.rollbackMs);
   for (const [what, key, goal] of [

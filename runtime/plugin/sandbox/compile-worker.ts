@@ -1,4 +1,5 @@
 /** The thread in which modules are rewritten and compiled, so that the sidecar's own is not held up. */
+import { queryObjects } from "node:v8";
 import { parentPort } from "node:worker_threads";
 import { rewrite } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -44,6 +45,25 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** So much of modules may wait in this thread to be let go. */
+const uncollectedBytes = 8 * 1024 ** 2;
+let uncollected = 0;
+
+/** A class of which there is nothing. */
+class Nothing {}
+
+/**
+ * Compiled code is freed when no thread knows its module any more. This one has next to no garbage by which the engine would be
+ * led to collect, and would keep a hundred megabytes of replaced modules; looking for objects collects first.
+ */
+function collect(): void {
+  uncollected = 0;
+  queryObjects(Nothing);
+}
+
 parentPort?.on("message", async (request: CompileRequest) => {
+  const { byteLength } = request.bytes;
   parentPort?.postMessage(await compile(request));
+  uncollected += byteLength;
+  if (uncollected >= uncollectedBytes) setImmediate(collect);
 });

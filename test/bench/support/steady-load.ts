@@ -1,6 +1,5 @@
 /** Load that does not wait for the server: so many requests a second, from a process of its own. */
 import { fork } from "node:child_process";
-import { setPriority } from "node:os";
 import { fileURLToPath } from "node:url";
 
 /** What the process tells; times in milliseconds of the machine's own clock. */
@@ -41,8 +40,6 @@ export async function startSteadyLoad(address: string, perSecond: number): Promi
     serialization: "advanced",
     execArgv: [],
   });
-  // It must not wait for the one that prepares what is deployed.
-  setPriority(10);
   const changes: { readonly answer: string; readonly at: number }[] = [];
   const failures: string[] = [];
   const begun = Promise.withResolvers<void>();

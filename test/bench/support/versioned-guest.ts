@@ -14,14 +14,19 @@ export const answerOf = (version: number): string => `v${String(version).padStar
  * A service of 1 MB that answers every request with its number. About three quarters of it are code, some thousand functions
  * with loops, loads and stores; the rest is data. The modules of two numbers differ, and so do their digests.
  */
-export async function versionedGuest(plugin: string): Promise<(version: number) => Uint8Array<ArrayBuffer>> {
+export async function versionedGuest(plugin: string) {
   const small = await assemble("versioned", textOf(0));
   const template = await assemble("versioned", textOf(megabyte - small.length));
   const at = Buffer.from(template.buffer).indexOf(placeholder);
-  return (version) => {
-    const module = Buffer.from(template);
-    module.write(answerOf(version), at, "latin1");
-    return packManifest(module, `name: ${plugin}\nversion: "${version}"\nkind: service\n`);
+  const manifestOf = (version: number): string => `name: ${plugin}\nversion: "${version}"\nkind: service\n`;
+  return {
+    manifestOf,
+    /** With its manifest inside. */
+    moduleOf: (version: number): Uint8Array<ArrayBuffer> => {
+      const module = Buffer.from(template);
+      module.write(answerOf(version), at, "latin1");
+      return packManifest(module, manifestOf(version));
+    },
   };
 }
 
