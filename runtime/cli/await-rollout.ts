@@ -107,7 +107,8 @@ async function toldBy(client: AdminClient, wanted: VersionIdentity, signal: Abor
     (entry) => entry.outcome === "done" && entry.action !== "deploy" && isVersion(entry, wanted),
   );
   const entry = own ?? last;
-  if (entry === undefined) return "another version has taken its place";
+  const gone = "it is neither stable nor on trial any more";
+  if (entry === undefined) return gone;
   const reason = entry.reason === undefined ? "" : `: ${entry.reason}`;
-  return `another version has taken its place, by the ${entry.action} of ${entry.version} by ${entry.by}${reason}`;
+  return `${gone}, since the ${entry.action} of ${entry.version} by ${entry.by}${reason}`;
 }

@@ -232,9 +232,14 @@ describe("outrigger against a running sidecar", () => {
 
   it("takes a token from a file, and takes a plugin out of service", async () => {
     await writeFile(join(directory, "token"), `${token}\n`);
+    using waiting = start(["deploy", "v1.wasm", "--canary", "10", "--manual", "--wait"]);
+    await waiting.wrote(/on trial with 10 %/);
     using command = start(["undeploy", "orders", "--token-file", "token"], { OUTRIGGER_ADMIN_TOKEN: "" });
     assert.match((await command.ended).out, /^orders 2 is out of service$/m);
     assert.deepEqual(JSON.parse((await run("plugins", "--json")).out), []);
     assert.match((await run("history", "orders")).out, /undeploy/);
+    const { code, out, err } = await waiting.ended;
+    assert.deepEqual([code, out], [4, ""]);
+    assert.match(err, /orders 1 is not stable: it is neither stable nor on trial any more, since the \S+ of \S+ by ci/);
   });
 });
