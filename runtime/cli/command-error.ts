@@ -15,7 +15,7 @@ export const exitMeanings: Readonly<Record<ExitCode, string>> = {
   0: "done",
   1: "it failed, or the module that was inspected could not run here",
   2: "wrong usage, a wrong configuration, or a token that the sidecar does not take",
-  3: "refused: what was deployed is not acceptable as a plugin; what ran before goes on",
+  3: "refused: what was to be deployed cannot be fetched, or is not acceptable as a plugin; what ran before goes on",
   4: "the version that was waited for was rolled back, aborted or replaced",
   5: "the time of --timeout was over; what was begun goes on",
   130: "interrupted; what was begun goes on",
