@@ -39,7 +39,7 @@ export class PluginEvents implements AsyncDisposable {
     if (this.#isClosed) return;
     const before = this.#kept.get(plugin) ?? new Map<string, Kept>();
     const now = new Map<string, Kept>();
-    for (const [key, begin] of this.#declared(manifest)) {
+    for (const [key, begin] of this.#declared(plugin, manifest)) {
       now.set(key, before.get(key) ?? new Kept({ plugin, begin, ...this.#options }));
     }
     if (now.size === 0) this.#kept.delete(plugin);
@@ -61,13 +61,15 @@ export class PluginEvents implements AsyncDisposable {
     this.#ending.add(ended);
   }
 
-  *#declared(manifest: Manifest | undefined): Generator<readonly [key: string, begin: Begin]> {
-    for (const one of manifest?.subscriptions ?? []) yield [JSON.stringify(one), this.#subscription(one)];
+  *#declared(plugin: string, manifest: Manifest | undefined): Generator<readonly [key: string, begin: Begin]> {
+    for (const one of manifest?.subscriptions ?? []) yield [JSON.stringify(one), this.#subscription(plugin, one)];
     for (const one of manifest?.schedules ?? []) yield [JSON.stringify(one), this.#schedule(one)];
   }
 
-  #subscription(subscription: Subscription): Begin {
+  #subscription(plugin: string, subscription: Subscription): Begin {
     const { appId, pubsub, log } = this.#options;
+    // Neither name has a slash. The plugin of each sidecar of the application is one of the group; the application is not.
+    const group = `${appId}/${plugin}`;
     const { pubsub: component, topic, deadLetterTopic, maxAttempts } = subscription;
     const metadata = {
       ...subscription.metadata,
@@ -77,6 +79,7 @@ export class PluginEvents implements AsyncDisposable {
       pubsub: component,
       topic,
       metadata,
+      group,
       ...(deadLetterTopic === undefined ? {} : { deadLetterTopic }),
     };
     return (use, ended) =>
@@ -150,8 +153,9 @@ class Kept implements AsyncDisposable {
       try {
         return await this.#begun();
       } catch (error) {
-        if (!signal.aborted)
-          log.warn({ plugin }, `events for plugin '${plugin}' cannot begin yet: ${messageOf(error)}`);
+        const message = `plugin '${plugin}' cannot be brought its events yet: ${messageOf(error)}`;
+        if (waitMs === firstRetryMs && !signal.aborted) log.warn({ plugin }, message);
+        else log.debug({ plugin }, message);
       }
       await delay(waitMs, undefined, { signal }).catch(() => undefined);
     }

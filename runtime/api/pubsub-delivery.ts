@@ -22,6 +22,8 @@ export interface DeliveryOptions {
   readonly pubsub: string;
   readonly topic: string;
   readonly appId: string;
+  /** Who shares the topic's events. */
+  readonly group: string;
   readonly store: PubSub;
   readonly deadLetterTopic: string | undefined;
   /** Tries of one event before it goes to the dead-letter topic. */
@@ -64,7 +66,7 @@ export class TopicDelivery implements AsyncDisposable {
     handler: EventHandler,
   ): Promise<TopicDelivery> {
     const delivery = new TopicDelivery(options, handler);
-    const { store, topic, appId: group } = options;
+    const { store, topic, group } = options;
     const deliver = (message: ReceivedMessage, signal: AbortSignal) => delivery.#deliver(message, signal);
     delivery.#source = await store.subscribe({ topic, group, metadata }, deliver);
     return delivery;

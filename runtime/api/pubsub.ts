@@ -22,6 +22,8 @@ export interface TopicSubscription {
   readonly topic: string;
   /** `deadLetterTopic` and `maxAttempts` are for the runtime; all of it goes to the component too. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Subscribers of one group share the events; default the application's, which is its id. */
+  readonly group?: string;
   /** Where events go that are dropped, or were tried too often; in place of the metadata's. */
   readonly deadLetterTopic?: string;
 }
@@ -68,12 +70,12 @@ export class PubSubBlock implements AsyncDisposable {
 
   /**
    * Delivers the topic's events to the handler until disposed, and goes along when the component is replaced; subscribers of the
-   * same application share them. An event that was tried `maxAttempts` times without a dead-letter topic goes back to the broker, or is dropped when the metadata of the
+   * same group share them. An event that was tried `maxAttempts` times without a dead-letter topic goes back to the broker, or is dropped when the metadata of the
    * subscription sets that limit.
    */
   async subscribe(subscription: TopicSubscription, handler: EventHandler): Promise<AsyncDisposable> {
-    const { pubsub, topic, metadata } = subscription;
     const { stores, appId, log, maxAttempts = 5, drainMs = 5_000 } = this.#options;
+    const { pubsub, topic, metadata, group = appId } = subscription;
     requireTopic(topic);
     const deadLetterTopic = deadLetterTopicOf(subscription);
     const ownAttempts = attemptsOf(metadata.maxAttempts);
@@ -90,6 +92,7 @@ export class PubSubBlock implements AsyncDisposable {
             pubsub,
             topic,
             appId,
+            group,
             store,
             deadLetterTopic,
             maxAttempts: ownAttempts ?? maxAttempts,

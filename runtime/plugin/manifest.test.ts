@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { pathOfEvents, pathOfTicks } from "./declarations.ts";
 import { bareManifest, parseManifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 
@@ -126,6 +127,50 @@ describe("a manifest", () => {
   it("is refused when its version is a number, which YAML would round", () => {
     assert.match(refusalOf("name: orders\nversion: 1.10"), /version: expected text, found 1\.1/);
     assert.equal(read('name: orders\nversion: "1.10"').version, "1.10");
+  });
+});
+
+describe("what a service declares", () => {
+  const service = (declared: string): string => `{ name: orders, kind: service, ${declared} }`;
+
+  it("is topics and schedules, with defaults for how they reach it", () => {
+    const { subscriptions, schedules } = read(
+      service("subscriptions: [{ pubsub: events, topic: a/b }], schedules: [{ name: sweep, cron: '@every 1h30m' }]"),
+    );
+    assert.deepEqual(subscriptions, [{ pubsub: "events", topic: "a/b", timeout: 60_000, metadata: {} }]);
+    assert.deepEqual(schedules, [{ name: "sweep", cron: "@every 1h30m", timeZone: "UTC", timeout: 60_000 }]);
+    assert.equal(subscriptions[0] && pathOfEvents(subscriptions[0]), "/events/events/a%2Fb");
+    assert.equal(schedules[0] && pathOfTicks(schedules[0]), "/schedules/sweep");
+  });
+
+  it("is for services only, each once, and of a form that can be", () => {
+    const topic = "{ pubsub: events, topic: orders }";
+    assert.match(
+      refusalOf(`{ name: orders, subscriptions: [${topic}], schedules: [{ name: a, cron: "@daily" }] }`),
+      /2 mistakes: subscriptions: only a plugin of kind service may have some.*; schedules: only a plugin of kind service/,
+    );
+    const wrong: readonly (readonly [string, RegExp])[] = [
+      [`subscriptions: [${topic}, ${topic}]`, /subscriptions: expected each topic once/],
+      [
+        "subscriptions: [{ pubsub: events, topic: a, deadLetterTopic: a }]",
+        /\[0\]\.deadLetterTopic: expected another topic/,
+      ],
+      ["subscriptions: [{ pubsub: events, topic: a, path: events }]", /\[0\]\.path: expected a path, such as/],
+      ["subscriptions: [{ pubsub: events, topic: a, maxAttempts: 0 }]", /\[0\]\.maxAttempts/],
+      ["schedules: [{ name: a, cron: hourly }]", /\[0\]\.cron: expected five or six fields/],
+      ["schedules: [{ name: a, cron: '@every 10ms' }]", /\[0\]\.cron: expected at least 100 ms/],
+      ["schedules: [{ name: a, cron: '@daily', timeZone: Mars }]", /\[0\]\.timeZone: expected a time zone/],
+      [
+        "schedules: [{ name: a, cron: '@daily', timeout: 1h }]",
+        /\[0\]\.timeout: expected a duration above 0 and up to 5m/,
+      ],
+      [
+        `schedules: [{ name: a, cron: "@daily", data: ${"x".repeat(65_537)} }]`,
+        /\[0\]\.data: expected no more than 64Ki/,
+      ],
+      ["schedules: [{ name: a, cron: '@daily' }, { name: a, cron: '@hourly' }]", /schedules: expected each name once/],
+    ];
+    for (const [declared, mistake] of wrong) assert.match(refusalOf(service(declared)), mistake, declared);
   });
 });
 

@@ -7,6 +7,7 @@ import { request as httpRequest, type IncomingMessage } from "node:http";
 import { join } from "node:path";
 import { test } from "node:test";
 import { deflateSync, inflateSync } from "node:zlib";
+import { json, OutriggerClient } from "../../sdk/index.ts";
 import { eventually } from "../conformance/backend.ts";
 import { collect, type Echoed, fieldsOf } from "../integration/ingress-rig.ts";
 import type { HttpAnswer, HttpQuestion } from "../support/http.ts";
@@ -244,6 +245,19 @@ const checks: Readonly<Record<string, Check>> = {
     const turns = answers.map((answer) => fieldsOf(echoed(answer)).get("x-turn"));
     assert.deepEqual(turns.sort(), ["1", "2", "3"]);
     for (const { headers } of answers) assert.equal(headers["x-held"], "yes");
+  },
+
+  events: async ({ sidecar, ask }) => {
+    await using client = new OutriggerClient({ address: sidecar.grpc });
+    const publish = (data: object): Promise<void> =>
+      client.pubsub.publish({ pubsub: "events", topic: "orders", data: json(data) });
+    await eventually("an order is kept", async () => {
+      await publish({ id: "a7", of: "apples" });
+      return (await ask("/events/a7")).status === 200;
+    });
+    assert.equal((await ask("/events/a7")).text, '{"id":"a7","of":"apples"}');
+    assert.equal((await ask("/events/b8")).status, 404);
+    await sidecar.logged(({ msg }) => /^at \d{4}-\d\d-\d\dT\S+Z: \{"unit":"orders"\}$/.test(msg));
   },
 
   postponed: async ({ sidecar, ask, reports }) => {

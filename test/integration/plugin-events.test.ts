@@ -40,6 +40,20 @@ describe("an event of a topic that a service subscribes to", () => {
     assert.match(open.told[0] ?? "", /^1 event a topic\/of two text\/plain \/take\?it=1 hello$/);
   });
 
+  it("comes to the application, too, and to every other plugin that subscribes", async () => {
+    await using open = await openEvents();
+    await open.registry.deploy(clerk(wasm));
+    await open.registry.deploy(clerk(wasm, { name: "other", version: "other" }));
+    const application: string[] = [];
+    await using _ = await open.subscribe("orders", (text) => application.push(text));
+    await open.untilSubscribed();
+    await eventually("all get an event", async () => {
+      await open.publish("an order");
+      const plugins = new Set(about(open.told, "order").map((line) => line.split(" ")[0]));
+      return plugins.size === 2 && application.includes("an order");
+    });
+  });
+
   it("is done by 2xx, whatever the body, unless that says otherwise", async () => {
     await using open = await openEvents();
     await open.registry.deploy(clerk(wasm, toLetters));

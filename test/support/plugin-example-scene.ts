@@ -12,6 +12,7 @@ import type { PluginExample } from "./plugin-examples.ts";
 import { type Sidecar, startSidecar, temporaryDirectory } from "./sidecar.ts";
 
 const onTcp = "tcp";
+const service = "events";
 
 /** A sidecar with all examples of the AssemblyScript library, each on the route `/NAME` to an application, and what they ask. */
 export interface PluginExampleScene extends AsyncDisposable {
@@ -37,8 +38,8 @@ export async function openPluginExampleScene(examples: readonly PluginExample[])
   for (const { module, manifests } of examples)
     for (const file of manifests) {
       const text = await readFile(file, "utf8");
-      const { name, capabilities } = parseManifest(text, file, basename(file, ".yaml"));
-      grants[name] = { upstreams: capabilities.upstreams };
+      const { name, capabilities, subscriptions } = parseManifest(text, file, basename(file, ".yaml"));
+      grants[name] = { ...capabilities, pubsub: subscriptions.map(({ pubsub }) => pubsub) };
       await writeFile(join(path, "plugins", `${name}.yaml`), name === "signatures" ? withKeys(text, keys) : text);
       await copyFile(module, join(path, "plugins", `${name}.wasm`));
     }
@@ -56,6 +57,7 @@ export async function openPluginExampleScene(examples: readonly PluginExample[])
   const sidecar = opening.use(
     await startSidecar(path, {
       app: { id: "shop", http: application.address },
+      components: { state: { orders: { type: "memory" } }, pubsub: { events: { type: "memory" } } },
       upstreams: {
         ...Object.fromEntries(Object.entries(http).map(([name, { address }]) => [name, { endpoints: [address] }])),
         prices: { endpoints: [shop.address], protocol: "grpc" },
@@ -85,6 +87,7 @@ export async function openPluginExampleScene(examples: readonly PluginExample[])
 
 /** Filters of the route of an example, where they are not just that plugin. */
 function routeOf(name: string): object {
+  if (name === service) return { match: { prefix: `/${name}` }, to: { plugin: name } };
   const filters: Readonly<Record<string, readonly object[]>> = {
     configuration: [{ plugin: name }, { plugin: name, configuration: { greeting: "good day" } }],
     properties: [{ plugin: name }, { plugin: name, configuration: "once more" }],
