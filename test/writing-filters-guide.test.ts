@@ -1,4 +1,4 @@
-/** docs/guides/writing-filters.md and wasm-plugins/sdk/README.md: their code is tested, their settings are good, no example is left out. */
+/** docs/guides/writing-filters.md, services.md and wasm-plugins/sdk/README.md: their code is tested, their settings are good, no example is left out. */
 import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,6 +9,7 @@ import { parseManifest } from "../runtime/plugin/manifest.ts";
 
 const examples = "wasm-plugins/sdk/examples";
 const guide = "docs/guides/writing-filters.md";
+const services = "docs/guides/services.md";
 const readme = "wasm-plugins/sdk/README.md";
 const list = `${examples}/README.md`;
 
@@ -21,7 +22,7 @@ const folders = globSync("*/asconfig.json", { cwd: examples }).map(dirname).sort
 
 describe("the guide to writing filters", () => {
   test("shows code of the example that its section links to", () => {
-    for (const section of read(guide).split(/^## /m).slice(1)) {
+    for (const section of [guide, services].flatMap((file) => read(file).split(/^## /m).slice(1))) {
       const sources = [...section.matchAll(/examples\/([\w-]+)\/assembly/g)].map(([, name]) =>
         flat(read(join(examples, String(name), "assembly/index.ts"))),
       );
@@ -41,9 +42,24 @@ describe("the guide to writing filters", () => {
   });
 
   test("has no link that leads nowhere", () => {
-    for (const file of [guide, readme, list, "wasm-plugins/README.md"])
+    for (const file of [guide, services, readme, list, "wasm-plugins/README.md"])
       for (const [, target = ""] of read(file).matchAll(/\]\(([^)#:]+)\)/g))
         assert.ok(existsSync(join(dirname(file), target)), `${file}: ${target}`);
+  });
+});
+
+describe("the guide to services", () => {
+  test("has a manifest and a configuration that are good, and grant what is asked for", () => {
+    const [manifest = "", configuration = "", ...others] = blocks(read(services), "yaml");
+    assert.deepEqual(others, []);
+    const { name, kind, capabilities, subscriptions } = parseManifest(manifest, services, "unnamed");
+    assert.equal(kind, "service");
+    const { plugins } = configurationSchema.parse(parse(configuration));
+    assert.deepEqual(plugins.grants[name]?.state, capabilities.state);
+    assert.deepEqual(
+      plugins.grants[name]?.pubsub,
+      subscriptions.map(({ pubsub }) => pubsub),
+    );
   });
 });
 
