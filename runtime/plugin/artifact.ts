@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
+import { maxModuleBytes } from "./module-limit.ts";
 import { unpackManifest } from "./packed-manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { type FrameProblem, frameProblem } from "./wasm-sections.ts";
@@ -17,9 +18,6 @@ export interface PluginArtifact {
   /** Where it came from, for messages. */
   readonly origin: string;
 }
-
-/** The largest module that is taken. */
-export const maxModuleBytes = 256 * 1024 ** 2;
 
 /** The ways a manifest beside `orders.wasm` may be called. */
 export const manifestExtensions = [".yaml", ".yml"] as const;

@@ -1,5 +1,5 @@
 import type { PluginSignatures, PluginSources } from "../config/plugin-sources.ts";
-import { makeArtifact, type PluginArtifact } from "./artifact.ts";
+import type { PluginArtifact } from "./artifact.ts";
 import { locateBelow } from "./below-directory.ts";
 import type { DeployStep, PluginOperations } from "./operations.ts";
 import { unpackManifest } from "./packed-manifest.ts";
@@ -193,6 +193,7 @@ async function uploadedArtifact(
     const message = "the module that was uploaded has no manifest inside; give one with it, or a name";
     throw new PluginError("", "", "refused", message);
   }
+  const { makeArtifact } = await import("./artifact.ts");
   return makeArtifact(bytes, "upload", { text, path: "upload" });
 }
 

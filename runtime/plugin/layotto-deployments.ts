@@ -1,5 +1,5 @@
 import { parse, stringify } from "yaml";
-import { makeArtifact, type PluginArtifact, readArtifact } from "./artifact.ts";
+import type { PluginArtifact } from "./artifact.ts";
 import { locateBelow } from "./below-directory.ts";
 import type { PluginSettings } from "./deployments.ts";
 import type { PluginOperations } from "./operations.ts";
@@ -46,13 +46,14 @@ export class LayottoDeployments {
   async install({ name, path, instances, configuration }: InstallRequest, by: string): Promise<void> {
     const { directory, signatures } = this.#options.settings();
     const place = await locateBelow(directory, path);
+    const { readArtifact } = await import("./artifact.ts");
     const found = await readArtifact(place);
     if (signatures.require !== false) {
       const { requireSignedFile } = await import("./source/signed-file.ts");
       await requireSignedFile(found, place, signatures);
     }
     const isBare = found.manifestText === `name: ${found.manifest.name}\n`;
-    const artifact = changed(found, {
+    const artifact = await changed(found, {
       name,
       ...(isBare && { kind: "service" }),
       ...(configuration !== undefined && { configuration }),
@@ -66,7 +67,7 @@ export class LayottoDeployments {
     const { operations, store } = this.#options;
     const stable = store.record(plugin)?.stable;
     if (stable === undefined) throw new PluginError(plugin, "", "missing", `${plugin} has no version that is kept`);
-    await operations.deploy(changed(await store.load(stable), { limits: { instances } }), { by });
+    await operations.deploy(await changed(await store.load(stable), { limits: { instances } }), { by });
   }
 
   async uninstall(plugin: string, by: string): Promise<void> {
@@ -74,7 +75,8 @@ export class LayottoDeployments {
   }
 }
 
-function changed(artifact: PluginArtifact, change: Readonly<Record<string, unknown>>): PluginArtifact {
+async function changed(artifact: PluginArtifact, change: Readonly<Record<string, unknown>>): Promise<PluginArtifact> {
+  const { makeArtifact } = await import("./artifact.ts");
   const manifest = (parse(artifact.manifestText) ?? {}) as Record<string, unknown>;
   const limits = { ...(manifest["limits"] as object | undefined), ...(change["limits"] as object | undefined) };
   const text = stringify({ ...manifest, ...change, ...(Object.keys(limits).length > 0 && { limits }) });

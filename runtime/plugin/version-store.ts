@@ -3,7 +3,7 @@ import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Log } from "../telemetry/log.ts";
-import { makeArtifact, type PluginArtifact } from "./artifact.ts";
+import type { PluginArtifact } from "./artifact.ts";
 import { DeployHistory } from "./deploy-history.ts";
 import { listFiles, makeOwnFolder, removeFile, replaceFile } from "./durable-file.ts";
 import { PluginError } from "./plugin-error.ts";
@@ -80,6 +80,7 @@ export class DiskVersionStore implements VersionStore {
     });
     if (digestOf(bytes) !== version.digest) throw unusable(version, `${path} is not the module that was kept`);
     const manifest = { text: version.manifest, path: version.origin };
+    const { makeArtifact } = await import("./artifact.ts");
     return makeArtifact(new Uint8Array(bytes), version.origin, manifest);
   }
 

@@ -1,0 +1,2 @@
+/** The largest module that is taken. */
+export const maxModuleBytes = 256 * 1024 ** 2;
