@@ -89,7 +89,7 @@ const rules: readonly Rule[] = [
     files: /^runtime\/cli\//,
     may: [
       /^runtime\/(config\/|version\.ts$)/,
-      /^runtime\/plugin\/(manifest|artifact|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
+      /^runtime\/plugin\/(manifest|artifact|module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
       /^runtime\/proxy-wasm\/(abi|function-names)\.ts$/,
     ],
     mayTypes: [/^runtime\/plugin\/(status|versions|deployments|operations|plugin-logs)\.ts$/],
