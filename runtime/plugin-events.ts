@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PubSubBlock } from "./api/pubsub.ts";
+import { unlessAborted } from "./api/unless-aborted.ts";
 import type { PluginUse } from "./plugin/contract.ts";
 import type { Schedule, Subscription } from "./plugin/declarations.ts";
 import type { Manifest } from "./plugin/manifest.ts";
@@ -18,6 +19,7 @@ const firstRetryMs = 100;
 const longestRetryMs = 5_000;
 /** How long a tick that a plugin has may take once its schedule ends; as long as an event may. */
 const drainMs = 5_000;
+const readinessMs = 100;
 
 /**
  * Brings events and ticks to the services that declare them, for as long as a version that does is the stable one. Disposing
@@ -84,11 +86,12 @@ export class PluginEvents implements AsyncDisposable {
     };
     return (use, ended) =>
       pubsub.subscribe(wanted, async (_event, signal, message) => {
-        // What comes while it ends is given back: another version may expect it elsewhere.
-        ended.throwIfAborted();
+        await untilReady(use, ended);
+        if (ended.aborted) return givenBack(signal);
         try {
           return await deliverEvent({ use, appId, log }, subscription, message, signal);
         } catch (error) {
+          if (ended.aborted) return givenBack(signal);
           if (!signal.aborted)
             log.warn(
               { plugin: use.plugin, pubsub: component, topic, id: message.id },
@@ -171,6 +174,16 @@ class Kept implements AsyncDisposable {
     return opening.move();
   }
 }
+
+/** Resolves when the plugin can take something, or the signal aborts: to find it crashed is no try of an event. */
+async function untilReady(use: PluginUse, ended: AbortSignal): Promise<void> {
+  while (!use.ready && !ended.aborted) {
+    await delay(readinessMs, undefined, { signal: ended }).catch(() => undefined);
+  }
+}
+
+/** Of an event that is not taken any more: it counts as no try, and the broker has it back when the subscription has ended. */
+const givenBack = (signal: AbortSignal): Promise<never> => unlessAborted(new Promise<never>(() => undefined), signal);
 
 /** A signal that aborts that long after another. */
 class Grace implements Disposable {

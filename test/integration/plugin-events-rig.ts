@@ -4,6 +4,7 @@ import { memoryPubSub } from "../../components/pubsub/memory.ts";
 import { PubSubBlock } from "../../runtime/api/pubsub.ts";
 import { storeSet } from "../../runtime/api/stores.ts";
 import { makeArtifact, type PluginArtifact } from "../../runtime/plugin/artifact.ts";
+import type { PluginRegistryOptions } from "../../runtime/plugin/registry.ts";
 import { PluginEvents } from "../../runtime/plugin-events.ts";
 import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
@@ -29,14 +30,16 @@ export const clerk = (
 };
 
 /** `told` has the lines that guests logged, each after the version that it came from. */
-export async function openEvents() {
+export async function openEvents(options: Partial<PluginRegistryOptions> = {}) {
   await using opening = new AsyncDisposableStack();
   const store = opening.use(await memoryPubSub.open(memoryPubSub.config.parse({}), openContext("events")));
   const stores = storeSet("pubsub", oneStore("events", store));
   const told: string[] = [];
   const kept = keepLog();
   const metrics = new Metrics();
-  const pubsub = opening.use(new PubSubBlock({ stores, appId: "shop", maxAttempts: 3, log: kept.log, metrics }));
+  const pubsub = opening.use(
+    new PubSubBlock({ stores, appId: "shop", maxAttempts: 3, drainMs: 300, log: kept.log, metrics }),
+  );
   const events: PluginEvents = new PluginEvents({
     appId: "shop",
     pubsub,
@@ -49,6 +52,7 @@ export async function openEvents() {
       grants: { clerk: granted, other: granted },
       switched: (plugin, manifest) => events.declare(plugin, manifest),
       logged: ({ version }, message) => told.push(`${version} ${message}`),
+      ...options,
     }),
   );
   opening.use(events);

@@ -1,6 +1,7 @@
 /** Events of topics and ticks of the clock, as they reach a real service and what its answers do. */
 import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
+import { defaultCrashLimits } from "../../runtime/plugin/crash-budget.ts";
 import { eventually } from "../conformance/backend.ts";
 import { guestText } from "../support/proxy-wasm-guest.ts";
 import { assemble } from "../support/wat.ts";
@@ -163,6 +164,36 @@ describe("an event of a topic that a service subscribes to", () => {
     const began = open.told.filter((line) => line.endsWith("/orders later")).length;
     const ended = about(open.told, "answered later").length;
     assert.equal(began, ended, "what began has ended");
+  });
+
+  it("goes back to the broker when it fails after the plugin was removed, and is no dead letter", async () => {
+    await using open = await openEvents();
+    const subscriptions = [{ ...toLetters.subscriptions[0], maxAttempts: 1, timeout: "100ms" }];
+    await open.registry.deploy(clerk(wasm, { subscriptions }));
+    await open.untilSubscribed();
+    await open.publish("never");
+    await eventually("it is being worked on", () => about(open.told, "never").length > 0);
+    await open.registry.remove("clerk");
+    await open.events[Symbol.asyncDispose]();
+    assert.deepEqual(open.letters, []);
+  });
+
+  it("waits while the plugin has crashed too often, and is no dead letter for that", async () => {
+    await using open = await openEvents({ crashLimits: { ...defaultCrashLimits, most: 2 } });
+    const dying = await assemble(
+      "dying-service",
+      guestText(() => ({ on: { proxy_on_request_headers: "(unreachable)" } })),
+    );
+    const subscriptions = [{ pubsub: "events", topic: "other" }, toLetters.subscriptions[0]];
+    await open.registry.deploy(clerk(dying, { subscriptions, rootId: "" }));
+    await eventually("it has crashed too often", async () => {
+      await open.publish("trap", { topic: "other" });
+      return open.registry.list()[0]?.state === "crashed";
+    });
+    await open.publish("an order");
+    await open.registry.deploy(clerk(wasm, { version: "2", subscriptions }));
+    await eventually("the version that works takes it", () => about(open.told, "order").length === 1);
+    assert.deepEqual(open.letters, []);
   });
 
   it("comes as the stable version declares, which a switch changes at once", async () => {
