@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { before, describe, it } from "node:test";
 import { defaultCrashLimits } from "../../runtime/plugin/crash-budget.ts";
 import { eventually } from "../conformance/backend.ts";
-import { guestText } from "../support/proxy-wasm-guest.ts";
+import { drop, guestText } from "../support/proxy-wasm-guest.ts";
 import { assemble } from "../support/wat.ts";
 import { clerk, openEvents } from "./plugin-events-rig.ts";
 import { compilePlugin } from "./plugin-sdk-guest.ts";
@@ -113,6 +113,36 @@ describe("an event of a topic that a service subscribes to", () => {
     await open.logged(
       /'clerk' let POST \/events\/events\/orders pass without an answer; send a local response, or pause/,
     );
+  });
+
+  it("is taken by a service that fills its answer in and goes on, as functions of Layotto do", async () => {
+    await using open = await openEvents();
+    const filling = await assemble(
+      "filling-service",
+      guestText((text) => ({
+        on: {
+          proxy_on_request_headers: `
+            ${drop(`(call $proxy_replace_header_map_value (i32.const 2) ${text(":status")} ${text("204")})`)}
+            (i32.const 0)`,
+          proxy_on_request_body: `${drop(`(call $proxy_log (i32.const 2) ${text("an order is taken")})`)} (i32.const 0)`,
+        },
+      })),
+    );
+    await open.registry.deploy(clerk(filling, { ...toLetters, rootId: "" }));
+    await eventually("it has taken some", async () => {
+      await open.publish("an order");
+      return about(open.told, "taken").length > 2;
+    });
+    assert.deepEqual(open.letters, []);
+    assert.ok(open.messages.every((message) => !message.includes("is not taken")));
+  });
+
+  it("comes to a version that was brought back at the start", async () => {
+    await using open = await openEvents();
+    const { digest, manifest, manifestText, origin } = clerk(wasm);
+    const stable = { version: manifest.version, digest, manifest: manifestText, origin, by: "test", deployedAt: 0 };
+    await open.registry.restore({ plugin: "clerk", stable, trial: undefined, previous: [] }, async () => clerk(wasm));
+    await open.untilSubscribed();
   });
 
   it("goes to the version on trial by its share, and counts there", async () => {
