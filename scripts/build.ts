@@ -1,5 +1,5 @@
-/** `npm run build`: bundles the sidecar into dist/, which is what is published and what the image runs. */
-import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+/** `npm run build`: bundles the sidecar into dist/, which is what is published (`npm pack ./dist`) and what the image runs. */
+import { chmodSync, copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build, type Metafile } from "esbuild";
 import { leanImports } from "./lean-imports.ts";
@@ -43,6 +43,17 @@ export async function buildSidecar(directory: string): Promise<void> {
   const map = JSON.parse(readFileSync(`${main}.map`, "utf8"));
   writeFileSync(`${main}.map`, JSON.stringify({ ...map, mappings: `;;${map.mappings}` }));
   writeFileSync(join(directory, "THIRD-PARTY-LICENSES"), licenses(metafile));
+  writeFileSync(join(directory, "package.json"), `${JSON.stringify(publishedManifest(), undefined, 2)}\n`);
+  for (const file of ["LICENSE", "README.md"]) copyFileSync(join(root, file), join(directory, file));
+}
+
+/** The bundle holds what the checkout depends on: whoever installs it installs nothing else. */
+function publishedManifest(): object {
+  const { name, version, description, license, type, engines } = JSON.parse(
+    readFileSync(join(root, "package.json"), "utf8"),
+  );
+  const bin = { outrigger: "runtime/main.js" };
+  return { name, version, description, license, type, engines, bin, files: ["runtime", "THIRD-PARTY-LICENSES"] };
 }
 
 /**
