@@ -1,4 +1,5 @@
 import type { PropertyValue } from "../plugin/contract.ts";
+import { inside } from "./exchange.ts";
 import type { HeaderList } from "./headers.ts";
 import { declaredLength } from "./outlet.ts";
 import { bytesOf, hostPort, responseCode, type Stream } from "./stream.ts";
@@ -13,6 +14,8 @@ const inbound = 1n;
  */
 export function attributeOf(stream: Stream, path: readonly string[]): PropertyValue | undefined {
   const [root = "", key, field] = path;
+  // Nobody can keep something there, so that a plugin may trust it.
+  if (root === "outrigger") return key === "origin" && stream.connection === inside ? "sidecar" : undefined;
   return known(stream, root, key, field) ?? stream.kept(path) ?? filterState(stream, path);
 }
 

@@ -77,6 +77,18 @@ export interface ConnectionFacts {
   readonly localPort: number;
 }
 
+/** In place of a connection where the sidecar itself asks: it has no address. */
+export const inside: ConnectionFacts = {
+  id: 0,
+  protocol: "HTTP/1.1",
+  scheme: "http",
+  remoteAddress: "",
+  remotePort: 0,
+  peer: "",
+  localAddress: "",
+  localPort: 0,
+};
+
 /** What a listener calls for each exchange: a Handler that also learns of the connection. */
 export type Serve = (
   connection: ConnectionFacts,

@@ -1,6 +1,6 @@
 import type { PluginUse } from "../plugin/contract.ts";
 import type { Log } from "../telemetry/log.ts";
-import { type ConnectionFacts, type Failure, noBytes, type ResponseSink } from "./exchange.ts";
+import { type Failure, inside, noBytes, type ResponseSink } from "./exchange.ts";
 import { responseTimeout } from "./failures.ts";
 import { FilterChain } from "./filter-chain.ts";
 import { HeaderList, statusOf } from "./headers.ts";
@@ -36,28 +36,13 @@ export interface PluginAnswer {
   readonly isBlank: boolean;
 }
 
-/** A property that no client can give its request, by which a plugin may know whom it hears. */
-const origin = ["outrigger", "origin"];
-const sidecar = new TextEncoder().encode("sidecar");
 const maxAnswerBytes = 64 * 1024;
 /** Brokers take messages that are as large; a plugin is shown the whole of one. */
 const maxRequestBytes = 64 * 1024 ** 2;
 
-/** The sidecar itself: it has no address. */
-const inside: ConnectionFacts = {
-  id: 0,
-  protocol: "HTTP/1.1",
-  scheme: "http",
-  remoteAddress: "",
-  remotePort: 0,
-  peer: "",
-  localAddress: "",
-  localPort: 0,
-};
-
 /**
  * Posts a request to the service as if a client had, through the chain that requests of clients take, and collects the answer.
- * The plugin finds `sidecar` under the property `outrigger.origin`.
+ * The plugin finds `sidecar` as the property `outrigger.origin`, which no client and no other plugin can bring about.
  * Rejects when the signal aborts, the plugin resets the stream, or its answer cannot be sent.
  */
 export function postToPlugin(
@@ -78,7 +63,6 @@ export function postToPlugin(
   const { promise, resolve, reject } = Promise.withResolvers<PluginAnswer>();
   const answer = new CollectedAnswer();
   const stream = new Stream(inside, head, "");
-  stream.keep(origin, sidecar);
   const chain = new FilterChain({
     stream,
     choice: { filters: [], target: { kind: "service", use }, deadlines: undefined },

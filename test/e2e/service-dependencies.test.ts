@@ -8,8 +8,10 @@ import { json, OutriggerClient } from "../../sdk/index.ts";
 import { eventually } from "../conformance/backend.ts";
 import { compilePlugin } from "../integration/plugin-sdk-guest.ts";
 import { ask } from "../support/http.ts";
+import { drop, guestText } from "../support/proxy-wasm-guest.ts";
 import { startRedis } from "../support/redis-server.ts";
 import { type LogLine, onFreePorts, type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
+import { assemble } from "../support/wat.ts";
 
 let wasm: Uint8Array;
 before(async () => {
@@ -103,10 +105,20 @@ describe("a service that needs components", () => {
     assert.ok(JSON.stringify(refused).includes(message), JSON.stringify(refused));
   });
 
-  it("takes nobody's request for an event", async () => {
+  it("takes nobody's request for an event, whatever a filter in front of it claims", async () => {
     await using directory = await temporaryDirectory();
     await lay(directory.path, {});
-    await using sidecar = await startSidecar(directory.path, configured({}, {}));
+    const claims = guestText((text) => ({
+      on: {
+        proxy_on_request_headers: `
+          ${drop(`(call $proxy_set_property ${text("outrigger\0origin")} ${text("sidecar")})`)}
+          (i32.const 0)`,
+      },
+    }));
+    await writeFile(join(directory.path, "plugins/claims.wasm"), await assemble("claims-origin", claims));
+    const configuration = configured({}, {});
+    const ingress = { routes: [{ match: { prefix: "/" }, to: { plugin: "clerk" }, filters: ["claims"] }] };
+    await using sidecar = await startSidecar(directory.path, { ...configuration, ingress });
     const headers = { "x-outrigger-pubsub": "events", "x-outrigger-topic": "orders" };
     const answer = await ask(sidecar.ingress, "/events/events/orders", { method: "POST", body: "drop", headers });
     assert.equal(answer.text, "a client asks for /events/events/orders");
