@@ -45,7 +45,7 @@ const maxRequestBytes = 64 * 1024 ** 2;
  * The plugin finds `sidecar` as the property `outrigger.origin`, which no client and no other plugin can bring about.
  * Rejects when the signal aborts, the plugin resets the stream, or its answer cannot be sent.
  */
-export function postToPlugin(
+export async function postToPlugin(
   use: PluginUse,
   { path, headers, body }: PluginRequest,
   { authority, timeoutMs, signal, log }: PluginRequestTerms,
