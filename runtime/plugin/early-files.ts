@@ -1,4 +1,4 @@
-import { moduleProblem, type PluginArtifact, readArtifact } from "./artifact.ts";
+import { makeArtifact, moduleProblem, type PluginArtifact, readManifestBeside, readModule } from "./artifact.ts";
 import type { PluginFile } from "./directory-scan.ts";
 import { isPacked } from "./packed-manifest.ts";
 import type { PluginDirectoryOptions } from "./watch.ts";
@@ -10,7 +10,7 @@ export interface SettledFile {
 }
 
 /** Larger modules are not read before they are quiet: someone may be copying them for long. */
-const maxBytes = 16 * 1024 ** 2;
+const maxBytes = 4 * 1024 ** 2;
 
 /**
  * Those of the changed files that need not prove quiet: a module with its manifest inside, and nothing beside it, says of itself
@@ -37,8 +37,9 @@ async function readWhole(
   admit: PluginDirectoryOptions["admit"],
 ): Promise<PluginArtifact | undefined> {
   try {
-    const artifact = await readArtifact(path);
-    if (moduleProblem(artifact.bytes) !== undefined) return undefined;
+    const bytes = await readModule(path);
+    if (moduleProblem(bytes) !== undefined) return undefined;
+    const artifact = makeArtifact(bytes, path, await readManifestBeside(path));
     await admit?.(artifact, path);
     return artifact;
   } catch {

@@ -31,14 +31,14 @@ export interface PluginDirectoryOptions {
 interface KnownFile {
   /** As it was at the last look. */
   signature: string;
+  /** When it was first seen so. */
+  sinceMs: number;
   /** As it was when it was deployed or refused. */
   handled: string | undefined;
   /** What was last said to be wrong with it, and as what. */
   told: string;
-  /** Looks in a row at which it was not there. */
-  gone: number;
-  /** Looks at which it was cut off. */
-  brokenLooks: number;
+  /** When it was first seen not to be there, if it is not. */
+  goneMs: number | undefined;
   /** Plugins that were deployed from it, or refused because of it. */
   readonly names: Set<string>;
   /** The name it wants that another file has. */
@@ -49,12 +49,13 @@ interface KnownFile {
 interface Compared {
   /** Changed, and quiet since. */
   readonly settled: readonly PluginFile[];
+  /** Changed since the last look. */
   readonly changed: readonly PluginFile[];
-  /** Whether a file is gone that may come back. */
+  /** Whether others are not quiet yet, or are gone and may come back. */
   readonly isUnsettled: boolean;
 }
 
-/** A cut off file is said to be broken when nothing came of it for so many looks. */
+/** A cut off file is said to be broken when nothing came of it for so many times as long as others must be quiet. */
 const patience = 10;
 /** Least time from one look to the next. */
 const restMs = 10;
@@ -72,6 +73,7 @@ export class PluginDirectory implements AsyncDisposable {
   readonly #deploys: DirectoryDeploys;
   readonly #files = new Map<string, KnownFile>();
   readonly #watchers: FolderWatchers;
+  readonly #quietMs: number;
   readonly #closing = new AbortController();
   #changed = true;
   #wake: () => void = () => {};
@@ -81,12 +83,13 @@ export class PluginDirectory implements AsyncDisposable {
   private constructor(options: PluginDirectoryOptions) {
     this.#options = options;
     this.#directory = resolve(options.directory);
+    this.#quietMs = options.quietMs ?? 100;
     const { memory, registry, log } = options;
     this.#deploys = new DirectoryDeploys({ memory, operations: registry, log });
     for (const { plugin, path } of this.#deploys.knownIn(this.#directory)) {
       const stem = basename(path, ".wasm");
       // A file that is not there at the first look went before the start.
-      const known = this.#files.get(stem) ?? { ...newFile(), gone: 1 };
+      const known = this.#files.get(stem) ?? { ...newFile(), goneMs: Number.NEGATIVE_INFINITY };
       known.names.add(plugin);
       this.#files.set(stem, known);
     }
@@ -112,11 +115,12 @@ export class PluginDirectory implements AsyncDisposable {
   }
 
   async #follow(isUnsettledAtFirst: boolean): Promise<void> {
-    const { quietMs = 100, rescanMs = 10_000 } = this.#options;
+    const { rescanMs = 10_000 } = this.#options;
+    const quietMs = this.#quietMs;
     let isUnsettled = isUnsettledAtFirst;
     while (!this.#closing.signal.aborted) {
-      await this.#pause(isUnsettled ? quietMs : Math.min(quietMs, restMs), false);
-      if (!isUnsettled && !this.#changed) await this.#pause(rescanMs, true);
+      await this.#pause(Math.min(quietMs, restMs), false);
+      if (!this.#changed) await this.#pause(isUnsettled ? quietMs : rescanMs, true);
       if (!this.#closing.signal.aborted) isUnsettled = await this.#look(false);
     }
   }
@@ -162,23 +166,33 @@ export class PluginDirectory implements AsyncDisposable {
     }
   }
 
-  /** Which files have changed and been quiet since the last look. */
+  /** Whether it was so long ago as a file must be quiet, or so many times as long. */
+  #isPast(sinceMs: number, times = 1): boolean {
+    // Timers may be early by less than a millisecond.
+    return performance.now() - sinceMs >= this.#quietMs * times - 1;
+  }
+
+  /** Which files have changed, and which have been quiet since. */
   #compare(files: ReadonlyMap<string, PluginFile>, isFirst: boolean): Compared {
     const settled: PluginFile[] = [];
     const changed: PluginFile[] = [];
+    const now = performance.now();
     let isUnsettled = false;
     for (const [stem, file] of files) {
       const known = this.#files.get(stem) ?? newFile();
       this.#files.set(stem, known);
-      known.gone = 0;
-      const isQuiet = isFirst || known.signature === file.signature;
-      if (known.signature !== file.signature) known.brokenLooks = 0;
+      known.goneMs = undefined;
+      if (known.signature !== file.signature) known.sinceMs = now;
       known.signature = file.signature;
       if (known.handled === file.signature) continue;
-      (isQuiet ? settled : changed).push(file);
+      if (isFirst || this.#isPast(known.sinceMs)) settled.push(file);
+      else if (known.sinceMs === now) changed.push(file);
+      else isUnsettled = true;
     }
     for (const [stem, known] of this.#files) {
-      if (!files.has(stem) && ++known.gone === 1) isUnsettled = true;
+      if (files.has(stem)) continue;
+      known.goneMs ??= now;
+      isUnsettled = true;
     }
     return { settled, changed, isUnsettled };
   }
@@ -205,7 +219,8 @@ export class PluginDirectory implements AsyncDisposable {
       if (known === undefined) continue;
       const artifact = early ?? (await this.#read(file, known));
       if (artifact === undefined) continue;
-      if (moduleProblem(artifact.bytes)?.kind === "incomplete" && ++known.brokenLooks < patience) isPending = true;
+      const mayBecomeWhole = !this.#isPast(known.sinceMs, patience);
+      if (mayBecomeWhole && moduleProblem(artifact.bytes)?.kind === "incomplete") isPending = true;
       else if (this.#claim(artifact.manifest.name, file, known)) deploys.push(this.#deploy(artifact, file, known));
     }
     const freed = await Promise.all(deploys);
@@ -224,7 +239,9 @@ export class PluginDirectory implements AsyncDisposable {
 
   /** Whether no other file has the plugin's name. */
   #claim(name: string, file: PluginFile, known: KnownFile): boolean {
-    const holder = [...this.#files].find(([, other]) => other !== known && other.gone === 0 && other.names.has(name));
+    const holder = [...this.#files].find(
+      ([, other]) => other !== known && other.goneMs === undefined && other.names.has(name),
+    );
     if (holder === undefined) {
       known.names.add(name);
       known.wants = undefined;
@@ -266,8 +283,8 @@ export class PluginDirectory implements AsyncDisposable {
   /** Removes the plugins of files that stayed away; true when other files waited for their names. */
   async #removeGone(): Promise<boolean> {
     const freed: string[] = [];
-    for (const [stem, { gone, names }] of this.#files) {
-      if (gone < 2) continue;
+    for (const [stem, { goneMs, names }] of this.#files) {
+      if (goneMs === undefined || !this.#isPast(goneMs)) continue;
       this.#files.delete(stem);
       freed.push(...names);
     }
@@ -335,9 +352,9 @@ export class PluginDirectory implements AsyncDisposable {
 
 const newFile = (): KnownFile => ({
   signature: "",
+  sinceMs: 0,
   handled: undefined,
-  gone: 0,
-  brokenLooks: 0,
+  goneMs: undefined,
   names: new Set(),
   wants: undefined,
   told: "",
