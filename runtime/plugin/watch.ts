@@ -116,11 +116,10 @@ export class PluginDirectory implements AsyncDisposable {
 
   async #follow(isUnsettledAtFirst: boolean): Promise<void> {
     const { rescanMs = 10_000 } = this.#options;
-    const quietMs = this.#quietMs;
     let isUnsettled = isUnsettledAtFirst;
     while (!this.#closing.signal.aborted) {
-      await this.#pause(Math.min(quietMs, restMs), false);
-      if (!this.#changed) await this.#pause(isUnsettled ? quietMs : rescanMs, true);
+      await this.#pause(Math.min(this.#quietMs, restMs), false);
+      if (!this.#changed) await this.#pause(isUnsettled ? this.#untilQuiet() : rescanMs, true);
       if (!this.#closing.signal.aborted) isUnsettled = await this.#look(false);
     }
   }
@@ -170,6 +169,17 @@ export class PluginDirectory implements AsyncDisposable {
   #isPast(sinceMs: number, times = 1): boolean {
     // Timers may be early by less than a millisecond.
     return performance.now() - sinceMs >= this.#quietMs * times - 1;
+  }
+
+  /** Until the next of the files has been quiet for long enough. */
+  #untilQuiet(): number {
+    const now = performance.now();
+    let ms = this.#quietMs;
+    for (const { sinceMs, goneMs } of this.#files.values()) {
+      const left = (goneMs ?? sinceMs) + this.#quietMs - now;
+      if (left > 0) ms = Math.min(ms, Math.ceil(left));
+    }
+    return ms;
   }
 
   /** Which files have changed, and which have been quiet since. */
