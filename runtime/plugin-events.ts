@@ -6,6 +6,7 @@ import type { Schedule, Subscription } from "./plugin/declarations.ts";
 import type { Manifest } from "./plugin/manifest.ts";
 import { deliverEvent, deliverTick } from "./plugin-delivery.ts";
 import type { Log } from "./telemetry/log.ts";
+import type { Metrics } from "./telemetry/metrics.ts";
 
 export interface PluginEventsOptions {
   readonly appId: string;
@@ -13,6 +14,7 @@ export interface PluginEventsOptions {
   /** A use of the plugin with its own configuration. */
   readonly use: (plugin: string) => Promise<PluginUse>;
   readonly log: Log;
+  readonly metrics: Metrics;
 }
 
 const firstRetryMs = 100;
@@ -30,10 +32,14 @@ export class PluginEvents implements AsyncDisposable {
   /** By plugin and declaration. */
   readonly #kept = new Map<string, Map<string, Kept>>();
   readonly #ending = new Set<Promise<void>>();
+  readonly #deliveries;
   #isClosed = false;
 
   constructor(options: PluginEventsOptions) {
     this.#options = options;
+    const help = "Tries to bring a service an event, or a tick, by what came of them.";
+    const labels = ["plugin", "of", "outcome"];
+    this.#deliveries = options.metrics.counter("outrigger_plugin_deliveries_total", help, labels);
   }
 
   /** Goes on with what the manifest declares: what is declared as before stays, the rest begins or ends. */
@@ -89,9 +95,12 @@ export class PluginEvents implements AsyncDisposable {
         await untilReady(use, ended);
         if (ended.aborted) return givenBack(signal);
         try {
-          return await deliverEvent({ use, appId, log }, subscription, message, signal);
+          const outcome = await deliverEvent({ use, appId, log }, subscription, message, signal);
+          this.#deliveries.labels(plugin, "event", outcome).inc();
+          return outcome;
         } catch (error) {
           if (ended.aborted) return givenBack(signal);
+          this.#deliveries.labels(plugin, "event", "retry").inc();
           if (!signal.aborted)
             log.warn(
               { plugin: use.plugin, pubsub: component, topic, id: message.id },
@@ -112,7 +121,9 @@ export class PluginEvents implements AsyncDisposable {
         const { signal } = grace;
         try {
           await deliverTick({ use, appId, log }, schedule, dueMs, signal);
+          this.#deliveries.labels(use.plugin, "tick", "success").inc();
         } catch (error) {
+          this.#deliveries.labels(use.plugin, "tick", "drop").inc();
           if (!signal.aborted)
             log.warn({ plugin: use.plugin, schedule: name }, `a tick is not taken: ${messageOf(error)}`);
           throw error;

@@ -140,7 +140,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const pluginLogs = new PluginLogs();
   const pluginDisk = await openPluginDisk(configuration.data.directory, log);
   const pluginHost = opening.use(new PluginHost());
-  const events = new PluginEvents({ appId: app.id, pubsub, use: (plugin) => registry.use(plugin, {}), log });
+  const events = new PluginEvents({ appId: app.id, pubsub, use: (plugin) => registry.use(plugin, {}), log, metrics });
   const registry = opening.use(
     new PluginRegistry({
       toolchain: () => pluginHost.load(),

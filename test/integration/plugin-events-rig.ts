@@ -45,6 +45,7 @@ export async function openEvents(options: Partial<PluginRegistryOptions> = {}) {
     pubsub,
     use: (plugin) => open.registry.use(plugin, {}),
     log: kept.log,
+    metrics,
   });
   const open = opening.use(
     openRegistry({
@@ -79,6 +80,7 @@ export async function openEvents(options: Partial<PluginRegistryOptions> = {}) {
     letters,
     publish,
     subscribe,
+    metrics,
     /** Publishes until the plugin has been told: what nobody subscribes to yet is gone. */
     untilSubscribed: (topic = "orders") =>
       eventually("the plugin subscribes", async () => {

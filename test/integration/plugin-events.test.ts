@@ -70,6 +70,13 @@ describe("an event of a topic that a service subscribes to", () => {
     );
     // `answered later` ends with the word, too.
     assert.deepEqual(tries, { plain: 1, later: 2, retry: 3, drop: 1, odd: 3, fail: 3, missing: 1 });
+    const exposed = await open.metrics.expose();
+    for (const [outcome, count] of Object.entries({ drop: 2, retry: 9 }))
+      assert.ok(
+        exposed.includes(
+          `outrigger_plugin_deliveries_total{plugin="clerk",of="event",outcome="${outcome}"} ${count}\n`,
+        ),
+      );
     const posted = "plugin 'clerk' answered POST /events/events/orders with";
     assert.ok(open.messages.includes(`${posted} 404: no such thing; the event is dropped`));
     assert.ok(open.messages.includes(`an event is not taken: ${posted} 500: it does not work`));
