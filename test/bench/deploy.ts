@@ -145,16 +145,24 @@ function tellOfP99(samples: Samples, all: readonly Switch[]): void {
   });
 }
 
-/** The last full collection of garbage, in megabytes that stayed, as `--trace-gc` tells. */
-function heapOf(lines: readonly string[]): number {
-  const isolate = /^\[\d+:(0x[0-9a-f]+)\]/.exec(lines[0] ?? "")?.[1] ?? "";
-  const full = lines.filter((line) => line.includes(isolate) && line.includes("Mark-Compact"));
-  return Number(/-> (\d+\.\d+) \(/.exec(full.at(-1) ?? "")?.[1] ?? Number.NaN);
+/** Follows what `--trace-gc` tells of the main thread's heap, which is the first that anything is told of. */
+class HeapTrace {
+  #isolate: string | undefined;
+  /** What the last full collection left, in megabytes. */
+  leftMb = Number.NaN;
+
+  readonly hear = (line: string): void => {
+    const [, isolate, what = "", left] =
+      /^\[\d+:(0x[0-9a-f]+)\].*?ms: (.*?) [\d.]+ \([\d.]+\) -> ([\d.]+) /.exec(line) ?? [];
+    if (isolate === undefined) return;
+    this.#isolate ??= isolate;
+    if (isolate === this.#isolate && what.includes("Mark-Compact")) this.leftMb = Number(left);
+  };
 }
 
-/** The median over two seconds, once what was replaced has gone. */
+/** The median over two seconds, once what was replaced has gone and traffic alone has gone on for a while. */
 async function residentMb(sidecar: ServedSidecar): Promise<number> {
-  await setTimeout(1_000);
+  await setTimeout(5_000);
   const samples: number[] = [];
   for (let sample = 0; sample < 20; sample++) {
     samples.push(sidecar.residentBytes() / megabyte);
@@ -176,12 +184,12 @@ function tellOfTimes(what: string, times: readonly number[], goal: number): void
 }
 
 async function measure(entry: string): Promise<void> {
-  const collected: string[] = [];
+  const heap = new HeapTrace();
   await using sidecar = await startBenchSidecar({
     entry,
     core: "0,1",
     nodeOptions: ["--trace-gc"],
-    onLogLine: (line) => line.includes("Mark-Compact") && collected.push(line),
+    onLogLine: heap.hear,
     configuration: {
       admin: { token },
       log: { level: "warn" },
@@ -191,10 +199,10 @@ async function measure(entry: string): Promise<void> {
   });
   using load = await startSteadyLoad(sidecar.ingress, perSecond);
   while (number < warmUpDeploys) await upload(sidecar, load);
-  const before = { residentMb: await residentMb(sidecar), heapMb: heapOf(collected) };
+  const before = { residentMb: await residentMb(sidecar), heapMb: heap.leftMb };
   const found = await switches(sidecar, load);
   while (number < sizes.all) await upload(sidecar, load);
-  const after = { residentMb: await residentMb(sidecar), heapMb: heapOf(collected) };
+  const after = { residentMb: await residentMb(sidecar), heapMb: heap.leftMb };
   const { samples, failed } = await load.stop();
   for (const why of new Set(load.failures)) console.log(`failed: ${why}`);
 
