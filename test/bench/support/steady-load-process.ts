@@ -45,7 +45,7 @@ function connect(): Promise<void> {
     if (connection.request >= 0) fail("the connection ended before the answer");
     const at = free.indexOf(connection);
     if (at >= 0) free.splice(at, 1);
-    connect();
+    void connect();
   });
   return new Promise((resolve) => {
     socket.once("connect", () => {
