@@ -12,7 +12,8 @@ requests: the median of the rounds, and the ratio is the median of the rounds' r
 in parentheses. Latencies are those that h2load writes for each request, one at a time, direct and proxied calls in turns: the
 median over rounds of each round's quantile. Load comes from h2load and from a grpc-go client that gives each call a deadline
 and a traceparent of its own. Outrigger is the real sidecar process with limits, metrics and logs at level info; the comparators
-do nothing but what they are compared for. Footprint is measured on the built package.`;
+do nothing but what they are compared for. Footprint and deploys are measured on the built package; for deploys the sidecar has
+both cores, and is asked 2,000 times a second whether it has answered or not, each request counted from the time it was due.`;
 
 /** docs/reference/benchmarks.md: the machine, the method and every table. */
 export function benchmarksPage(outcomes: readonly Outcome[]): string {
