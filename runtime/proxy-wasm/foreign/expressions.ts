@@ -5,10 +5,12 @@ import { encodePairs } from "../pairs.ts";
 import type { Vm } from "../vm.ts";
 import { type ExpressionSize, isFlat, longestExpression, sizeOf } from "./expression-limits.ts";
 import { noResult, type Refusal, refuse } from "./foreign-function.ts";
+import { Patterns } from "./patterns.ts";
 import { celProperty, PropertyMap, type PropertySource } from "./property-map.ts";
 
 const maxExpressions = 256;
-/** Fuel for each byte of an expression that is read, and for each of its parts that is evaluated. */
+/** Fuel for an expression, for each byte of it that is read, and for each of its parts that is evaluated. */
+const createCost = 50_000;
 const parseCost = 10_000;
 const nodeCost = 1_500;
 /** Fuel for each byte of a property that is read, and again for each search within text. */
@@ -44,7 +46,7 @@ interface Expression {
  */
 export class Expressions {
   readonly #vm: Vm;
-  readonly #environment = celEnv();
+  readonly #environment: ReturnType<typeof celEnv>;
   readonly #known = new Map<number, Expression>();
   readonly #properties: Readonly<Record<string, CelInput>>;
   #last = 0;
@@ -55,6 +57,7 @@ export class Expressions {
   constructor(vm: Vm, find: PropertySource["find"]) {
     this.#vm = vm;
     const { meter } = vm;
+    this.#environment = celEnv({ re2: new Patterns(meter) });
     this.#properties = propertiesOf({
       find: (path) => {
         const value = find(path);
@@ -72,7 +75,7 @@ export class Expressions {
   create(text: Uint8Array): Uint8Array | Refusal {
     if (text.length > longestExpression)
       return refuse(Status.BAD_ARGUMENT, `it is longer than ${longestExpression} bytes`);
-    this.#vm.meter.work(text.length * parseCost);
+    this.#vm.meter.work(createCost + text.length * parseCost);
     if (this.#known.size >= maxExpressions)
       return refuse(Status.INTERNAL_FAILURE, `there are ${maxExpressions} expressions; expr_delete makes room`);
     const expression = this.#read(Buffer.from(text).toString("utf8"));

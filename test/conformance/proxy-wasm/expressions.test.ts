@@ -203,6 +203,44 @@ describe("expressions", () => {
     assert.equal(lost[0]?.fault, "fuel");
   });
 
+  it("compile a regular expression once, and pay for that", async () => {
+    const expression = `request.path.matches('^x{500}$')`;
+    const matching = (times: number) => (text: PlaceText) => [
+      create(text, expression),
+      ...Array.from({ length: times }, () => withToken(text, "expr_evaluate")),
+    ];
+    const properties = { "request.path": "x" };
+    const often = await run(matching(10), properties, { fuelPerCall: 6_000_000 });
+    assert.deepEqual([often.lines, often.lost], [Array.from({ length: 11 }, () => "0"), []]);
+    const once = await run(matching(1), properties, { fuelPerCall: 2_500_000 });
+    assert.deepEqual([once.lines, once.lost[0]?.fault], [["0"], "fuel"]);
+  });
+
+  it("pay for all that a regular expression and a text of a client come to", async () => {
+    const { lines, lost } = await run(
+      (text) => [create(text, "request.path.matches(request.headers['p'])"), withToken(text, "expr_evaluate")],
+      {
+        "request.path": Array.from({ length: 3000 }, (_, at) => ((at * at) % 7 < 3 ? "a" : "b")).join(""),
+        "request.headers": [["p", "[ab]*a[ab]{300}[a-c]$|[ab]*b[ab]{99}c"]],
+      },
+    );
+    assert.deepEqual([lines, lost[0]?.fault], [["0"], "fuel"]);
+  });
+
+  it("answer INTERNAL_FAILURE to a regular expression that is too long or too large, at no great cost", async () => {
+    const patterns = ["x{1000}".repeat(20), "((x{10}){10}){10}".repeat(10), "x".repeat(1025)];
+    const { lines, lost } = await run(
+      (text) =>
+        patterns.flatMap((_one, at) => [
+          create(text, `request.path.matches(request.headers['p${at}'])`),
+          withToken(text, "expr_evaluate"),
+        ]),
+      { "request.path": "/", "request.headers": patterns.map((one, at) => [`p${at}`, one] as const) },
+      { fuelPerCall: 5_000_000 },
+    );
+    assert.deepEqual([lines, lost], [["0", "10", "0", "10", "0", "10"], []]);
+  });
+
   it("are not there for a guest that does not hold their name when it starts", async () => {
     const { lines } = await run((text) => [
       say(`(call $proxy_call_foreign_function ${text("expr_evaluate")} ${text("1234")} ${out})`),
