@@ -11,6 +11,7 @@ import { operatorMode } from "../../test/support/nats-operator.ts";
 import { startNats } from "../../test/support/nats-server.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { recording } from "../../test/support/recording.ts";
+import { suspend } from "../../test/support/suspend.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { type NatsConnection, openNats } from "./nats.ts";
@@ -200,7 +201,7 @@ describe("a NATS server that goes away", () => {
       connectTimeoutMs: 1_500,
     };
     await using connection = await open(settings, changes);
-    server.process.kill("SIGSTOP");
+    await suspend(server.process.pid);
     await eventually("it says nothing any more", async () => {
       const [outcome] = await Promise.allSettled([connection.flush()]);
       return outcome.status === "rejected" && refused("UNAVAILABLE")(outcome.reason);
@@ -221,7 +222,7 @@ describe("a NATS server that goes away", () => {
     await connection.flush();
     assert.deepEqual(told, [], "who does not answer is not the server");
     for (const _ of ["once", "again"]) {
-      server.process.kill("SIGSTOP");
+      await suspend(server.process.pid);
       await assert.rejects(connection.request("silence", ""), refused("UNAVAILABLE"));
       await eventually("it is told to be away", () => told.at(-1) === "down");
       server.process.kill("SIGCONT");

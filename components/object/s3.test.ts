@@ -12,6 +12,7 @@ import { callWith, eventually } from "../../test/conformance/backend.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { recording } from "../../test/support/recording.ts";
 import { type S3Server, startS3 } from "../../test/support/s3-server.ts";
+import { suspend } from "../../test/support/suspend.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import type { ObjectStore, PutObject } from "./object-store.ts";
@@ -244,7 +245,7 @@ describe("an S3 in trouble", () => {
     assert.ok(found !== undefined);
     const reading = found[Symbol.asyncIterator]();
     await reading.next();
-    server.process.kill("SIGSTOP");
+    await suspend(server.process.pid);
     await assert.rejects(async () => {
       while ((await reading.next()).done !== true);
     }, isUnavailable);

@@ -15,6 +15,7 @@ import type { LeaverTask } from "../../test/support/kafka-leaver.ts";
 import { type KafkaServer, startKafka } from "../../test/support/kafka-server.ts";
 import { openContext } from "../../test/support/open-context.ts";
 import { ProgramMissing } from "../../test/support/programs.ts";
+import { suspend } from "../../test/support/suspend.ts";
 import { RuntimeError } from "../error.ts";
 import { kafkaPubSub } from "./kafka.ts";
 import type { Deliver, PubSub } from "./pubsub.ts";
@@ -234,7 +235,7 @@ describe("pub/sub on Kafka", { skip }, () => {
     });
     try {
       await eventually("it has used the broker", () => said === "used\n");
-      server.process.kill("SIGSTOP");
+      await suspend(server.process.pid);
       child.stdin.write("the broker hangs\n");
       await eventually("it has ended", () => child.exitCode !== null);
     } finally {

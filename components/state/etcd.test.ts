@@ -10,6 +10,7 @@ import { openContext } from "../../test/support/open-context.ts";
 import { recording } from "../../test/support/recording.ts";
 import { freePort } from "../../test/support/server-process.ts";
 import { setOf, textAt } from "../../test/support/state-access.ts";
+import { suspend } from "../../test/support/suspend.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { etcdStateStore } from "./etcd.ts";
@@ -179,7 +180,7 @@ describe("state on an etcd", () => {
     const { told, changes } = recording();
     await using store = await open({ endpoints: [server.address], requestTimeoutMs: 2_000 }, changes);
     await store.set(setOf("key", "x"), callWith());
-    server.process.kill("SIGSTOP");
+    await suspend(server.process.pid);
     await assert.rejects(store.get({ key: "key", consistency: "strong" }, callWith()), { code: "UNAVAILABLE" });
     await eventually("it was told that the server is away", () => told.length > 0);
     server.process.kill("SIGCONT");

@@ -11,6 +11,7 @@ import { openContext } from "../../test/support/open-context.ts";
 import { type PostgresServer, startPostgres } from "../../test/support/postgres-server.ts";
 import { recording } from "../../test/support/recording.ts";
 import { setOf, textAt } from "../../test/support/state-access.ts";
+import { suspend } from "../../test/support/suspend.ts";
 import { openPostgres, type PostgresConnection } from "../clients/postgres.ts";
 import { postgresSettings } from "../clients/postgres-settings.ts";
 import type { OpenContext } from "../component.ts";
@@ -272,7 +273,7 @@ describe("a Postgres in trouble", () => {
       text: "SELECT pid FROM pg_stat_activity WHERE application_name = 'outrigger:orders'",
     });
     const pid = Number(rows[0]?.[0]);
-    process.kill(pid, "SIGSTOP");
+    await suspend(pid);
     try {
       await assert.rejects(textAt(store, "k"), isUnavailable);
       assert.equal(await textAt(store, "k"), "v");
@@ -294,7 +295,7 @@ describe("a Postgres in trouble", () => {
       assert.equal(sockets(), before + 1);
       const pids = await familyOf(server.process.pid);
       assert.ok(pids.length > 2, "the server has processes for its connections");
-      for (const pid of pids) process.kill(pid, "SIGSTOP");
+      for (const pid of pids) await suspend(pid);
       try {
         await store[Symbol.asyncDispose]();
         await eventually("nothing of it keeps the process", () => sockets() === before);
@@ -310,7 +311,7 @@ describe("a Postgres in trouble", () => {
     const store = await open({ url: server.url, replyTimeoutMs: 500, connectTimeoutMs: 60_000 }, changes);
     await store.set(setOf("k", "v"), callWith());
     const pids = await familyOf(server.process.pid);
-    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    for (const pid of pids) await suspend(pid);
     try {
       await assert.rejects(textAt(store, "k"), isUnavailable);
       await store[Symbol.asyncDispose]();

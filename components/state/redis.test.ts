@@ -12,6 +12,7 @@ import { recording } from "../../test/support/recording.ts";
 import { type RedisServer, redisCli, startRedis, startSentinel } from "../../test/support/redis-server.ts";
 import { freePort } from "../../test/support/server-process.ts";
 import { setOf, textAt } from "../../test/support/state-access.ts";
+import { suspend } from "../../test/support/suspend.ts";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { redisStateStore } from "./redis.ts";
@@ -332,7 +333,7 @@ describe("a Redis in trouble", () => {
     const server = await startRedis();
     await using store = await open({ url: `redis://${server.address}` }, changes);
     await store.set(setOf("k", "v"), callWith());
-    server.process.kill("SIGSTOP");
+    await suspend(server.process.pid);
     const waiting = store.set(setOf("k", "w"), callWith());
     const refused = assert.rejects(waiting, isUnavailable);
     await new Promise(setImmediate);
@@ -358,7 +359,7 @@ describe("a Redis in trouble", () => {
     await using server = await startRedis();
     await using store = await open({ url: `redis://${server.address}`, replyTimeoutMs: 1_500 });
     await store.set(setOf("k", "v"), callWith());
-    server.process.kill("SIGSTOP");
+    await suspend(server.process.pid);
     await assert.rejects(textAt(store, "k"), isUnavailable);
     server.process.kill("SIGCONT");
     await eventually("the store is back", () =>

@@ -9,6 +9,7 @@ import { startedFor } from "../support/programs.ts";
 import { startRedis } from "../support/redis-server.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
+import { suspend } from "../support/suspend.ts";
 
 interface Hanging {
   start(): Promise<ServerProcess & { readonly address: string }>;
@@ -55,7 +56,7 @@ describe("SIGTERM ends a sidecar with calls in flight and a subscription", () =>
       const save = () => client.state.save({ store: "orders", key: "one", value: bytes(Buffer.from("x")) });
       const publish = () => client.pubsub.publish({ pubsub: "events", topic: "orders", data: "x" });
       await Promise.all([save(), publish()]);
-      server.process.kill("SIGSTOP");
+      await suspend(server.process.pid);
       const inFlight = Promise.allSettled([save(), publish()]);
       const { code, signal } = await sidecar.stop("SIGTERM");
       assert.equal(signal, null);

@@ -17,8 +17,11 @@ const theirClasses: Record<string, unknown> = {
 };
 const ourCodecs: Record<string, unknown> = { ...wellKnownAny, ...appCallback, ...runtime };
 
-/** The package is older than these; nothing else of the service may be missing from it. */
+/** The package is older than these, or has not got their service; nothing else may be missing from it. */
 const newerThanThePackage = [
+  "ApplyConfigurationResponse",
+  "ComponentConfig",
+  "DynamicConfiguration",
   "SubscribeTopicEventsRequest",
   "SubscribeTopicEventsRequestInitial",
   "SubscribeTopicEventsRequestProcessed",
