@@ -45,8 +45,10 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** So much of modules may wait in this thread to be let go. */
+/** So much of modules may wait in this thread to be let go: to collect makes the next module slower. */
 const uncollectedBytes = 8 * 1024 ** 2;
+/** After the switch to what was compiled, not during it. */
+const collectAfterMs = 250;
 let uncollected = 0;
 
 /** A class of which there is nothing. */
@@ -57,7 +59,6 @@ class Nothing {}
  * led to collect, and would keep a hundred megabytes of replaced modules; looking for objects collects first.
  */
 function collect(): void {
-  uncollected = 0;
   queryObjects(Nothing);
 }
 
@@ -65,5 +66,7 @@ parentPort?.on("message", async (request: CompileRequest) => {
   const { byteLength } = request.bytes;
   parentPort?.postMessage(await compile(request));
   uncollected += byteLength;
-  if (uncollected >= uncollectedBytes) setImmediate(collect);
+  if (uncollected < uncollectedBytes) return;
+  uncollected = 0;
+  setTimeout(collect, collectAfterMs);
 });
