@@ -15,9 +15,12 @@ const instructionCost = 2_000;
 const unicodeCost = 100_000;
 /** Fuel for matching: for each character of the text, and for its search by what must be in it. */
 const characterCost = 30;
-/** Fuel for each state that the machine has not been in before, and for each instruction that it then looks at. */
+/** Fuel for each step that the machine has not done before, for each instruction that there is, and for each that it follows. */
 const stateCost = 30_000;
+const triedCost = 20;
 const lookCost = 150;
+/** Fuel for each instruction that is looked at again for its anchors, which is done for every character. */
+const resolveCost = 40;
 
 interface Pattern {
   test(text: string): boolean;
@@ -25,7 +28,7 @@ interface Pattern {
 
 /**
  * The regular expressions of a guest, compiled once. Either side may come from a client, so the guest pays for compiling one
- * before it is done and for matching as it is done; the time of both is linear in their lengths.
+ * before it is done, and for each step of matching.
  */
 export class Patterns {
   readonly #meter: Meter;
@@ -53,20 +56,24 @@ export class Patterns {
     return made;
   }
 
-  /** The library's machine makes states as a text needs them, which is where its time goes: each is paid for first. */
+  /** The library's machine makes states as a text needs them, which is where its time goes. */
   #metered(pattern: string, compiled: RE2JS): Pattern {
     const meter = this.#meter;
     const { dfa, prog } = compiled.re2();
     const instructions = prog.numInst();
     const getState = dfa.getState.bind(dfa);
-    dfa.getState = (instructionsOfState) => {
-      meter.work(stateCost + instructions * lookCost);
-      return getState(instructionsOfState);
+    dfa.getState = (from) => {
+      meter.work(stateCost + instructions * triedCost + from.length * lookCost);
+      const state = getState(from);
+      meter.work((state?.nfaStates.length ?? instructions) * lookCost);
+      return state;
     };
     const resolve = dfa.resolveEmptyWidth.bind(dfa);
     dfa.resolveEmptyWidth = (state, context) => {
-      meter.work(instructions * lookCost);
-      return resolve(state, context);
+      meter.work(state.length * resolveCost);
+      const resolved = resolve(state, context);
+      meter.work(resolved.resolvedPCs.size * resolveCost);
+      return resolved;
     };
     // Where the states are too many, the library goes over to a search whose time is the square of the pattern's length.
     compiled.re2()._nfaFallback = () => {
