@@ -63,4 +63,44 @@ describe("the tags of a metric's name", () => {
     assert.deepEqual(tagger.of(bait).labels, { fine: "1" });
     assert.deepEqual(slow, ["bomb"]);
   });
+
+  it("are looked for again when the search was ended though the processor had done nothing", () => {
+    // As if the machine had given its time to others.
+    const tagger = new MetricTagger(
+      [
+        { tag: "late", regex: "((a+)+)$" },
+        { tag: "fine", regex: "(!(\\d))" },
+      ],
+      assert.fail,
+      () => 0,
+    );
+    for (let times = 0; times < 3; times += 1) {
+      assert.deepEqual(tagger.of(`${"a".repeat(200)}!1`).labels, { fine: "1" });
+      assert.deepEqual(tagger.of("!2_aaa").labels, { fine: "2", late: "aaa" });
+    }
+  });
+
+  it("are given up when they take a little too long for many names", () => {
+    let now = 0;
+    const slow: string[] = [];
+    const tagger = new MetricTagger(
+      [{ tag: "a", regex: "(a)" }],
+      (tag) => slow.push(tag),
+      () => (now += 10),
+    );
+    const labels = Array.from({ length: 5 }, () => tagger.of("a_b").labels);
+    assert.deepEqual(labels, [...Array.from({ length: 4 }, () => ({ a: "a" })), {}]);
+    assert.deepEqual(slow, ["a"]);
+  });
+
+  it("cost fuel by how many they are and how long the name is", () => {
+    const tagger = (count: number) =>
+      new MetricTagger(
+        Array.from({ length: count }, (_, at) => ({ tag: `t${at}`, regex: "(a)" })),
+        assert.fail,
+      );
+    assert.equal(tagger(0).costOf("name"), 0);
+    assert.ok(tagger(20).costOf("name") > tagger(1).costOf("name"));
+    assert.ok(tagger(20).costOf("n".repeat(200)) > tagger(20).costOf("name"));
+  });
 });

@@ -109,6 +109,53 @@ describe("metrics that plugins define", () => {
     ]);
   });
 
+  it("cannot be kept from other plugins", async () => {
+    const { store, exposed } = open();
+    const squatter = store.of("squatter");
+    for (const name of ["requests", "requests_counter", "requests_counter_2"]) squatter.define("gauge", name);
+    const auth = store.of("auth");
+    auth.increment(auth.define("counter", "requests"), 4);
+    assert.equal(auth.define("counter", "requests"), 1);
+    store.of("audit").define("counter", "requests");
+    assert.deepEqual(
+      (await exposed()).filter((line) => !line.includes("squatter")),
+      ['outrigger_plugin_requests_counter_3{plugin="auth"} 4', 'outrigger_plugin_requests_counter_3{plugin="audit"} 0'],
+    );
+  });
+
+  it("never are those that a histogram exposes, of a plugin or of the runtime", async () => {
+    const { metrics, store } = open();
+    metrics.histogram("outrigger_plugin_own_seconds", "Time.", [], [1]).observe({}, 1);
+    const auth = store.of("auth");
+    for (const name of ["first", "own_seconds"])
+      for (const suffix of ["_count", "_sum", "_bucket"]) auth.define("counter", `${name}${suffix}`);
+    auth.define("histogram", "first");
+    auth.define("histogram", "second");
+    for (const suffix of ["_count", "_sum", "_bucket"]) auth.define("gauge", `second${suffix}`);
+    const lines = (await metrics.expose()).split("\n");
+    const families = lines.flatMap((line) => /^# TYPE (outrigger_plugin_\S+) (\w+)/.exec(line)?.slice(1) ?? []);
+    const names: string[] = [];
+    for (let at = 0; at < families.length; at += 2) {
+      const [name = "", type] = families.slice(at, at + 2);
+      const suffixes = type === "histogram" ? ["", "_count", "_sum", "_bucket"] : [""];
+      names.push(...suffixes.map((suffix) => `${name}${suffix}`));
+    }
+    assert.ok(names.includes("outrigger_plugin_second_count"));
+    assert.deepEqual(names.toSorted(), [...new Set(names)].toSorted());
+  });
+
+  it("cost fuel when they are new, more with tags, and nothing when they are known", () => {
+    const costsOf = (options: PluginMetricsOptions) => {
+      const costs: number[] = [];
+      const { store } = open(options);
+      for (let times = 0; times < 2; times += 1) store.of("auth").define("counter", "a", (fuel) => costs.push(fuel));
+      return costs;
+    };
+    const [plain = 0, ...others] = costsOf({});
+    const [tagged = 0] = costsOf({ tags: [{ tag: "b", regex: "(b)" }] });
+    assert.deepEqual([plain > 0, tagged > plain, others], [true, true, []]);
+  });
+
   it("are limited for each plugin", () => {
     const { store } = open({ maxSeriesPerPlugin: 2 });
     store.of("auth").define("counter", "a");

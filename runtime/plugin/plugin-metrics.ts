@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry, Summary } from "prom-client";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Sample, samplesOf, Timing } from "../telemetry/timings.ts";
 import type { MetricType, PluginMetrics } from "./contract.ts";
@@ -6,6 +6,8 @@ import { type MetricTag, MetricTagger } from "./metric-tags.ts";
 
 const defaultMaxSeries = 1_000;
 const maxNameLength = 256;
+/** Fuel for a new series. */
+const seriesCost = 30_000;
 /** Upper bounds that suit milliseconds, bytes in thousands and counts alike: a guest does not say what it measures. */
 const buckets = [1, 2, 5, 10, 25, 50, 100, 250, 500, 1e3, 2.5e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 1.8e6, 3.6e6];
 
@@ -42,6 +44,8 @@ export class PluginMetricsStore {
   readonly #registry: Registry;
   readonly #options: PluginMetricsOptions;
   readonly #families = new Map<string, Family>();
+  /** By type and the name that was wanted. */
+  readonly #chosen = new Map<string, Family>();
   readonly #plugins = new Map<string, PluginMetrics>();
 
   constructor(metrics: Metrics, options: PluginMetricsOptions = {}) {
@@ -67,7 +71,7 @@ export class PluginMetricsStore {
       return found;
     };
     return {
-      define: (type, name) => {
+      define: (type, name, pay) => {
         const key = `${type} ${name}`;
         const known = ids.get(key);
         if (known !== undefined) return known;
@@ -78,6 +82,7 @@ export class PluginMetricsStore {
           throw new RangeError(`plugin '${plugin}' has ${series.length} metrics already and may not define more`);
         }
         tagger ??= new MetricTagger(tags, (tag) => slow?.(plugin, tag));
+        pay?.(seriesCost + tagger.costOf(name));
         const { name: rest, labels } = tagger.of(name);
         const id = series.push(this.#series(type, rest, { plugin, ...labels }));
         ids.set(key, id);
@@ -111,20 +116,39 @@ export class PluginMetricsStore {
     return made;
   }
 
-  /** The family of that name and type. A name that is taken by another type, or by the runtime, gets its type appended. */
+  /**
+   * The family of that name and type. A name that is taken by another type, or by the runtime, gets its type appended, and a
+   * number when that is taken, too: nobody can keep a name from others.
+   */
   #family(type: MetricType, wanted: string): Family {
-    for (const name of [wanted, `${wanted}_${type}`]) {
-      const known = this.#families.get(name);
-      if (known?.type === type) return known;
-      if (known !== undefined || this.#registry.getSingleMetric(name) !== undefined) continue;
-      const family = openFamily(type, name, this.#registry);
-      this.#families.set(name, family);
-      return family;
-    }
-    throw new RangeError(`the names ${wanted} and ${wanted}_${type} are taken by other metrics`);
+    const key = `${type} ${wanted}`;
+    const known = this.#chosen.get(key);
+    if (known !== undefined) return known;
+    let name = wanted;
+    for (let count = 1; !this.#isFor(type, name); count += 1)
+      name = count === 1 ? `${wanted}_${type}` : `${wanted}_${type}_${count}`;
+    const family = this.#families.get(name) ?? openFamily(type, name, this.#registry);
+    this.#families.set(name, family);
+    this.#chosen.set(key, family);
+    return family;
+  }
+
+  #isFor(type: MetricType, name: string): boolean {
+    const known = this.#families.get(name);
+    if (known !== undefined) return known.type === type;
+    const exposed = type === "histogram" ? [name, ...histogramSuffixes.map((suffix) => `${name}${suffix}`)] : [name];
+    return exposed.every((one) => this.#registry.getSingleMetric(one) === undefined && !this.#isPart(one));
+  }
+
+  /** Whether a histogram exposes it: `lat_count` of `lat`. */
+  #isPart(name: string): boolean {
+    const suffix = histogramSuffixes.find((one) => name.endsWith(one));
+    const whole = suffix === undefined ? undefined : this.#registry.getSingleMetric(name.slice(0, -suffix.length));
+    return whole instanceof Histogram || whole instanceof Summary;
   }
 }
 
+const histogramSuffixes = ["_count", "_sum", "_bucket"];
 const kinds = { counter: Counter, gauge: Gauge, histogram: Histogram } as const;
 
 function openFamily(type: MetricType, name: string, registry: Registry): Family {

@@ -9,6 +9,7 @@ const refusalCost = 20_000;
 /** Metrics of the plugin. */
 export function metricFunctions(vm: Vm): HostFunctions {
   const { memory, meter } = vm;
+  const pay = (fuel: number): void => meter.work(fuel);
 
   return {
     proxy_define_metric(type: number, name: number, nameSize: number, returnId: number): Status {
@@ -19,7 +20,7 @@ export function metricFunctions(vm: Vm): HostFunctions {
       if (metricType === undefined) return Status.BAD_ARGUMENT;
       meter.work(defineCost);
       try {
-        memory.writeU32(returnId, vm.services.metrics.define(metricType, text));
+        memory.writeU32(returnId, vm.services.metrics.define(metricType, text, pay));
         return Status.OK;
       } catch (refused) {
         if (!(refused instanceof RangeError)) throw refused;
