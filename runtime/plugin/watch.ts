@@ -5,6 +5,7 @@ import { DirectoryDeploys, type DirectoryMemory } from "./directory-deploys.ts";
 import { type PluginFile, scanDirectory } from "./directory-scan.ts";
 import { earlyFiles, type SettledFile } from "./early-files.ts";
 import { FolderWatchers } from "./folder-watchers.ts";
+import { type Freed, type KnownFile, KnownFiles } from "./known-files.ts";
 import type { PluginOperations } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
 
@@ -27,40 +28,8 @@ export interface PluginDirectoryOptions {
   readonly rescanMs?: number;
 }
 
-/** What is known of one `.wasm` of the directory. */
-interface KnownFile {
-  /** As it was at the last look. */
-  signature: string;
-  /** When it was first seen so. */
-  sinceMs: number;
-  /** As it was when it was deployed or refused. */
-  handled: string | undefined;
-  /** What was last said to be wrong with it, and as what. */
-  told: string;
-  /** When it was first seen not to be there, if it is not. */
-  goneMs: number | undefined;
-  /** Plugins that were deployed from it, or refused because of it. */
-  readonly names: Set<string>;
-  /** The name it wants that another file has. */
-  wants: string | undefined;
-}
-
-/** What a look found to have changed since the one before. */
-interface Compared {
-  /** Changed, and quiet since. */
-  readonly settled: readonly PluginFile[];
-  /** Changed since the last look. */
-  readonly changed: readonly PluginFile[];
-  /** Whether others are not quiet yet, or are gone and may come back. */
-  readonly isUnsettled: boolean;
-}
-
-/** A cut off file is said to be broken when nothing came of it for so many times as long as others must be quiet. */
-const patience = 10;
 /** Least time from one look to the next. */
 const restMs = 10;
-/** Longer than a tick of the clock that stamps files. */
-const youngMs = 1_000;
 
 /**
  * Keeps the registry as the directory is: a `.wasm` (or its manifest) that is added, replaced or removed is deployed or removed
@@ -71,7 +40,7 @@ export class PluginDirectory implements AsyncDisposable {
   readonly #options: PluginDirectoryOptions;
   readonly #directory: string;
   readonly #deploys: DirectoryDeploys;
-  readonly #files = new Map<string, KnownFile>();
+  readonly #files: KnownFiles;
   readonly #watchers: FolderWatchers;
   readonly #quietMs: number;
   readonly #closing = new AbortController();
@@ -84,14 +53,11 @@ export class PluginDirectory implements AsyncDisposable {
     this.#options = options;
     this.#directory = resolve(options.directory);
     this.#quietMs = options.quietMs ?? 100;
+    this.#files = new KnownFiles(this.#quietMs);
     const { memory, registry, log } = options;
     this.#deploys = new DirectoryDeploys({ memory, operations: registry, log });
     for (const { plugin, path } of this.#deploys.knownIn(this.#directory)) {
-      const stem = basename(path, ".wasm");
-      // A file that is not there at the first look went before the start.
-      const known = this.#files.get(stem) ?? { ...newFile(), goneMs: Number.NEGATIVE_INFINITY };
-      known.names.add(plugin);
-      this.#files.set(stem, known);
+      this.#files.remember(plugin, path);
     }
     this.#watchers = new FolderWatchers(() => {
       this.#changed = true;
@@ -119,7 +85,7 @@ export class PluginDirectory implements AsyncDisposable {
     let isUnsettled = isUnsettledAtFirst;
     while (!this.#closing.signal.aborted) {
       await this.#pause(Math.min(this.#quietMs, restMs), false);
-      if (!this.#changed) await this.#pause(isUnsettled ? this.#untilQuiet() : rescanMs, true);
+      if (!this.#changed) await this.#pause(isUnsettled ? this.#files.untilQuiet() : rescanMs, true);
       if (!this.#closing.signal.aborted) isUnsettled = await this.#look(false);
     }
   }
@@ -151,11 +117,11 @@ export class PluginDirectory implements AsyncDisposable {
         return false;
       }
       if (this.#watchers.follow(scan.interests)) this.#changed = true;
-      const { settled, changed, isUnsettled } = this.#compare(scan.files, isFirst);
+      const { settled, changed, isUnsettled } = this.#files.compare(scan.files, isFirst);
       const early = await earlyFiles(changed, this.#options);
       const isPending = await this.#deploySettled([...settled.map((file) => ({ file })), ...early]);
-      const isFreed = await this.#removeGone();
-      const isYoung = isFirst && this.#doubtYoung(settled);
+      const isFreed = await this.#removeOrphans(this.#files.forgetGone());
+      const isYoung = isFirst && this.#files.doubtYoung(settled);
       if (isFirst) await this.#leaveOtherDirectories();
       this.#lastTrouble = "";
       return isUnsettled || early.length < changed.length || isPending || isFreed || isYoung;
@@ -165,71 +131,16 @@ export class PluginDirectory implements AsyncDisposable {
     }
   }
 
-  /** Whether it was so long ago as a file must be quiet, or so many times as long. */
-  #isPast(sinceMs: number, times = 1): boolean {
-    // Timers may be early by less than a millisecond.
-    return performance.now() - sinceMs >= this.#quietMs * times - 1;
-  }
-
-  /** Until the next of the files has been quiet for long enough. */
-  #untilQuiet(): number {
-    const now = performance.now();
-    let ms = this.#quietMs;
-    for (const { sinceMs, goneMs } of this.#files.values()) {
-      const left = (goneMs ?? sinceMs) + this.#quietMs - now;
-      if (left > 0) ms = Math.min(ms, Math.ceil(left));
-    }
-    return ms;
-  }
-
-  /** Which files have changed, and which have been quiet since. */
-  #compare(files: ReadonlyMap<string, PluginFile>, isFirst: boolean): Compared {
-    const settled: PluginFile[] = [];
-    const changed: PluginFile[] = [];
-    const now = performance.now();
-    let isUnsettled = false;
-    for (const [stem, file] of files) {
-      const known = this.#files.get(stem) ?? newFile();
-      this.#files.set(stem, known);
-      known.goneMs = undefined;
-      if (known.signature !== file.signature) known.sinceMs = now;
-      known.signature = file.signature;
-      if (known.handled === file.signature) continue;
-      if (isFirst || this.#isPast(known.sinceMs)) settled.push(file);
-      else if (known.sinceMs === now) changed.push(file);
-      else isUnsettled = true;
-    }
-    for (const [stem, known] of this.#files) {
-      if (files.has(stem)) continue;
-      known.goneMs ??= now;
-      isUnsettled = true;
-    }
-    return { settled, changed, isUnsettled };
-  }
-
-  /**
-   * The first look does not wait for quiet. A file written within the same tick of the file system's clock as it was read would
-   * look unchanged for ever, so young ones are read once more.
-   */
-  #doubtYoung(files: readonly PluginFile[]): boolean {
-    const young = files.filter(({ changedMs }) => Date.now() - changedMs < youngMs);
-    for (const { stem } of young) {
-      const known = this.#files.get(stem);
-      if (known !== undefined) known.handled = undefined;
-    }
-    return young.length > 0;
-  }
-
   /** Deploys side by side; true when a file must be looked at again soon. */
   async #deploySettled(files: readonly SettledFile[]): Promise<boolean> {
     const deploys: Promise<boolean>[] = [];
     let isPending = false;
     for (const { file, artifact: early } of files) {
-      const known = this.#files.get(file.stem);
+      const known = this.#files.get(file);
       if (known === undefined) continue;
       const artifact = early ?? (await this.#read(file, known));
       if (artifact === undefined) continue;
-      const mayBecomeWhole = !this.#isPast(known.sinceMs, patience);
+      const mayBecomeWhole = this.#files.mayBecomeWhole(known);
       if (mayBecomeWhole && moduleProblem(artifact.bytes)?.kind === "incomplete") isPending = true;
       else if (this.#claim(artifact.manifest.name, file, known)) deploys.push(this.#deploy(artifact, file, known));
     }
@@ -249,16 +160,9 @@ export class PluginDirectory implements AsyncDisposable {
 
   /** Whether no other file has the plugin's name. */
   #claim(name: string, file: PluginFile, known: KnownFile): boolean {
-    const holder = [...this.#files].find(
-      ([, other]) => other !== known && other.goneMs === undefined && other.names.has(name),
-    );
-    if (holder === undefined) {
-      known.names.add(name);
-      known.wants = undefined;
-      return true;
-    }
-    known.wants = name;
-    const why = `plugin '${name}' comes from ${holder[0]}.wasm already; give one of them another name, or remove it`;
+    const holder = this.#files.claim(name, known);
+    if (holder === undefined) return true;
+    const why = `plugin '${name}' comes from ${holder}.wasm already; give one of them another name, or remove it`;
     this.#handled(file, known, name, `${file.path} is not deployed: ${why}`);
     return false;
   }
@@ -274,9 +178,7 @@ export class PluginDirectory implements AsyncDisposable {
       return false;
     }
     known.handled = file.signature;
-    const former = [...known.names].filter((one) => one !== name);
-    for (const one of former) known.names.delete(one);
-    return this.#free(former);
+    return this.#removeOrphans(this.#files.keepOnly(name, known));
   }
 
   async #admits(artifact: PluginArtifact, file: PluginFile, known: KnownFile): Promise<boolean> {
@@ -290,35 +192,16 @@ export class PluginDirectory implements AsyncDisposable {
     }
   }
 
-  /** Removes the plugins of files that stayed away; true when other files waited for their names. */
-  async #removeGone(): Promise<boolean> {
-    const freed: string[] = [];
-    for (const [stem, { goneMs, names }] of this.#files) {
-      if (goneMs === undefined || !this.#isPast(goneMs)) continue;
-      this.#files.delete(stem);
-      freed.push(...names);
-    }
-    return this.#free(freed);
-  }
-
-  async #free(names: readonly string[]): Promise<boolean> {
-    const files = [...this.#files.values()];
-    const heirs = files.filter(({ wants }) => wants !== undefined && names.includes(wants));
-    const inherited = heirs.map(({ wants }) => wants);
-    for (const heir of heirs) {
-      heir.wants = undefined;
-      heir.handled = undefined;
-    }
-    const orphans = names.filter((name) => !inherited.includes(name) && !files.some((one) => one.names.has(name)));
+  /** Removes the plugins that no file has any more; true when other files waited for the names. */
+  async #removeOrphans({ isInherited, orphans }: Freed): Promise<boolean> {
     await this.#gone(orphans);
-    return heirs.length > 0;
+    return isInherited;
   }
 
   /** What was deployed from a directory that is not this one goes, unless its name is used here. */
   #leaveOtherDirectories(): Promise<void> {
-    const files = [...this.#files.values()];
     const others = this.#deploys.notIn(this.#directory);
-    return this.#gone(others.filter((name) => !files.some(({ names }) => names.has(name))));
+    return this.#gone(others.filter((name) => !this.#files.uses(name)));
   }
 
   async #gone(names: readonly string[]): Promise<void> {
@@ -359,16 +242,6 @@ export class PluginDirectory implements AsyncDisposable {
     this.#lastTrouble = message;
   }
 }
-
-const newFile = (): KnownFile => ({
-  signature: "",
-  sinceMs: 0,
-  handled: undefined,
-  goneMs: undefined,
-  names: new Set(),
-  wants: undefined,
-  told: "",
-});
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
