@@ -7,12 +7,19 @@ const hashes = ["sha1", "sha224", "sha256", "sha384", "sha512"];
 const longestKey = 16 * 1024;
 const maxModulusBits = 4096;
 const maxExponent = 2n ** 32n;
-/** Fuel for reading a key, for each byte that is hashed, and for the use of a key of 1024 bits, or of a curve. */
+/** Fuel for reading a key, for each byte that is hashed, and for the use of a key of 1024 bits. */
 const keyCost = 60_000;
 const byteCost = 3;
 const verifyCost = 150_000;
 const signCost = 100_000;
-const curveCost = 300_000;
+/** Fuel for the use of a key of a curve, by OpenSSL's name of it; keys of others are refused. */
+const curveCosts: ReadonlyMap<string, number> = new Map([
+  ["prime256v1", 300_000],
+  ["secp224r1", 500_000],
+  ["secp256k1", 600_000],
+  ["secp384r1", 1_200_000],
+  ["secp521r1", 2_500_000],
+]);
 
 /**
  * `verify_signature`: whether the signature of a text is that of a key, as Envoy's messages say it
@@ -23,7 +30,11 @@ export const verifySignature: ForeignFunction = ({ meter }, argument) => {
   if (fields === undefined) return refuse(Status.BAD_ARGUMENT, "its argument is no message");
   meter.work(keyCost);
   const key = keyOf(bytesField(fields, 2), bytesField(fields, 5), publicKey);
-  if (key === undefined) return refuse(Status.BAD_ARGUMENT, "it takes one key, of RSA or of a curve");
+  if (key === undefined)
+    return refuse(
+      Status.BAD_ARGUMENT,
+      "it takes one key, of RSA or of one of the curves P-224, P-256, P-384, P-521 and secp256k1",
+    );
   const text = bytesField(fields, 4);
   meter.work(text.length * byteCost + verifyCost + costOf(key, 0));
   const hash = hashOf(textField(fields, 1));
@@ -41,7 +52,11 @@ export const sign: ForeignFunction = ({ meter }, argument) => {
   if (fields === undefined) return refuse(Status.BAD_ARGUMENT, "its argument is no message");
   meter.work(keyCost);
   const key = keyOf(bytesField(fields, 2), bytesField(fields, 4), privateKey);
-  if (key === undefined) return refuse(Status.BAD_ARGUMENT, "it takes one key, of RSA or of a curve");
+  if (key === undefined)
+    return refuse(
+      Status.BAD_ARGUMENT,
+      "it takes one key, of RSA or of one of the curves P-224, P-256, P-384, P-521 and secp256k1",
+    );
   const text = bytesField(fields, 3);
   meter.work(text.length * byteCost + costOf(key, signCost));
   const hash = hashOf(textField(fields, 1));
@@ -74,13 +89,14 @@ function keyOf(der: Uint8Array, pem: Uint8Array, read: ReadKey): KeyObject | und
 
 function isUsable({ asymmetricKeyType, asymmetricKeyDetails = {} }: KeyObject): boolean {
   const { modulusLength = 0, publicExponent = maxExponent, namedCurve } = asymmetricKeyDetails;
-  if (asymmetricKeyType === "ec") return namedCurve !== undefined;
+  if (asymmetricKeyType === "ec") return namedCurve !== undefined && curveCosts.has(namedCurve);
   return asymmetricKeyType === "rsa" && modulusLength <= maxModulusBits && publicExponent < maxExponent;
 }
 
 function costOf({ asymmetricKeyDetails = {} }: KeyObject, rsaCost: number): number {
-  const { modulusLength } = asymmetricKeyDetails;
-  return modulusLength === undefined ? curveCost : Math.ceil((modulusLength / 1024) ** 3 * rsaCost);
+  const { modulusLength, namedCurve = "" } = asymmetricKeyDetails;
+  if (modulusLength === undefined) return curveCosts.get(namedCurve) ?? 0;
+  return Math.ceil((modulusLength / 1024) ** 3 * rsaCost);
 }
 
 function hashOf(name: string): string | undefined {

@@ -112,6 +112,37 @@ describe("compress and uncompress", () => {
   });
 });
 
+describe("compress and uncompress, however little they are given,", () => {
+  /** How often the guest gets to call before its fuel is used up. */
+  const callsOf = async (name: string, argument: string): Promise<number> => {
+    await using guest = await startText(
+      (text) => ({
+        fields: "(global $calls (mut i32) (i32.const 0))",
+        on: {
+          proxy_on_request_headers: `(loop $more
+            (call $say (global.get $calls))
+            (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+            ${drop(`(call $proxy_call_foreign_function ${text(name)} ${text(argument)} (i32.const 0) (i32.const 0))`)}
+            (br $more)) (i32.const 0)`,
+        },
+      }),
+      { fuelPerCall: 5_000_000 },
+    );
+    guest.instance.open(new TestStream()).requestHeaders(true);
+    assert.equal(guest.lost[0]?.fault, "fuel");
+    return guest.services.lines.length;
+  };
+
+  it("cost what they take of zlib", async () => {
+    assert.ok((await callsOf("compress", "x")) <= 50);
+    assert.ok((await callsOf("uncompress", latin1(deflateSync("x")))) <= 50);
+  });
+
+  it("cost more when they fail", async () => {
+    assert.ok((await callsOf("uncompress", "no")) <= 15);
+  });
+});
+
 describe("verify_signature and sign", () => {
   const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const curve = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -187,6 +218,28 @@ describe("verify_signature and sign", () => {
       [resultOf(kept("hash"), 3).isGood, resultOf(kept("hash"), 3).error],
       [false, "crc is not supported."],
     );
+  });
+
+  it("cost fuel by the curve of the key, and answer BAD_ARGUMENT to those that nobody should use", async () => {
+    const verifying = (namedCurve: string) => {
+      const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve });
+      const signature = sign("sha256", message, privateKey);
+      return latin1(
+        writeMessage([
+          [1, "sha256"],
+          [2, spki(publicKey)],
+          [3, signature],
+          [4, message],
+        ]),
+      );
+    };
+    const once = (namedCurve: string, fuelPerCall: number) =>
+      run((text) => [call(text("verify_signature"), text(verifying(namedCurve)))], { fuelPerCall });
+    for (const curve of ["P-224", "P-256", "secp256k1", "P-384"])
+      assert.deepEqual((await once(curve, 2_000_000)).lines, ["0"], curve);
+    assert.equal((await once("P-521", 2_000_000)).lost[0]?.fault, "fuel");
+    assert.deepEqual((await once("P-521", 4_000_000)).lines, ["0"]);
+    assert.deepEqual((await once("sect571r1", 4_000_000)).lines, ["2"]);
   });
 
   it("answer BAD_ARGUMENT to what is no message, and to no key, two keys and keys of other kinds", async () => {
