@@ -3,8 +3,6 @@ import { Status } from "../abi.ts";
 import type { HostFunctions } from "../link.ts";
 import type { Vm } from "../vm.ts";
 
-const nothing = new Uint8Array(0);
-
 /** What ABI 0.1.0 has and later versions do by other means. */
 export function legacyFunctions(vm: Vm): HostFunctions {
   const { memory, meter } = vm;
@@ -21,7 +19,8 @@ export function legacyFunctions(vm: Vm): HostFunctions {
     proxy_get_configuration(returnData: number, returnSize: number): Status {
       meter.hostcall();
       const isVmStart = vm.running === vm.callbacks.vmStart && vm.running !== undefined;
-      return memory.give(isVmStart ? nothing : vm.program.configuration, returnData, returnSize);
+      const { vmConfiguration, configuration } = vm.program;
+      return memory.give(isVmStart ? vmConfiguration : configuration, returnData, returnSize);
     },
 
     proxy_clear_route_cache(): Status {

@@ -2,7 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { drop, out, outside, type PlaceText, say, tell } from "../../support/proxy-wasm-guest.ts";
-import { startGuest, startText, TestFields, TestServices, TestStream } from "../../support/proxy-wasm-host.ts";
+import {
+  type StartOptions,
+  startGuest,
+  startText,
+  TestFields,
+  TestServices,
+  TestStream,
+} from "../../support/proxy-wasm-host.ts";
 import { assemble } from "../../support/wat.ts";
 
 const imports = `
@@ -13,8 +20,8 @@ const imports = `
 const marker = "proxy_abi_version_0_1_0";
 
 /** A guest of ABI 0.1.0 with these callbacks. */
-const start = (build: (text: PlaceText) => Record<string, string>, configuration = "") =>
-  startText((text) => ({ marker, imports, on: build(text) }), { configuration });
+const start = (build: (text: PlaceText) => Record<string, string>, options: StartOptions = {}) =>
+  startText((text) => ({ marker, imports, on: build(text) }), options);
 
 describe("a guest of ABI 0.1.0", () => {
   it("has header callbacks of two parameters", async () => {
@@ -61,10 +68,10 @@ describe("a guest of ABI 0.1.0", () => {
         proxy_on_configure: `${read} (i32.const 1)`,
         proxy_on_request_headers: `${read} ${say(`(call $configuration ${outside} (i32.const 0))`)} (i32.const 0)`,
       }),
-      "currency: EUR",
+      { configuration: "currency: EUR", vmConfiguration: "rates: daily" },
     );
     guest.instance.open(new TestStream()).requestHeaders(true);
-    assert.deepEqual(guest.services.lines, ["0", "", "0", "currency: EUR", "0", "currency: EUR", "6"]);
+    assert.deepEqual(guest.services.lines, ["0", "rates: daily", "0", "currency: EUR", "0", "currency: EUR", "6"]);
   });
 
   it("goes on with a direction that it paused, in the callback and later", async () => {
