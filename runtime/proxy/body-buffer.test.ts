@@ -36,6 +36,28 @@ describe("a body in chunks", () => {
     assert.equal(body.length, 0);
   });
 
+  it("is joined when what is read lies behind many chunks, and only then", () => {
+    const letters = Array.from({ length: 4_000 }, (_, index) => String.fromCharCode(97 + (index % 26)));
+    const body = bodyOf(...letters);
+    assert.equal(body.read(10, 1).length, 1);
+    assert.equal(body.read(0, 1).buffer.byteLength, bytes("a").buffer.byteLength);
+    const read = [3_999, 2_000, 16].map((start) => body.read(start, 1));
+    assert.deepEqual(
+      read.map((one) => Buffer.from(one).toString()),
+      [letters[3_999], letters[2_000], letters[16]],
+    );
+    assert.equal(new Set(read.map(({ buffer }) => buffer)).size, 1);
+    body.append(bytes("!"));
+    assert.equal(body.read(4_000, 1)[0], 33);
+    assert.equal(body.take().length, 2);
+  });
+
+  it("stays in its chunks while the first of them are read", () => {
+    const body = bodyOf(..."abcdefghijklmnopqrstuvwxyz");
+    assert.equal(Buffer.from(body.read(15, 1)).toString(), "p");
+    assert.equal(body.take().length, 26);
+  });
+
   it("is spliced anywhere like an array of bytes", () => {
     for (const [start, count, insert] of [
       [0, 0, "X"],

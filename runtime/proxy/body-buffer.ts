@@ -6,9 +6,12 @@ const noChunks: readonly Uint8Array[] = [];
 /** A guest that grows one body beyond this is stopped; bodies of honest plugins stay below `maxBufferBytes`. */
 export const bodyCapBytes = 64 * 1024 ** 2;
 
+/** Chunks that a reader is looked up behind; beyond, they are joined, which the next reads need not do again. */
+const longestWalk = 16;
+
 /**
- * A body as the chunks it arrived in. Chunks are joined only when a reader wants a range that spans several, or a change
- * falls inside; what is appended, prepended and taken again is never copied.
+ * A body as the chunks it arrived in. Chunks are joined only when a reader wants a range that spans several, or one behind
+ * many, or a change falls inside; what is appended, prepended and taken again is never copied.
  */
 export class ChunkedBody implements BodyBuffer {
   /** Made with the first chunk: most bodies of most filters stay empty. */
@@ -61,9 +64,10 @@ export class ChunkedBody implements BodyBuffer {
     const to = clamp(from + Math.max(0, length), this.#length);
     if (from === to) return none;
     let offset = 0;
+    let walked = 0;
     for (const chunk of this.#chunks ?? noChunks) {
       if (from >= offset && to <= offset + chunk.length) return chunk.subarray(from - offset, to - offset);
-      if (from < offset + chunk.length) break;
+      if (from < offset + chunk.length || ++walked === longestWalk) break;
       offset += chunk.length;
     }
     return this.#join().subarray(from, to);
