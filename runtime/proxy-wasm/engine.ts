@@ -6,16 +6,21 @@ import type { RootContext, RootOptions } from "./root-context.ts";
 import { SharedVms } from "./shared-vms.ts";
 import { startGuest } from "./start.ts";
 import { StartRecord } from "./start-record.ts";
+import { StartTurns } from "./start-turns.ts";
 
 /** Runs Proxy-Wasm modules of ABI 0.1.0, 0.2.0 and 0.2.1. Programs that one engine starts may share VMs, as their `vmKey` says. */
 export function proxyWasmEngine(): PluginEngine {
   const shared = new Map<string, SharedVms>();
   const record = new StartRecord();
+  const turns = new StartTurns();
 
-  const start = (options: RootOptions): Promise<RootContext> => {
+  const start = async (options: RootOptions): Promise<RootContext> => {
     const { vmKey, suspends } = options.program;
-    if (vmKey === undefined || suspends) return startGuest(options);
-    const vms = shared.get(vmKey) ?? new SharedVms(record, () => shared.delete(vmKey));
+    if (vmKey === undefined || suspends) {
+      await turns.next();
+      return startGuest(options);
+    }
+    const vms = shared.get(vmKey) ?? new SharedVms(record, turns, () => shared.delete(vmKey));
     shared.set(vmKey, vms);
     return vms.start(options);
   };

@@ -4,6 +4,7 @@ import { pluginError } from "./fault.ts";
 import type { RootContext, RootOptions } from "./root-context.ts";
 import { joinGuest, startGuest } from "./start.ts";
 import type { StartRecord } from "./start-record.ts";
+import type { StartTurns } from "./start-turns.ts";
 import type { Vm } from "./vm.ts";
 
 /**
@@ -12,6 +13,7 @@ import type { Vm } from "./vm.ts";
  */
 export class SharedVms {
   readonly #record: StartRecord;
+  readonly #turns: StartTurns;
   readonly #emptied: () => void;
   /** Those that run, the oldest first. */
   readonly #vms: Vm[] = [];
@@ -21,15 +23,16 @@ export class SharedVms {
   #starting = 0;
 
   /** `emptied` is told when no VM is left. */
-  constructor(record: StartRecord, emptied: () => void) {
+  constructor(record: StartRecord, turns: StartTurns, emptied: () => void) {
     this.#record = record;
+    this.#turns = turns;
     this.#emptied = emptied;
   }
 
   /** Starts the program in a VM that runs and does not have it yet, or in a new one. Rejects with PluginError. */
   async start(options: RootOptions): Promise<RootContext> {
     this.#starting++;
-    const started = this.#turn.then(() => this.#start(options));
+    const started = this.#turn.then(() => this.#turns.next()).then(() => this.#start(options));
     this.#turn = started.catch(() => {});
     try {
       return await started;
@@ -62,7 +65,8 @@ export class SharedVms {
       if (idle === undefined || idle.closed === undefined) throw error;
       return this.#startAlone(options);
     }
-    if (vm.closed !== undefined) return companion;
+    await this.#turns.next();
+    if (vm.closed !== undefined) return companion.closed === undefined ? companion : this.#start(options);
     try {
       const root = await this.#join(vm, options);
       root.companion = companion;

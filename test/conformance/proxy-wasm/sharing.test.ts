@@ -236,6 +236,31 @@ describe("a VM that is shared", () => {
     assert.equal(new Set(started.map(({ instance }) => instance.memory)).size, 1);
   });
 
+  for (const [how, vmKey] of [
+    ["share a VM", "key"],
+    ["have VMs of their own", undefined],
+  ] as const)
+    it(`lets the event loop turn between starts of those that ${how}`, async () => {
+      await using guests = await openShared(() => ({
+        on: { proxy_on_configure: `${say("(local.get $id)")} ${answers(1)}` },
+      }));
+      const services = new TestServices();
+      const perTurn: number[] = [];
+      const names = Array.from({ length: 8 }, (_, index) => `guest-${index}`);
+      let isOver = false;
+      const turning = (async () => {
+        while (!isOver) {
+          perTurn.push(services.lines.splice(0).length);
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      })();
+      await Promise.all(names.map((name) => guests.start(name, { vmKey, services })));
+      isOver = true;
+      await turning;
+      assert.equal(Math.max(...perTurn), 1, `configured in each turn: ${perTurn.join(" ")}`);
+      assert.ok(perTurn.filter((count) => count === 1).length >= 7);
+    });
+
   it("is one for programs of the same key only, and never for those that suspend", async () => {
     await using guests = await openShared(() => ({ on: {} }));
     const started = [
