@@ -36,6 +36,9 @@ export class ConnectionContext implements ConnectionFilter {
   #side: ConnectionSide | undefined;
   #resumed = false;
   #stopped = false;
+  /** What it puts off, made when it is needed: the same function again waits but once. */
+  readonly #resumptions: { [Side in ConnectionSide]?: () => void } = {};
+  readonly #closings: { [Side in ConnectionSide]?: () => void } = {};
 
   constructor(root: RootContext, host: ConnectionHost) {
     const { vm } = root;
@@ -106,13 +109,17 @@ export class ConnectionContext implements ConnectionFilter {
   /** `proxy_continue_stream`: in a callback of that side it overrules the pause that the callback answers. */
   resume(side: ConnectionSide): void {
     if (this.#vm.entered === this && this.#side === side) this.#resumed = true;
-    else this.#vm.defer(() => this.#host.resume(side));
+    else {
+      this.#resumptions[side] ??= () => this.#host.resume(side);
+      this.#vm.defer(this.#resumptions[side]);
+    }
   }
 
   /** `proxy_close_stream`. */
   close(side: ConnectionSide): void {
     if (this.#vm.entered === this) this.#stopped = true;
-    this.#vm.defer(() => this.#host.close(side));
+    this.#closings[side] ??= () => this.#host.close(side);
+    this.#vm.defer(this.#closings[side]);
   }
 
   /** `proxy_done` after `proxy_on_done` answered that it was not. */

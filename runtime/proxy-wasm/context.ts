@@ -51,6 +51,10 @@ export class StreamContext implements StreamFilter {
   #stopped = false;
   #replied = false;
   #depth: number | undefined;
+  /** What it puts off, made when it is needed: the same function again waits but once. */
+  #resumeRequest: (() => void) | undefined;
+  #resumeResponse: (() => void) | undefined;
+  #reset: (() => void) | undefined;
 
   constructor(root: RootContext, host: StreamHost) {
     const { vm } = root;
@@ -139,19 +143,29 @@ export class StreamContext implements StreamFilter {
   /** `proxy_continue_stream`: in a callback of that direction it overrules the pause that the callback answers. */
   resume(direction: Direction): void {
     if (this.#vm.entered === this && this.#direction === direction) this.#resumed = true;
-    else this.#vm.defer(() => this.#host.resume(direction));
+    else this.#vm.defer(this.#resumption(direction));
   }
 
   /** `proxy_close_stream`. */
   reset(): void {
     if (this.#vm.entered === this) this.#stopped = true;
-    this.#vm.defer(() => this.#host.reset());
+    this.#reset ??= () => this.#host.reset();
+    this.#vm.defer(this.#reset);
   }
 
   /** `proxy_done` after `proxy_on_done` answered that it was not. */
   complete(): void {
     this.root.undone.delete(this);
     this.#vm.take(() => deleteContext(this.#vm, this));
+  }
+
+  #resumption(direction: Direction): () => void {
+    if (direction === "request") {
+      this.#resumeRequest ??= () => this.#host.resume("request");
+      return this.#resumeRequest;
+    }
+    this.#resumeResponse ??= () => this.#host.resume("response");
+    return this.#resumeResponse;
   }
 
   #show(part: Part, endOfStream: boolean): FilterAction {

@@ -7,6 +7,11 @@ import type { RootContext } from "./root-context.ts";
 const maxStreams = 128;
 /** Bytes that the guest may have sent on one stream and the peer has not taken. */
 const maxUnsentBytes = 4 << 20;
+/** How many messages these may be: those without a byte take memory, too. What is short of some thousand is cheap to shift. */
+const maxUnsentMessages = 4_096;
+/** Bytes that all streams of one root context may keep so, with what a message takes beside its own. */
+const maxUnsentBytesOfAll = 64 << 20;
+const messageOverhead = 256;
 /** What came on a stream and waits for its turn in a guest that suspends; from so many on the peer is held back. */
 const maxUndelivered = 16;
 
@@ -17,6 +22,7 @@ const nothing: GrpcReply = { code: 0, details: "", initialMetadata: [], trailing
 export class GrpcStreams {
   readonly #root: RootContext;
   readonly #streams = new Map<number, OpenStream>();
+  readonly #unsent = { bytes: 0 };
 
   constructor(root: RootContext) {
     this.#root = root;
@@ -30,7 +36,8 @@ export class GrpcStreams {
   open(upstream: string, request: GrpcStreamRequest): number | undefined {
     if (this.#streams.size >= maxStreams) return undefined;
     const token = this.#root.vm.tokens.forStream();
-    this.#streams.set(token, new OpenStream(this.#root, token, upstream, request, () => this.#streams.delete(token)));
+    const forget = (): boolean => this.#streams.delete(token);
+    this.#streams.set(token, new OpenStream(this.#root, token, upstream, request, this.#unsent, forget));
     return token;
   }
 
@@ -66,6 +73,8 @@ class OpenStream implements GrpcStreamReceiver {
   readonly #forget: () => void;
   readonly #depth: number;
   #stream: GrpcStream | undefined;
+  /** What all streams of the root context have not sent, overhead included. */
+  readonly #unsentOfAll: { bytes: number };
   #unsent: { readonly message: Uint8Array | undefined; readonly isLast: boolean }[] = [];
   #unsentBytes = 0;
   #isHeldBack = false;
@@ -73,8 +82,16 @@ class OpenStream implements GrpcStreamReceiver {
   #isOver = false;
   #undelivered = 0;
 
-  constructor(root: RootContext, token: number, upstream: string, request: GrpcStreamRequest, forget: () => void) {
+  constructor(
+    root: RootContext,
+    token: number,
+    upstream: string,
+    request: GrpcStreamRequest,
+    unsentOfAll: { bytes: number },
+    forget: () => void,
+  ) {
     this.#root = root;
+    this.#unsentOfAll = unsentOfAll;
     this.#token = token;
     this.#forget = forget;
     this.#depth = root.vm.depth;
@@ -87,9 +104,10 @@ class OpenStream implements GrpcStreamReceiver {
 
   send(message: Uint8Array, isLast: boolean): Status {
     if (this.#isClosed) return Status.BAD_ARGUMENT;
-    if (this.#unsentBytes + message.byteLength > maxUnsentBytes) return Status.INTERNAL_FAILURE;
+    if (!this.#hasRoomFor(message)) return Status.INTERNAL_FAILURE;
     this.#isClosed = isLast;
     this.#unsentBytes += message.byteLength;
+    this.#unsentOfAll.bytes += message.byteLength + messageOverhead;
     this.#put({ message, isLast });
     return Status.OK;
   }
@@ -129,6 +147,11 @@ class OpenStream implements GrpcStreamReceiver {
     if (grpcClose === undefined) this.#end();
   }
 
+  #hasRoomFor({ byteLength }: Uint8Array): boolean {
+    if (this.#unsent.length >= maxUnsentMessages || this.#unsentBytes + byteLength > maxUnsentBytes) return false;
+    return this.#unsentOfAll.bytes + byteLength + messageOverhead <= maxUnsentBytesOfAll;
+  }
+
   #put(item: { readonly message: Uint8Array | undefined; readonly isLast: boolean }): void {
     if (this.#unsent.push(item) === 1) queueMicrotask(() => this.#flush());
   }
@@ -143,6 +166,7 @@ class OpenStream implements GrpcStreamReceiver {
       if (message === undefined) stream.end();
       else {
         this.#unsentBytes -= message.byteLength;
+        this.#unsentOfAll.bytes -= message.byteLength + messageOverhead;
         this.#isHeldBack = !stream.send(message, isLast);
       }
     }
@@ -166,6 +190,8 @@ class OpenStream implements GrpcStreamReceiver {
 
   #end(): void {
     this.#isOver = true;
+    for (const { message } of this.#unsent)
+      if (message !== undefined) this.#unsentOfAll.bytes -= message.byteLength + messageOverhead;
     this.#unsent = [];
     this.#forget();
   }

@@ -24,6 +24,9 @@ export type Reply =
 /** The longest chain of plugins that call each other through the runtime. */
 export const maxCallDepth = 4;
 
+/** Fuel for beginning a call or a gRPC stream, which takes its timer and its way to be aborted, and for refusing one. */
+export const callCost = 5_000;
+
 /**
  * One guest: its memory, its contexts and the way in. Hostcalls read and change it; they exist before the instance does,
  * hence `attach`. It may have several root contexts, of programs that are linked alike. Callbacks and hostcalls are the hot path: no closures, no promises unless it suspends.
@@ -60,7 +63,8 @@ export class Vm {
   gone: ((culprit: RootContext | undefined) => void) | undefined;
 
   readonly #turns: Turns | undefined;
-  readonly #deferred: (() => void)[] = [];
+  /** In the order in which they were put off. */
+  readonly #deferred = new Set<() => void>();
   #callbacks: Callbacks | undefined;
   #running: Callback | undefined;
   /** The root context of the callback that runs, or ran last, whatever is effective. */
@@ -225,17 +229,20 @@ export class Vm {
     if (this.#outcry.entry !== this.#entries) this.#outcry = { entry: this.#entries, text };
   }
 
-  /** Puts off what may reach back into the guest until the guest has been left. */
+  /** Puts off what may reach back into the guest until the guest has been left. What waits already is not done twice. */
   defer(action: () => void): void {
-    this.#deferred.push(action);
+    this.#deferred.add(action);
   }
 
   /** Does what was put off. Actions that come of it are done by the outermost call of this. */
   act(): void {
-    if (this.#acting || this.#deferred.length === 0) return;
+    if (this.#acting || this.#deferred.size === 0) return;
     this.#acting = true;
     try {
-      for (let action = this.#deferred.shift(); action !== undefined; action = this.#deferred.shift()) action();
+      for (const action of this.#deferred) {
+        this.#deferred.delete(action);
+        action();
+      }
     } finally {
       this.#acting = false;
     }
@@ -264,7 +271,7 @@ export class Vm {
     for (const root of this.roots)
       root.close(culprit === undefined || root === culprit ? error : sharedFault(root.program, error));
     this.#turns?.close();
-    this.#deferred.length = 0;
+    this.#deferred.clear();
     this.#release?.(error);
     this.gone?.(culprit);
   }

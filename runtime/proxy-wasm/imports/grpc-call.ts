@@ -3,7 +3,10 @@ import { depthHeader } from "../context.ts";
 import { toFields } from "../fields.ts";
 import { grpcServiceTarget } from "../grpc-service.ts";
 import type { HostFunctions } from "../link.ts";
-import { maxCallDepth, type Vm } from "../vm.ts";
+import { callCost, maxCallDepth, type Vm } from "../vm.ts";
+
+/** Fuel for handing a message to the peer, beyond its bytes. */
+const sendCost = 2_000;
 
 /** gRPC calls and streams to an upstream, or to the runtime under the name `outrigger`, and the status of the last one. */
 export function grpcCallFunctions(vm: Vm): HostFunctions {
@@ -41,6 +44,7 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
         if (vm.depth >= maxCallDepth) return Status.INTERNAL_FAILURE;
         fields.push([depthHeader, String(vm.depth + 1)]);
       }
+      meter.work(callCost);
       const request = { service: serviceName, method: methodName, metadata: fields, message: bytes };
       const token = vm.root.calls.grpc(name, request, timeoutMs);
       if (token === undefined) return Status.INTERNAL_FAILURE;
@@ -71,6 +75,7 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
       if (fields === undefined) return Status.BAD_ARGUMENT;
       const name = upstreamOf(target);
       if (name === undefined) return Status.PARSE_FAILURE;
+      meter.work(callCost);
       const token = vm.root.streams.open(name, { service: serviceName, method: methodName, metadata: fields });
       if (token === undefined) return Status.INTERNAL_FAILURE;
       memory.writeU32(returnToken, token);
@@ -81,6 +86,7 @@ export function grpcCallFunctions(vm: Vm): HostFunctions {
       meter.hostcall();
       const bytes = memory.copy(message, messageSize);
       if (bytes === undefined) return Status.INVALID_MEMORY_ACCESS;
+      meter.work(sendCost);
       return isUnary(token) ? Status.BAD_ARGUMENT : vm.root.streams.send(token >>> 0, bytes, endStream !== 0);
     },
 

@@ -2,7 +2,7 @@ import { Status } from "../abi.ts";
 import { depthHeader } from "../context.ts";
 import { toFields } from "../fields.ts";
 import type { HostFunctions } from "../link.ts";
-import { maxCallDepth, type Vm } from "../vm.ts";
+import { callCost, maxCallDepth, type Vm } from "../vm.ts";
 
 const required = [":method", ":path", ":authority"];
 
@@ -39,6 +39,7 @@ export function httpCallFunctions(vm: Vm): HostFunctions {
         if (vm.depth >= maxCallDepth) return Status.INTERNAL_FAILURE;
         fields.push([depthHeader, String(vm.depth + 1)]);
       }
+      meter.work(callCost);
       const token = vm.root.calls.http(name, { headers: fields, body: bytes, trailers: trailing }, timeoutMs);
       if (token === undefined) return Status.INTERNAL_FAILURE;
       memory.writeU32(returnToken, token);

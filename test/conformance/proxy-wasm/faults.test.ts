@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { PluginError } from "../../../runtime/plugin/plugin-error.ts";
+import { encodePairs } from "../../../runtime/proxy-wasm/pairs.ts";
 import { drop, type PlaceText, say } from "../../support/proxy-wasm-guest.ts";
 import { type Guest, never, startText, TestStream } from "../../support/proxy-wasm-host.ts";
 
@@ -182,6 +183,47 @@ describe("a guest pays for what its calls cost the host", () => {
       },
     );
     assert.ok(data > 0 && data < 60, `${data} values`);
+  });
+
+  const call = (text: PlaceText, name: string, rest: string): string =>
+    `(call $${name} ${text("outrigger")} ${text("test.Raw")} ${text("Call")} ${text("")} ${rest} (i32.const 8))`;
+  const beginnings: Readonly<Record<string, (text: PlaceText) => string>> = {
+    proxy_grpc_call: (text) => call(text, "proxy_grpc_call", `${text("")} (i32.const 1000)`),
+    proxy_grpc_stream: (text) => call(text, "proxy_grpc_stream", ""),
+    proxy_http_call: (text) => {
+      const head: [string, string][] = [
+        [":method", "GET"],
+        [":path", "/"],
+        [":authority", "a"],
+      ];
+      const fields = text(Buffer.from(encodePairs(head)).toString("latin1"));
+      return `(call $proxy_http_call ${text("outrigger")} ${fields} ${text("")} ${text("")} (i32.const 1000) (i32.const 8))`;
+    },
+  };
+  for (const [name, begin] of Object.entries(beginnings))
+    it(`for what begins by ${name}, and is refused when too much is under way`, async () => {
+      let asked = 0;
+      const begun = await reached(begin, ({ services }) => {
+        const { hasUpstream } = services;
+        services.hasUpstream = (upstream) => {
+          asked++;
+          return hasUpstream.call(services, upstream);
+        };
+        return asked;
+      });
+      assert.ok(begun > 128 && begun < 200, `${begun} calls`);
+    });
+
+  it("for messages to a gRPC stream", async () => {
+    await using guest = await startText((text) => ({
+      on: {
+        proxy_on_request_headers: `${drop(call(text, "proxy_grpc_stream", ""))}
+          ${drop(`(call $proxy_grpc_send (i32.load (i32.const 8)) ${text("")} (i32.const 0))`).repeat(100)} (i32.const 0)`,
+      },
+    }));
+    guest.instance.open(new TestStream()).requestHeaders(true);
+    assert.ok(guest.instance.counters.fuel >= 100 * 2_500, `${guest.instance.counters.fuel} units of fuel`);
+    assert.deepEqual(guest.lost, []);
   });
 
   it("for properties that are maps by their pairs", async () => {

@@ -24,7 +24,7 @@ type Duplex = ServerDuplexStream<Buffer, Buffer>;
 /** A guest that runs `calls` in a stream's first callback, with a real gRPC server behind its streams. */
 async function connect(
   bidi: (call: Duplex) => void,
-  build: (text: PlaceText) => { calls: string[]; on: Record<string, string> },
+  build: (text: PlaceText) => { calls: string[]; on: Record<string, string>; pages?: string },
   suspends = false,
 ): Promise<Guest> {
   const opened = new AsyncDisposableStack();
@@ -35,8 +35,8 @@ async function connect(
   const guest = opened.use(
     await startText(
       (text) => {
-        const { calls, on } = build(text);
-        return { on: { proxy_on_request_headers: `${calls.join("\n")} (i32.const 0)`, ...on } };
+        const { calls, on, ...rest } = build(text);
+        return { ...rest, on: { proxy_on_request_headers: `${calls.join("\n")} (i32.const 0)`, ...on } };
       },
       { services, suspends, fuelPerCall: 100_000_000 },
     ),
@@ -163,15 +163,73 @@ describe("a gRPC stream", () => {
   });
 
   it("waits for a peer that does not read, and takes no more than a bound", async () => {
-    const statuses = await sendToOneWhoDoesNotRead(600);
+    const statuses = await sendToOneWhoDoesNotRead(600, 8_192);
     assert.equal(statuses.length, 600);
     assert.equal(statuses[0], "0");
     assert.equal(statuses.at(-1), "10");
   });
+
+  it("takes no more than 4,096 messages that wait to be sent, even of no bytes", async () => {
+    const statuses = await sendToOneWhoDoesNotRead(4_100, 0);
+    assert.deepEqual(statuses.slice(4_094), ["0", "0", "10", "10", "10", "10"]);
+    assert.equal(statuses.indexOf("10"), 4_096);
+  });
+
+  it("shares the room for what waits with the others of its guest, and gives it back when it ends", async () => {
+    const mebibyte = `(call $proxy_grpc_send ${token} (i32.const 1024) (i32.const ${1 << 20}) (i32.const 0))`;
+    const fill = drop(mebibyte).repeat(4);
+    await using guest = await connect(
+      (call) => call.pause(),
+      (text) => ({
+        calls: [
+          ...Array.from({ length: 16 }, () => `${drop(open(text))} ${fill}`),
+          drop(open(text)),
+          say(mebibyte),
+          say("(call $proxy_grpc_cancel (i32.const 2))"),
+          say(mebibyte),
+        ],
+        on: {},
+        pages: "20",
+      }),
+    );
+    assert.deepEqual(guest.services.lines, ["10", "0", "0"]);
+  });
+
+  it("sends all that waits, in order, when the peer reads on", async () => {
+    const read = Promise.withResolvers<readonly number[]>();
+    await using guest = await connect(
+      (call) => {
+        const numbers: number[] = [];
+        call.on("data", (bytes: Buffer) => numbers.push(bytes.readUInt32LE()));
+        call.on("end", () => read.resolve(numbers));
+        call.pause();
+        setImmediate(() => call.resume());
+      },
+      (text) => ({
+        calls: [
+          drop(open(text)),
+          `(local.set $end (i32.const 4096))
+           (loop $again
+             (i32.store (i32.const 16) (local.get $end))
+             ${drop(`(call $proxy_grpc_send ${token} (i32.const 16) (i32.const 4) (i32.const 0))`)}
+             (local.set $end (i32.sub (local.get $end) (i32.const 1)))
+             (br_if $again (local.get $end)))`,
+          drop(`(call $proxy_grpc_close ${token})`),
+        ],
+        on: {},
+      }),
+    );
+    const numbers = await read.promise;
+    assert.deepEqual(
+      numbers,
+      Array.from({ length: 4_096 }, (_, index) => 4_096 - index),
+    );
+    assert.deepEqual(guest.lost, []);
+  });
 });
 
-/** Sends so many messages of 8 KiB at once; the answers of proxy_grpc_send. */
-async function sendToOneWhoDoesNotRead(count: number): Promise<readonly string[]> {
+/** Sends so many messages at once; the answers of proxy_grpc_send. */
+async function sendToOneWhoDoesNotRead(count: number, size: number): Promise<readonly string[]> {
   await using guest = await connect(
     (call) => call.pause(),
     (text) => ({
@@ -179,7 +237,7 @@ async function sendToOneWhoDoesNotRead(count: number): Promise<readonly string[]
         drop(open(text)),
         `(local.set $end (i32.const ${count}))
          (loop $again
-           ${say(`(call $proxy_grpc_send ${token} (i32.const 1024) (i32.const 8192) (i32.const 0))`)}
+           ${say(`(call $proxy_grpc_send ${token} (i32.const 1024) (i32.const ${size}) (i32.const 0))`)}
            (local.set $end (i32.sub (local.get $end) (i32.const 1)))
            (br_if $again (local.get $end)))`,
       ],

@@ -11,6 +11,11 @@ const respond = (status: number, details = none, body = none, headers = none, gr
     `(call $proxy_send_local_response (i32.const ${status}) ${details} ${body} ${headers} (i32.const ${grpcStatus}))`,
   );
 const continueStream = (type: number): string => say(`(call $proxy_continue_stream (i32.const ${type}))`);
+const quietly = (type: number): string => drop(`(call $proxy_continue_stream (i32.const ${type}))`);
+/** Does it so often, counting down in a parameter of the callback. */
+const times = (count: number, body: string): string =>
+  `(local.set $end (i32.const ${count}))
+   (loop $again ${body} (local.set $end (i32.sub (local.get $end) (i32.const 1))) (br_if $again (local.get $end)))`;
 
 describe("proxy_send_local_response", () => {
   it("answers once, after the callback, which pauses whatever it returns", async () => {
@@ -86,6 +91,21 @@ describe("proxy_continue_stream", () => {
     assert.deepEqual(paused.events, ["resume request", "resume response"]);
   });
 
+  it("resumes once, however often the callback asks for it, and again in the next", async () => {
+    await using guest = await startText(() => ({
+      on: {
+        proxy_on_response_headers: `${times(300, `${quietly(0)} ${quietly(1)} ${quietly(0)}`)} (i32.const 1)`,
+        proxy_on_response_body: `${quietly(0)} ${quietly(0)} (i32.const 0)`,
+      },
+    }));
+    const stream = new TestStream();
+    const filter = guest.instance.open(stream);
+    filter.requestHeaders(true);
+    filter.responseHeaders(false);
+    filter.responseBody(true);
+    assert.deepEqual(stream.events, ["resume request", "resume request"]);
+  });
+
   it("may make the data plane show more, when the guest has been left", async () => {
     await using guest = await startText(() => ({
       on: {
@@ -135,6 +155,18 @@ describe("proxy_close_stream", () => {
     assert.equal(guest.instance.open(stream).requestHeaders(true), "pause");
     assert.deepEqual(guest.services.lines, ["2", "0", "2", "2"]);
     assert.deepEqual(stream.events, ["reset"]);
+  });
+
+  it("resets once, however often the callback asks for it, in its order among what is put off", async () => {
+    await using guest = await startText(() => ({
+      on: {
+        proxy_on_request_headers: `${quietly(1)}
+          ${times(1_000, drop("(call $proxy_close_stream (i32.const 0))"))} ${quietly(1)} (i32.const 0)`,
+      },
+    }));
+    const stream = new TestStream();
+    assert.equal(guest.instance.open(stream).requestHeaders(true), "pause");
+    assert.deepEqual(stream.events, ["resume response", "reset"]);
   });
 });
 

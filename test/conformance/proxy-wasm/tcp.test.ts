@@ -308,6 +308,16 @@ describe("proxy_close_stream of a TCP connection", () => {
     assert.equal(second.filter.upstreamData(false), "pause");
     assert.deepEqual(second.host.events, ["close upstream"]);
   });
+
+  it("does each thing once that a callback asks for often", async () => {
+    const asked = [continueStream(upstream), closeStream(upstream), closeStream(downstream)];
+    await using guest = await startText(() => ({
+      on: { proxy_on_new_connection: `${[...asked, ...asked, ...asked].join(" ")} (i32.const 0)` },
+    }));
+    const { filter, host } = connect(guest);
+    filter.newConnection();
+    assert.deepEqual(host.events, ["resume upstream", "close upstream", "close downstream"]);
+  });
 });
 
 describe("hostcalls that mean nothing on a TCP connection", () => {
