@@ -17,15 +17,17 @@ export interface ExpressionSize {
   readonly loops: boolean;
 }
 
-/** Whether brackets nest so little that the parser may look at the text; what strings hold counts, too. */
-export function isFlat(text: string): boolean {
+/** How deep brackets nest, those in strings included, for the parser to look at the text; undefined when that is too deep. */
+export function nestingOf(text: string): number | undefined {
   let depth = 0;
+  let deepest = 0;
   for (const character of text) {
     if ("([{".includes(character)) depth += 1;
     else if (")]}".includes(character)) depth -= 1;
-    if (depth > deepestNesting) return false;
+    deepest = Math.max(deepest, depth);
+    if (deepest > deepestNesting) return undefined;
   }
-  return true;
+  return deepest;
 }
 
 /** Counts a parsed expression; undefined when it is too large, or loops within a loop, whose work would be the product of both. */

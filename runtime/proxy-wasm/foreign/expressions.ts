@@ -3,7 +3,7 @@ import { Status } from "../abi.ts";
 import { GuestStopped } from "../meter.ts";
 import { encodePairs } from "../pairs.ts";
 import type { Vm } from "../vm.ts";
-import { type ExpressionSize, isFlat, longestExpression, sizeOf } from "./expression-limits.ts";
+import { type ExpressionSize, longestExpression, nestingOf, sizeOf } from "./expression-limits.ts";
 import { noResult, type Refusal, refuse } from "./foreign-function.ts";
 import { Patterns } from "./patterns.ts";
 import { celProperty, PropertyMap, type PropertySource } from "./property-map.ts";
@@ -13,6 +13,8 @@ const maxExpressions = 256;
 const createCost = 50_000;
 const parseCost = 10_000;
 const nodeCost = 1_500;
+/** Fuel for the square of how deep it nests: the parser looks that often for what a bracket that is never closed might have been. */
+const nestingCost = 2_000;
 /** Fuel for each byte of a property that is read, and again for each search within text. */
 const byteCost = 2;
 const searchCost = 250;
@@ -121,7 +123,9 @@ export class Expressions {
   }
 
   #read(text: string): Expression | Refusal {
-    if (!isFlat(text)) return refuse(Status.BAD_ARGUMENT, "it nests too deep");
+    const nesting = nestingOf(text);
+    if (nesting === undefined) return refuse(Status.BAD_ARGUMENT, "it nests too deep");
+    this.#vm.meter.work(nesting ** 2 * nestingCost);
     try {
       const parsed = parse(text);
       const size = sizeOf(parsed.expr);

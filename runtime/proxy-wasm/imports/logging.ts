@@ -28,8 +28,8 @@ export function loggingFunctions(vm: Vm): HostFunctions {
 /** Characters of a message that are kept. */
 export const longestMessage = 16_384;
 /** Fuel for a line that is written, and for each of its characters: in JSON, one may become six. */
-const lineCost = 4_000;
-const characterCost = 8;
+const lineCost = 10_000;
+const characterCost = 16;
 
 /** Logs for the guest. The text is read only when somebody wants the level. */
 export function writeLog(vm: Vm, level: GuestLogLevel, read: () => string): void {

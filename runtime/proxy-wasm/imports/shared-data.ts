@@ -2,7 +2,9 @@ import { Status } from "../abi.ts";
 import type { HostFunctions } from "../link.ts";
 import type { Vm } from "../vm.ts";
 
-/** Fuel for refusing a value that does not fit. */
+/** Fuel for keeping a value, for each byte that is kept, and for refusing one that does not fit. */
+const keepCost = 1_500;
+const byteCost = 1;
 const refusalCost = 20_000;
 
 /** Data shared by the guests of one VM id, with compare-and-set. */
@@ -32,6 +34,7 @@ export function sharedDataFunctions(vm: Vm): HostFunctions {
       const name = memory.latin1(key, keySize);
       const value = memory.copy(data, size);
       if (name === undefined || value === undefined) return Status.INVALID_MEMORY_ACCESS;
+      meter.work(keepCost + (name.length + value.length) * byteCost);
       try {
         return vm.services.sharedData.set(name, value, cas >>> 0) ? Status.OK : Status.CAS_MISMATCH;
       } catch (full) {

@@ -2,6 +2,8 @@ import { Status } from "../abi.ts";
 import type { HostFunctions } from "../link.ts";
 import type { Vm } from "../vm.ts";
 
+/** Fuel for being told of a queue, and for making one. */
+const registerCost = 1_500;
 /** Fuel for refusing an item or a queue for which there is no room. */
 const refusalCost = 20_000;
 
@@ -25,6 +27,7 @@ export function sharedQueueFunctions(vm: Vm): HostFunctions {
       meter.hostcall();
       const queue = memory.latin1(name, nameSize);
       if (queue === undefined || !memory.holds(returnToken, 4)) return Status.INVALID_MEMORY_ACCESS;
+      meter.work(registerCost);
       return unlessFull(() => {
         memory.writeU32(returnToken, vm.root.queues.register(queue));
         return Status.OK;
