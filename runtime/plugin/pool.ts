@@ -6,7 +6,7 @@ import type {
   StreamFilter,
   StreamHost,
 } from "./contract.ts";
-import type { CrashBudget } from "./crash-budget.ts";
+import { CrashRecovery, type RecoveryTerms } from "./crash-recovery.ts";
 import { PluginError, type PluginFault } from "./plugin-error.ts";
 import { WaitingConnection } from "./waiting-connection.ts";
 import type { Waiter, WaitingTerms } from "./waiting-place.ts";
@@ -22,15 +22,10 @@ export interface PoolSize {
   readonly spares: number;
 }
 
-export interface PoolOptions {
-  /** For messages. */
-  readonly plugin: string;
+export interface PoolOptions extends RecoveryTerms {
   readonly version: string;
   readonly size: PoolSize;
   readonly start: (lost: (error: PluginError) => void) => Promise<PluginInstance>;
-  readonly budget: CrashBudget;
-  /** Whether a crashed instance is replaced without any wait (fail policy `reload`). */
-  readonly replacesAtOnce: () => boolean;
   /** Longest time that a stream waits for an instance, in milliseconds. */
   readonly deadlineMs: number;
   /** Told of each instance that has started, and whether it stands in for one that crashed. */
@@ -66,18 +61,14 @@ const shareForRestart = 0.75;
  */
 export class InstancePool implements AsyncDisposable {
   readonly #options: PoolOptions;
+  readonly #recovery: CrashRecovery;
   #phase: "serving" | "crashed" | "retired" = "serving";
-  #reason = "";
   #active: Member[] = [];
   #spares: Member[] = [];
   /** On their way out: no stream begins on them any more. */
   readonly #ending = new Set<Member>();
   readonly #waiting = new Set<Waiter>();
   #starting = 0;
-  /** Crashes whose instance has not been replaced. */
-  #owed = 0;
-  /** A restart that waits: back-off, or the cool-down after too many crashes. */
-  #restart: { readonly timer: NodeJS.Timeout; readonly dueAt: number } | undefined;
   #sweep: NodeJS.Timeout | undefined;
   /** The instances that are left must go, whatever runs on them. */
   #hurried = false;
@@ -86,6 +77,10 @@ export class InstancePool implements AsyncDisposable {
 
   private constructor(options: PoolOptions) {
     this.#options = options;
+    this.#recovery = new CrashRecovery(options, () => {
+      this.#phase = "serving";
+      this.#replenish();
+    });
   }
 
   /** Resolves when the first instance has started; rejects with what kept it from starting. Spares follow by themselves. */
@@ -99,12 +94,13 @@ export class InstancePool implements AsyncDisposable {
   /** Whether a stream may begin, if need be after a short wait. */
   get ready(): boolean {
     if (this.#phase !== "serving") return false;
-    return this.#active.length + this.#spares.length + this.#starting > 0 || this.#restartIsNear;
+    if (this.#active.length + this.#spares.length + this.#starting > 0) return true;
+    return this.#recovery.isDueWithin(this.#options.deadlineMs * shareForRestart);
   }
 
   /** Why nothing is served, while the pool is out of its crash budget. */
   get crashedBecause(): string | undefined {
-    return this.#phase === "crashed" ? this.#reason : undefined;
+    return this.#phase === "crashed" ? this.#recovery.outBecause : undefined;
   }
 
   /** The id that its guests gave themselves; empty when they have none, or none is there. */
@@ -178,7 +174,8 @@ export class InstancePool implements AsyncDisposable {
     if (this.#phase === "retired") return;
     this.#phase = "retired";
     this.#successor = successor;
-    this.#stopTimers();
+    this.#recovery.cancel();
+    this.#sweepNoMore();
     this.#endAll();
     if (successor === undefined) {
       this.#failWaiting(this.#error("closed", "was shut down"));
@@ -245,7 +242,7 @@ export class InstancePool implements AsyncDisposable {
 
   /** Starts what is missing, unless a restart waits. */
   #replenish(): void {
-    if (this.#phase !== "serving" || this.#restart !== undefined) return;
+    if (this.#phase !== "serving" || this.#recovery.waits) return;
     const { perStream, most, spares } = this.#options.size;
     const wanted = perStream
       ? Math.min(spares + this.#waiting.size, spares + Math.max(0, most - this.#ending.size))
@@ -269,8 +266,7 @@ export class InstancePool implements AsyncDisposable {
       this.#starting--;
     }
     member = { instance, over: new AbortController(), callsSeen: 0 };
-    this.#options.started(this.#owed > 0 ? "crash" : "wanted");
-    if (this.#owed > 0) this.#owed--;
+    this.#options.started(this.#recovery.started());
     if (lost !== undefined) {
       this.#options.gone(instance.counters);
       throw lost;
@@ -298,51 +294,13 @@ export class InstancePool implements AsyncDisposable {
       this.#options.crashed(error, "it was on its way out");
       return;
     }
-    this.#owed++;
-    // Another plugin is to blame, and pays with its own budget.
-    if (error.fault === "shared") {
-      this.#replace(error, 0);
-      return;
-    }
-    const { action, afterMs } = this.#options.budget.crash(this.#options.replacesAtOnce() ? "hurried" : wait);
-    if (action === "stop") this.#stop(error, afterMs);
-    else this.#replace(error, afterMs);
-  }
-
-  #replace(error: PluginError, afterMs: number): void {
-    this.#options.crashed(error, afterMs === 0 ? "it is replaced" : `it is replaced in ${afterMs / 1000} s`);
-    if (afterMs > 0) this.#restartAfter(afterMs, () => {});
-    this.#replenish();
+    const consequence = this.#recovery.crash(error, wait);
+    const isOut = this.#recovery.outBecause !== undefined;
+    if (isOut) this.#phase = "crashed";
+    this.#options.crashed(error, consequence);
+    if (isOut) this.#endAll();
+    else this.#replenish();
     if (!this.ready) this.#failWaiting(this.#unavailable());
-  }
-
-  #stop(error: PluginError, afterMs: number): void {
-    this.#phase = "crashed";
-    const again = `it is tried again in ${Math.round(afterMs / 1000)} s, or at the next deploy`;
-    this.#reason = `plugin '${this.#options.plugin}' crashed too often and was taken out; ${again}; last: ${error.message}`;
-    this.#options.crashed(error, `that was too often, it is taken out; ${again}`);
-    this.#endAll();
-    this.#restartAfter(afterMs, () => {
-      this.#phase = "serving";
-      this.#options.budget.resume();
-    });
-    this.#failWaiting(this.#unavailable());
-  }
-
-  #restartAfter(afterMs: number, prepare: () => void): void {
-    clearTimeout(this.#restart?.timer);
-    const timer = setTimeout(() => {
-      this.#restart = undefined;
-      prepare();
-      this.#replenish();
-    }, afterMs);
-    this.#restart = { timer, dueAt: performance.now() + afterMs };
-  }
-
-  /** Whether a stream that waits would live to see the restart. */
-  get #restartIsNear(): boolean {
-    if (this.#restart === undefined) return false;
-    return this.#restart.dueAt - performance.now() <= this.#options.deadlineMs * shareForRestart;
   }
 
   #endAll(): void {
@@ -383,15 +341,11 @@ export class InstancePool implements AsyncDisposable {
       member.callsSeen = calls;
       if (isIdle && remove(this.#active, member)) this.#end(member);
     }
-    if (this.#active.length > 1) return;
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
+    if (this.#active.length < 2) this.#sweepNoMore();
   }
 
-  #stopTimers(): void {
-    clearTimeout(this.#restart?.timer);
+  #sweepNoMore(): void {
     clearInterval(this.#sweep);
-    this.#restart = undefined;
     this.#sweep = undefined;
   }
 
@@ -408,8 +362,9 @@ export class InstancePool implements AsyncDisposable {
 
   #unavailable(): PluginError {
     const { plugin, version } = this.#options;
-    if (this.#phase === "crashed") return new PluginError(plugin, version, "budget", this.#reason);
     if (this.#phase === "retired") return this.#error("closed", "was shut down");
+    const { outBecause } = this.#recovery;
+    if (outBecause !== undefined) return new PluginError(plugin, version, "budget", outBecause);
     return this.#error("budget", "crashed and waits for its restart");
   }
 
