@@ -1,26 +1,15 @@
-import type { PluginArtifact } from "../artifact.ts";
-import { type Grants, requireGranted, restrictionsOf } from "../grants.ts";
-import type { DeployStep } from "../operations.ts";
-import { PluginError } from "../plugin-error.ts";
 import type { PreparedPlugin } from "../prepare.ts";
 import type { Release } from "../release.ts";
-import type { RunningVersions } from "../running-versions.ts";
 import type { TrialOutcome } from "../status.ts";
-import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "../versions.ts";
+import { timed } from "../timed.ts";
+import type { HistoryEntry, PluginRecord, VersionRecord } from "../versions.ts";
 import type { Verdict } from "./judge.ts";
-import { isSameVersion, next, type RolloutEffect, type RolloutEvent, type RolloutState, recordOf } from "./machine.ts";
+import { next, type RolloutEffect, type RolloutEvent, type RolloutState, recordOf } from "./machine.ts";
 import type { RolloutPolicy } from "./policy.ts";
 import { Trial } from "./trial.ts";
-import { warmUp } from "./warm-up.ts";
+import { conflict, type StarterOptions, type StartTerms, VersionStarter } from "./version-starter.ts";
 
-export interface RolloutOptions {
-  readonly name: string;
-  readonly running: RunningVersions;
-  readonly grants: () => Grants;
-  /** Makes a plugin ready to start; rejects with PluginError. */
-  readonly prepare: (artifact: PluginArtifact) => Promise<PreparedPlugin>;
-  /** Without one, nothing outlives the process, and one previous version is kept in memory. */
-  readonly store: VersionStore | undefined;
+export interface RolloutOptions extends StarterOptions {
   /** How many previous versions are kept. */
   readonly keep: number;
   /** Told of everything that was done or refused; resolves when it is durable, and never rejects. */
@@ -34,14 +23,9 @@ export interface RolloutOptions {
 }
 
 /** Who wants a transition, and what is at hand for it. */
-export interface TransitionTerms {
+export interface TransitionTerms extends StartTerms {
   readonly by: string;
   readonly reason?: string;
-  /** The version to be started, when it is not one that is kept. */
-  readonly prepared?: PreparedPlugin;
-  /** Synthetic requests that it is given before it takes any. */
-  readonly warmUp?: number;
-  readonly progress?: ((step: DeployStep) => void) | undefined;
 }
 
 /** What runs of what was kept. */
@@ -60,15 +44,15 @@ export const ownName = "rollout";
  */
 export class Rollout {
   readonly #options: RolloutOptions;
+  readonly #starter: VersionStarter;
   #state: RolloutState = { phase: "none" };
-  /** Versions by which no streams are taken, compiled: the newest of the previous ones. */
-  #warm: { readonly version: VersionRecord; readonly prepared: PreparedPlugin } | undefined;
   /** Why the version on trial is about to be rolled back. */
   #condemned: string | undefined;
   #lastTrial: TrialOutcome | undefined;
 
   constructor(options: RolloutOptions) {
     this.#options = options;
+    this.#starter = new VersionStarter(options);
   }
 
   get state(): RolloutState {
@@ -94,9 +78,10 @@ export class Rollout {
   async transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
     const { running, keep, requireOpen } = this.#options;
     const step = next(this.#state, event, keep);
-    if ("refused" in step) throw this.#conflict(step.refused);
+    if ("refused" in step) throw conflict(this.#options.name, step.refused);
     this.#requireSound(event);
-    const started = await this.#started(step.effects, terms);
+    const version = versionToStart(step.effects, this.candidate);
+    const started = version === undefined ? undefined : await this.#starter.start(version, terms);
     const isHurried = isGoingBack(event);
     try {
       requireOpen();
@@ -135,7 +120,7 @@ export class Rollout {
   async restart(which: "stable" | "candidate", prepared: PreparedPlugin): Promise<void> {
     const { running } = this.#options;
     if (which === "candidate" && this.#condemned !== undefined) return;
-    const release = await running.start(this.#asGranted(prepared));
+    const release = await this.#starter.startAgain(prepared);
     try {
       this.#options.requireOpen();
     } catch (error) {
@@ -154,7 +139,7 @@ export class Rollout {
   /** Takes over what was kept, with what could be started of it. */
   restore(record: PluginRecord, started: StartedVersions): void {
     const step = next(this.#state, { type: "restored", record }, this.#options.keep);
-    if ("refused" in step) throw this.#conflict(step.refused);
+    if ("refused" in step) throw conflict(this.#options.name, step.refused);
     const { running } = this.#options;
     this.#state = step.state;
     if (started.stable !== undefined) running.switchTo(started.stable);
@@ -187,36 +172,6 @@ export class Rollout {
     });
   }
 
-  /** Starts the version that the effects need and that does not run yet. */
-  async #started(effects: readonly RolloutEffect[], terms: TransitionTerms): Promise<Release | undefined> {
-    const version = versionToStart(effects, this.candidate);
-    if (version === undefined) return undefined;
-    const { running } = this.#options;
-    const prepared = terms.prepared ?? (await this.#prepared(version));
-    const release = await timed(terms.progress, "start", () => running.start(prepared));
-    const { warmUp: requests = 0 } = terms;
-    if (requests === 0) return release;
-    try {
-      await timed(terms.progress, "warm-up", async () => {
-        for (const pool of release.pools()) await warmUp(pool, release.manifest, requests);
-      });
-    } catch (error) {
-      running.discard(release);
-      throw error;
-    }
-    return release;
-  }
-
-  /** A version that is kept: the warm one, or one from the disk. */
-  async #prepared(version: VersionRecord): Promise<PreparedPlugin> {
-    if (this.#warm !== undefined && isSameVersion(this.#warm.version, version)) {
-      return this.#asGranted(this.#warm.prepared);
-    }
-    const { store, prepare } = this.#options;
-    if (store === undefined) throw this.#conflict(`has version ${version.version} no more: nothing is kept on disk`);
-    return prepare(await store.load(version));
-  }
-
   async #save(state: RolloutState): Promise<void> {
     await this.#options.store?.save(recordOf(this.#options.name, state));
   }
@@ -235,7 +190,7 @@ export class Rollout {
   /** Throws when the event would have a version go on that is about to be rolled back. */
   #requireSound({ type }: RolloutEvent): void {
     if (this.#condemned === undefined || !goesOn.has(type)) return;
-    throw this.#conflict(`has its version ${this.candidate?.version} rolled back: ${this.#condemned}`);
+    throw conflict(this.#options.name, `has its version ${this.candidate?.version} rolled back: ${this.#condemned}`);
   }
 
   #apply(
@@ -245,7 +200,8 @@ export class Rollout {
     terms: TransitionTerms,
   ): void {
     const { running } = this.#options;
-    const before = { version: this.stable, prepared: running.stable?.prepared };
+    const before = this.stable;
+    const prepared = running.stable?.prepared;
     let release = started;
     for (const effect of effects) {
       switch (effect.effect) {
@@ -267,7 +223,7 @@ export class Rollout {
       }
     }
     this.#state = state;
-    this.#keepWarm(before);
+    this.#starter.keepWarm(state.phase === "none" ? undefined : state.previous[0], before, prepared);
   }
 
   /** The version that is promoted; any other is gone. */
@@ -315,31 +271,6 @@ export class Rollout {
       }
     });
   }
-
-  #keepWarm({
-    version,
-    prepared,
-  }: {
-    readonly version: VersionRecord | undefined;
-    readonly prepared: PreparedPlugin | undefined;
-  }): void {
-    const newest = this.#state.phase === "none" ? undefined : this.#state.previous[0];
-    if (newest === this.#warm?.version) return;
-    this.#warm =
-      newest !== undefined && newest === version && prepared !== undefined ? { version, prepared } : undefined;
-  }
-
-  /** The plugin as the grants are now; throws PluginError when they do not suffice. */
-  #asGranted(prepared: PreparedPlugin): PreparedPlugin {
-    const grants = this.#options.grants();
-    requireGranted(prepared.manifest, grants);
-    return { ...prepared, restrictions: restrictionsOf(prepared.manifest, grants) };
-  }
-
-  #conflict(what: string): PluginError {
-    const { name } = this.#options;
-    return new PluginError(name, "", "conflict", `plugin '${name}' ${what}`);
-  }
 }
 
 /** On with a version on trial. */
@@ -348,6 +279,7 @@ const goesOn: ReadonlySet<RolloutEvent["type"]> = new Set(["promote", "pause", "
 /** Away from a version that does harm. */
 const isGoingBack = ({ type }: RolloutEvent): boolean => type === "rollback" || type === "abort" || type === "unfit";
 
+/** The version that the effects need and that does not run yet. */
 function versionToStart(
   effects: readonly RolloutEffect[],
   candidate: VersionRecord | undefined,
@@ -357,18 +289,6 @@ function versionToStart(
     if (effect.effect === "try" && effect.candidate !== candidate) return effect.candidate;
   }
   return undefined;
-}
-
-/** Tells how long a step took that was done. */
-export async function timed<Result>(
-  progress: ((step: DeployStep) => void) | undefined,
-  step: DeployStep["step"],
-  work: () => Promise<Result>,
-): Promise<Result> {
-  const start = performance.now();
-  const result = await work();
-  progress?.({ step, ms: performance.now() - start });
-  return result;
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
