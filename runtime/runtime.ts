@@ -37,6 +37,7 @@ import { TcpIngress } from "./ingress/tcp-ingress.ts";
 import { lifecycleOf } from "./lifecycle.ts";
 import { LiveConfiguration } from "./live-configuration.ts";
 import { openComponents } from "./open-components.ts";
+import { PluginLogRates } from "./plugin/log-rate.ts";
 import { PluginLogs } from "./plugin/plugin-logs.ts";
 import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
@@ -138,6 +139,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     slow: (plugin, tag) => log.warn({ plugin }, `the regex of the metric tag '${tag}' took too long and is left out`),
   });
   const pluginLogs = new PluginLogs();
+  const pluginLogRates = opening.use(new PluginLogRates());
   const pluginDisk = await openPluginDisk(configuration.data.directory, log);
   const pluginHost = opening.use(new PluginHost());
   const events = new PluginEvents({ appId: app.id, pubsub, use: (plugin) => registry.use(plugin, {}), log, metrics });
@@ -168,6 +170,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
           metrics: pluginMetrics.of(plugin.name),
           sharedData: sharedData.of(plugin),
           sharedQueues: sharedQueues.of(plugin),
+          mayLog: pluginLogRates.of(plugin.name),
           logged: (level, message) => pluginLogs.add(plugin.name, plugin.version, level, message),
           log,
         }),
@@ -223,7 +226,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   );
   const readiness = (): HealthReport => {
     const missing = [...new Set([...ingress.readiness(), ...tcp.readiness()])];
-    return readinessOf(missing, components.statuses.down, life.isDraining);
+    return readinessOf(missing, components.statuses.down, life.isDraining, live.trouble);
   };
   const opened = opening.use(
     await openAdmin({
@@ -295,11 +298,20 @@ function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): GuestTarge
   };
 }
 
-function readinessOf(missing: readonly string[], down: ReadonlyMap<string, string>, isDraining: boolean): HealthReport {
+function readinessOf(
+  missing: readonly string[],
+  down: ReadonlyMap<string, string>,
+  isDraining: boolean,
+  refused: string | undefined,
+): HealthReport {
   const plugins = missing.map((name) => `plugin '${name}' cannot serve`).join("; ");
   return healthOf({
     runtime_startup: isDraining ? { status: "DOWN", details: { reason: "the sidecar is draining" } } : { status: "UP" },
     plugins: plugins === "" ? { status: "UP" } : { status: "DOWN", details: { reason: plugins } },
+    // The configuration before goes on serving.
+    ...(refused !== undefined && {
+      configuration: { status: "UP", details: { reason: `refused: ${refused}` } } as const,
+    }),
     ...Object.fromEntries([...down].map(([id, reason]) => [id, { status: "DOWN", details: { reason } }] as const)),
   });
 }

@@ -56,6 +56,8 @@ export interface GuestAccess {
   readonly sharedData: SharedData;
   readonly sharedQueues: SharedQueues;
   readonly log: Log;
+  /** Whether a line may be written; told later how many were left out, and how many a second are not. Default all. */
+  readonly mayLog?: (leftOut: (lines: number, linesPerSecond: number) => void) => boolean;
   /** Told of each line that the plugin logs; default nobody. */
   readonly logged?: (level: GuestLogLevel, message: string) => void;
 }
@@ -77,10 +79,16 @@ export function hostServices(access: GuestAccess): HostServices {
       ...(traceparent === undefined ? {} : { traceparent }),
     };
   };
+  const leftOut = (lines: number, linesPerSecond: number): void => {
+    const message = `${lines} lines of plugin '${access.plugin}' were left out: it may log ${linesPerSecond} in a second`;
+    log.warn({ lines }, message);
+    access.logged?.("warn", message);
+  };
   return {
     log: (level, message) => {
+      if (!log.isLevelEnabled(levels[level]) || access.mayLog?.(leftOut) === false) return;
       log[levels[level]]({ source: "guest" }, message);
-      if (log.isLevelEnabled(levels[level])) access.logged?.(level, message);
+      access.logged?.(level, message);
     },
     get logLevel() {
       return guestLevelOf(log.level);

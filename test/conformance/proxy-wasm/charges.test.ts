@@ -1,53 +1,52 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { cell, drop, out, type PlaceText } from "../../support/proxy-wasm-guest.ts";
+import { drop, out, type PlaceText } from "../../support/proxy-wasm-guest.ts";
 import { startText, TestStream } from "../../support/proxy-wasm-host.ts";
 
-const milliseconds = 5;
-
-/** How often a guest gets to do it in one callback, on fuel for 5 ms; it counts in a metric. */
-async function timesOf(build: (text: PlaceText) => string): Promise<number> {
+/** Whether a guest may do it so often in one callback, on fuel for 5 ms. */
+async function affords(times: number, build: (text: PlaceText) => string): Promise<boolean> {
   await using guest = await startText(
     (text) => ({
+      fields: "(global $left (mut i32) (i32.const 0))",
       on: {
         proxy_on_request_headers: `
-          ${drop(`(call $proxy_define_metric (i32.const 1) ${text("times")} ${cell})`)}
+          (global.set $left (i32.const ${times}))
           (loop $more
-            ${drop(`(call $proxy_increment_metric (i32.load ${cell}) (i64.const 1))`)}
             ${drop(build(text))}
-            (br $more)) (i32.const 0)`,
+            (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+            (br_if $more (global.get $left))) (i32.const 0)`,
       },
     }),
-    { fuelPerCall: milliseconds * 1_000_000 },
+    { fuelPerCall: 5_000_000 },
   );
   guest.instance.open(new TestStream()).requestHeaders(true);
-  assert.equal(guest.lost[0]?.fault, "fuel");
-  return guest.services.series[0]?.value ?? assert.fail("it counted");
+  if (guest.lost.length > 0) assert.equal(guest.lost[0]?.fault, "fuel");
+  return guest.lost.length === 0;
 }
 
 describe("what hostcalls cost a guest", () => {
   it("is more than the call where the host keeps something", async () => {
-    const share = (value: string) =>
-      timesOf((text) => `(call $proxy_set_shared_data ${text("k")} ${value} (i32.const 0))`);
-    const little = await share("(i32.const 0) (i32.const 1)");
-    assert.ok(little <= 400 * milliseconds);
-    assert.ok((await share("(i32.const 0) (i32.const 1000)")) < little);
-    const registered = await timesOf((text) => `(call $proxy_register_shared_queue ${text("q")} ${out})`);
-    assert.ok(registered <= 400 * milliseconds);
+    const share = (times: number, length: number) =>
+      affords(
+        times,
+        (text) => `(call $proxy_set_shared_data ${text("k")} (i32.const 0) (i32.const ${length}) (i32.const 0))`,
+      );
+    assert.deepEqual([await share(1_500, 1), await share(1_500, 1_000), await share(2_500, 1)], [true, false, false]);
+    const register = (times: number) =>
+      affords(times, (text) => `(call $proxy_register_shared_queue ${text("q")} ${out})`);
+    assert.deepEqual([await register(1_500), await register(2_500)], [true, false]);
   });
 
   it("is by the line and its length where it logs", async () => {
-    const log = (length: number) =>
-      timesOf(() => `(call $proxy_log (i32.const 2) (i32.const 0) (i32.const ${length}))`);
-    const short = await log(1);
-    assert.ok(short <= 100 * milliseconds);
-    assert.ok((await log(2_000)) < short / 3);
+    const log = (times: number, length: number) =>
+      affords(times, () => `(call $proxy_log (i32.const 2) (i32.const 0) (i32.const ${length}))`);
+    assert.deepEqual([await log(300, 1), await log(300, 2_000), await log(600, 1)], [true, false, false]);
   });
 
   it("is by how deep an expression nests, though it is none", async () => {
-    const create = (expression: string) =>
-      timesOf((text) => `(call $proxy_call_foreign_function ${text("expr_create")} ${text(expression)} ${out})`);
-    assert.ok((await create("+")) <= 20 * milliseconds);
-    assert.ok((await create(`${"(".repeat(60)}a`)) <= 1);
+    const create = (times: number, expression: string) =>
+      affords(times, (text) => `(call $proxy_call_foreign_function ${text("expr_create")} ${text(expression)} ${out})`);
+    const nested = `${"(".repeat(60)}a`;
+    assert.deepEqual([await create(20, "+"), await create(100, "+"), await create(1, nested)], [true, false, false]);
   });
 });
