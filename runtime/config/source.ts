@@ -17,16 +17,22 @@ const rescanMs = 10_000;
 
 /**
  * The file as it changes: edits, renames over it and swapped symlinks (a Kubernetes ConfigMap) count. A change that does not
- * validate is logged with every mistake and yields nothing. The snapshot that is in force at the start is not repeated.
+ * validate is logged with every mistake and yields nothing; `refused` is told of it, and what the file says next is yielded even when it was yielded before. The snapshot that is in force at the start is not repeated.
  */
-export function fileSource(current: LoadedConfiguration, options: LoadOptions, log: Log): ConfigSource {
-  return { snapshots: (signal) => follow(current, options, log, signal) };
+export function fileSource(
+  current: LoadedConfiguration,
+  options: LoadOptions,
+  log: Log,
+  refused: (why: string) => void = () => {},
+): ConfigSource {
+  return { snapshots: (signal) => follow(current, options, log, refused, signal) };
 }
 
 async function* follow(
   current: LoadedConfiguration,
   options: LoadOptions,
   log: Log,
+  tell: (why: string) => void,
   signal: AbortSignal,
 ): AsyncGenerator<LoadedConfiguration> {
   const { file } = current;
@@ -50,6 +56,8 @@ async function* follow(
       if (!(error instanceof ConfigurationError)) throw error;
       if (error.message === refused) continue;
       refused = error.message;
+      inForce = "";
+      tell(refused);
       log.error(
         { file, mistakes: error.mistakes },
         "the changed configuration file is refused; the one before stays in force",

@@ -9,7 +9,8 @@ import { describe, it } from "node:test";
 import { stringify } from "yaml";
 import { json, OutriggerClient, serveCallbacks } from "../../sdk/index.ts";
 import { eventually } from "../conformance/backend.ts";
-import { startRedis } from "../support/redis-server.ts";
+import { ask } from "../support/http.ts";
+import { redisCli, startRedis } from "../support/redis-server.ts";
 import { onFreePorts, type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
 /** Writes the file, and resolves when the sidecar has said what it thinks of it. */
@@ -76,7 +77,7 @@ describe("a component in the configuration file of a running sidecar", () => {
     assert.deepEqual(closed(sidecar), ["orders", "cache"]);
   });
 
-  it("leaves everything as it was when its settings are refused", async () => {
+  it("leaves everything as it was when its settings are refused, and tries again", async () => {
     await using directory = await temporaryDirectory();
     await using redis = await startRedis("--requirepass", "right");
     const state = { orders: { type: "memory" } };
@@ -92,6 +93,13 @@ describe("a component in the configuration file of a running sidecar", () => {
       /no lock store is configured/,
     );
     assert.deepEqual(closed(sidecar), []);
+    const health = (): Promise<string> => ask(sidecar.admin, "/actuator/health/readiness").then(({ text }) => text);
+    assert.match(await health(), /"configuration":\{"status":"UP","details":\{"reason":"refused: the state component/);
+
+    await redisCli(redis, "--pass", "right", "CONFIG", "SET", "requirepass", "wrong");
+    await sidecar.logged(({ msg }) => msg === inForce);
+    assert.equal(await client.lock.tryLock({ store: "jobs", resource: "r", owner: "o", expireSeconds: 1 }), true);
+    assert.doesNotMatch(await health(), /refused/);
   });
 
   it("goes on as it was until the server of the new one answers", async () => {

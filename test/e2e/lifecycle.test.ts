@@ -1,5 +1,6 @@
 /** Components that are given other settings over gRPC. */
 import assert from "node:assert/strict";
+import { homedir } from "node:os";
 import { test } from "node:test";
 import { credentials, Metadata, makeGenericClientConstructor, type ServiceError, status } from "@grpc/grpc-js";
 import { LifecycleService } from "../../proto/gen/spec/proto/runtime/v1/lifecycle.ts";
@@ -37,6 +38,13 @@ test("Lifecycle.ApplyConfiguration gives a component other settings, for who has
     await apply("state", "orders", { urll: "redis://x" }),
     await apply("state", "orders", { keyPrefix: "${HOME}" }),
     await apply("state", "orders", { password: "wrong", username: "nobody" }),
+    await apply("state", "cache", { maxBytes: "${HOME}" }),
+    await apply("state", "cache", { maxBytes: "&a [1, *a]" }),
+    await apply("state", "cache", { "": "1" }),
+    await apply("state", "orders", { "url.deeper": "1" }),
+    await apply("state", "cache", { type: "sqlite" }),
+    await apply("state", "cache", { path: "/etc" }),
+    await apply("state", "orders", { "tls.ca": "/etc/passwd" }),
   ];
   assert.deepEqual(
     answers.map((error) => error?.code),
@@ -47,8 +55,11 @@ test("Lifecycle.ApplyConfiguration gives a component other settings, for who has
       status.INVALID_ARGUMENT,
       undefined,
       status.FAILED_PRECONDITION,
+      ...Array.from({ length: 4 }, () => status.INVALID_ARGUMENT),
+      ...Array.from({ length: 3 }, () => status.PERMISSION_DENIED),
     ],
   );
+  assert.doesNotMatch(answers[6]?.details ?? "", new RegExp(homedir()));
   assert.match(answers[3]?.details ?? "", /components\.state\.orders\.urll: unknown key; did you mean 'url'/);
   assert.equal(await apply("state", "orders", { keyPrefix: "none" }), undefined);
 

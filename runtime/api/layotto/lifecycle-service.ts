@@ -47,10 +47,26 @@ export function createLifecycleService(options: LifecycleOptions): GrpcService {
         const message = `no ${kind} component '${name}' is configured; only those of the configuration file can be changed`;
         throw new RuntimeError("INVALID_ARGUMENT", "COMPONENT_NOT_FOUND", message);
       }
+      for (const [setting, value] of Object.entries(metadata)) requireSettable(setting, value);
       await options.apply(kind, name, metadata);
       return {};
     },
   });
+}
+
+const settingForm = /^[A-Za-z][A-Za-z0-9]{0,63}(\.[A-Za-z][A-Za-z0-9]{0,63}){0,3}$/;
+const longestValue = 4_096;
+/** What a component is, the places on the host that it reads and writes, and what applications may read of it. */
+const ofTheFileOnly = /^(type|path|credentialsFile|allow|route|tls(\..*)?)$/;
+
+function requireSettable(setting: string, value: string): void {
+  if (!settingForm.test(setting) || value.length > longestValue) {
+    const message = `a setting has a name of letters and digits, with dots between groups, and at most ${longestValue} characters`;
+    throw new RuntimeError("INVALID_ARGUMENT", "SETTING_INVALID", message);
+  }
+  if (!ofTheFileOnly.test(setting)) return;
+  const message = `the setting '${setting}' says what the component is or names a place on the host; change it in the configuration file`;
+  throw new RuntimeError("PERMISSION_DENIED", "SETTING_OF_THE_FILE", message);
 }
 
 function requireToken({ owner, hasTokens }: LifecycleOptions, { metadata }: CallContext): void {
