@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
 import { maxModuleBytes } from "./module-limit.ts";
 import { unpackManifest } from "./packed-manifest.ts";
 import { PluginError } from "./plugin-error.ts";
+import { readRegularFile, UnreadableFile } from "./regular-file.ts";
 import { type FrameProblem, frameProblem } from "./wasm-sections.ts";
 
 /** What is deployed: a module and its manifest. */
@@ -22,6 +22,9 @@ export interface PluginArtifact {
 /** The ways a manifest beside `orders.wasm` may be called. */
 export const manifestExtensions = [".yaml", ".yml"] as const;
 
+/** The largest manifest that is read from a file. */
+const maxManifestBytes = 1024 ** 2;
+
 /** What the file with a module's signature ends in: `orders.wasm.sig`. */
 export const signatureExtension = ".sig";
 
@@ -33,28 +36,41 @@ export async function readArtifact(path: string): Promise<PluginArtifact> {
   return makeArtifact(await readModule(path), path, await readManifestBeside(path));
 }
 
-/** The module in a file. Rejects with PluginError (`refused`) when it is larger than any may be. */
+/** The module in a file. Rejects with PluginError (`refused`) when it is larger than any may be, or no file. */
 export async function readModule(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const { size } = await stat(path);
-  if (size > maxModuleBytes) {
-    const fileName = basename(path, ".wasm");
-    const message = `${path} has ${size} bytes; a module has at most ${maxModuleBytes}`;
-    throw new PluginError(fileName, "", "refused", message);
-  }
-  return new Uint8Array(await readFile(path));
+  const { buffer, byteOffset, length } = await readBeside(path, path, maxModuleBytes, "a module");
+  return new Uint8Array(buffer, byteOffset, length);
 }
 
-/** The manifest beside a module in a file. */
+/** The manifest beside a module in a file. Rejects with PluginError (`refused`) when it is too large, or no file. */
 export async function readManifestBeside(path: string): Promise<{ text: string; path: string } | undefined> {
   for (const extension of manifestExtensions) {
     const beside = path.replace(/\.wasm$/, extension);
     try {
-      return { text: await readFile(beside, "utf8"), path: beside };
+      const bytes = await readBeside(path, beside, maxManifestBytes, "a manifest");
+      return { text: bytes.toString("utf8"), path: beside };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
   }
   return undefined;
+}
+
+/**
+ * Whether the manifest is of the module itself: inside it or, where there is none, that of a bare one. Otherwise it was beside
+ * the module or given, and a signature of the module does not cover it.
+ */
+export function hasOwnManifest({ bytes, manifestText }: PluginArtifact, fileName: string): boolean {
+  return manifestText === (unpackManifest(bytes)?.manifest ?? bareText(fileName));
+}
+
+async function readBeside(module: string, path: string, maxBytes: number, what: string): Promise<Buffer<ArrayBuffer>> {
+  try {
+    return await readRegularFile(path, maxBytes, what);
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    throw new PluginError(basename(module, ".wasm"), "", "refused", error.message, { cause: error });
+  }
 }
 
 /** As `readArtifact`, of bytes that are at hand; without a manifest it is called `fileName`. */
@@ -66,10 +82,12 @@ export function makeArtifact(
 ): PluginArtifact {
   const { text, source } = givenManifest(bytes, path, beside);
   const manifest = text === undefined ? bareManifest(fileName, path) : parseManifest(text, source, fileName);
-  const manifestText = text ?? `name: ${manifest.name}\n`;
+  const manifestText = text ?? bareText(manifest.name);
   const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
   return { manifest, manifestText, bytes, digest, origin: path };
 }
+
+const bareText = (name: string): string => `name: ${name}\n`;
 
 function givenManifest(
   bytes: Uint8Array,

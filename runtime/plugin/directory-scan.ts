@@ -38,7 +38,7 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan | 
     if (!name.endsWith(".wasm") || name.startsWith(".")) continue;
     const path = join(directory, name);
     const module = await look(path, interests);
-    if (module === undefined) continue;
+    if (module === undefined || !module.isFile) continue;
     const stem = basename(name, ".wasm");
     const manifests = manifestExtensions.map((extension) => look(join(directory, stem + extension), interests));
     const signature = look(path + signatureExtension, interests);
@@ -60,16 +60,18 @@ export async function scanDirectory(directory: string): Promise<DirectoryScan | 
 async function look(
   path: string,
   interests: Map<string, Set<string> | undefined>,
-): Promise<{ readonly signature: string; readonly changedMs: number; readonly bytes: number } | undefined> {
+): Promise<
+  | { readonly signature: string; readonly changedMs: number; readonly bytes: number; readonly isFile: boolean }
+  | undefined
+> {
   try {
     const found = await stat(path, { bigint: true });
-    if (!found.isFile()) return undefined;
     const real = await realpath(path);
     if (!interests.has(dirname(real))) interests.set(dirname(real), new Set());
     interests.get(dirname(real))?.add(basename(real));
     const { dev, ino, size, mtimeNs, ctimeNs } = found;
     const signature = [real, dev, ino, size, mtimeNs, ctimeNs].join(":");
-    return { signature, changedMs: Number(found.ctimeMs), bytes: Number(size) };
+    return { signature, changedMs: Number(found.ctimeMs), bytes: Number(size), isFile: found.isFile() };
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw error;

@@ -1,2 +1,2 @@
-/** The largest module that is taken. */
-export const maxModuleBytes = 256 * 1024 ** 2;
+/** The largest module that is taken, wherever it comes from. */
+export const maxModuleBytes = 64 * 1024 ** 2;

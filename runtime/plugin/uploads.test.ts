@@ -50,9 +50,9 @@ describe("uploads", () => {
     assert.deepEqual(await files(), []);
   });
 
-  it("are taken in by fours", async () => {
+  it("are taken in by twos", async () => {
     await using scene = await open();
-    const bodies = Array.from({ length: 4 }, () => bodyOf("x"));
+    const bodies = Array.from({ length: 2 }, () => bodyOf("x"));
     const received = bodies.map((body) => scene.uploads.receive(body, never));
     await assert.rejects(scene.uploads.receive(bodyOf("x"), never), UploadsBusy);
     for (const body of bodies) body.end();

@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import { makeOwnFolder } from "./durable-file.ts";
 import { PluginError } from "./plugin-error.ts";
 
-const maxUploads = 4;
+const maxUploads = 2;
 
 /** An upload that came whole; its file goes when it is disposed. */
 export interface Upload extends AsyncDisposable {

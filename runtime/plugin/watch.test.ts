@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { generateKeyPairSync } from "node:crypto";
 import { appendFile, cp, mkdir, mkdtemp, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -268,6 +269,45 @@ describe("the plugins directory", () => {
     await open.put("a.wasm", third);
     await open.logged(/plugin 'a' is not deployed from .*a\.wasm: its signature is by none of the keys/);
     assert.equal(versionOf(await open.use("a")), versionOf(await open.use("b")), "the version before goes on");
+  });
+
+  it("wants the manifest of a signed module inside it, where the signature covers it", async () => {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const signatures = { keys: [pem(publicKey)], require: true };
+    const packed = packManifest(first, manifest("packed", "1.0.0"));
+    await using open = await watched(
+      async (plugins) => {
+        await writeFile(join(plugins, "a.wasm"), first);
+        await writeFile(join(plugins, "a.wasm.sig"), signatureOf(first, privateKey));
+        await writeFile(join(plugins, "a.yaml"), manifest("orders", "1.0.0"));
+        await writeFile(join(plugins, "b.wasm"), packed);
+        await writeFile(join(plugins, "b.wasm.sig"), signatureOf(packed, privateKey));
+      },
+      { admit: (artifact, path) => requireSignedFile(artifact, path, signatures) },
+    );
+    await open.logged(
+      /plugin 'orders' is not deployed from .*a\.wasm: its manifest is not inside it, and so no signature/,
+    );
+    assert.deepEqual(
+      open.registry.list().map(({ name, version, state }) => `${name} ${version} ${state}`),
+      ["orders  refused", "packed 1.0.0 serving"],
+    );
+  });
+
+  it("refuses a manifest that is a pipe or too large, and goes on with the rest", async () => {
+    await using open = await watched(async (plugins) => {
+      await writeFile(join(plugins, "q.wasm"), first);
+      execFileSync("mkfifo", [join(plugins, "q.yaml")]);
+      await writeFile(join(plugins, "r.wasm"), first);
+      await writeFile(join(plugins, "r.yaml"), `name: r\n#${"x".repeat(1024 ** 2)}`);
+      execFileSync("mkfifo", [join(plugins, "s.wasm")]);
+      await writeFile(join(plugins, "t.wasm"), first);
+    });
+    await open.logged(/q\.yaml is not a file; a manifest is a regular file/);
+    await open.logged(/r\.yaml has 1048585 bytes; a manifest has at most 1048576/);
+    await open.until((names) => names.includes("t 0.0.0 serving"));
+    await rm(join(open.plugins, "q.yaml"));
+    await open.until((names) => names.includes("q 0.0.0 serving"));
   });
 
   it("may come later, vanish without harm, and come again", async () => {

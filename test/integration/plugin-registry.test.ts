@@ -186,7 +186,24 @@ describe("a plugin from a registry", () => {
         .replace(`"size":${module.length}`, `"size":${2 ** 40}`),
     );
     await push(target, "huge", { mediaType, bytes: huge }, [config, layer]);
-    await refused(at("team/orders:huge"), /has 1099511627776 bytes; at most 268435456 are taken/);
+    await refused(at("team/orders:huge"), /has 1099511627776 bytes; at most 67108864 are taken/);
+  });
+
+  it("is refused with its number of layers when it has too many, and as malformed when it has none", async () => {
+    const config = { mediaType: "application/vnd.oci.image.config.v1+json", bytes: Buffer.from("{}") };
+    const layer = { mediaType: "application/vnd.oci.image.layer.v1.tar", bytes: module };
+    const manifest = imageManifest(
+      config,
+      Array.from({ length: 200 }, () => layer),
+    );
+    await push(target, "layers", manifest, [config, layer]);
+    await refused(at("team/orders:layers"), /the image has too many layers: 200, and at most 128 are taken$/);
+
+    const type = manifest.mediaType;
+    const body = JSON.stringify({ schemaVersion: 2, mediaType: type, config: {} });
+    await using server = await serve((_, response) => response.setHeader("content-type", type).end(body));
+    const malformed = `the manifest is malformed, and says that its type is '${type}'`;
+    await refused(`oci://${server.address}/team/orders:1`, new RegExp(RegExp.escape(malformed)));
   });
 
   it("must be signed by one of the keys, over the very manifest, when that is required", async () => {

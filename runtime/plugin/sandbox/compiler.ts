@@ -1,5 +1,6 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
+import { maxModuleBytes } from "../module-limit.ts";
 import type { CompileReply, CompileRequest } from "./compile-worker.ts";
 import { rewriterVersion } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -42,7 +43,7 @@ export class SandboxCompiler implements AsyncDisposable {
   #closed = false;
 
   constructor(options: CompilerOptions = {}) {
-    this.#maxBytes = options.maxBytes ?? 64 * 1024 ** 2;
+    this.#maxBytes = options.maxBytes ?? maxModuleBytes;
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#cachedModules = options.cachedModules ?? 16;
     this.#idleMs = options.idleMs ?? 10_000;

@@ -3,7 +3,7 @@ import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PluginSignatures, PluginSources } from "../../config/plugin-sources.ts";
-import { makeArtifact, type PluginArtifact, readManifestBeside, readModule } from "../artifact.ts";
+import { hasOwnManifest, makeArtifact, type PluginArtifact, readManifestBeside, readModule } from "../artifact.ts";
 import { maxModuleBytes } from "../module-limit.ts";
 import { PluginError } from "../plugin-error.ts";
 import { AddressGuard } from "./address-guard.ts";
@@ -14,7 +14,7 @@ import { digestOf } from "./oci-registry.ts";
 import { PullCache } from "./pull-cache.ts";
 import { digestPattern, parseReference, type Reference } from "./reference.ts";
 import { isSigned, readKeys, requiresSignature, type Signature, type Subject, unsigned } from "./signature.ts";
-import { signatureBeside } from "./signed-file.ts";
+import { signatureBeside, strayManifest } from "./signed-file.ts";
 import { SourceError } from "./source-error.ts";
 
 /** Whether what was fetched before will do, as in Istio. */
@@ -46,6 +46,7 @@ export interface FetchedModule {
   readonly image: string | undefined;
   /** `unchecked`: signed, and there is no key that it could be checked with; undefined when nobody looked. */
   readonly signature: "good" | "unchecked" | "wrong" | "none" | undefined;
+  readonly mustBeSigned: boolean;
 }
 
 /** What a way to fetch is told. */
@@ -85,14 +86,19 @@ export async function fetchArtifact(reference: string, options: FetchOptions): P
 }
 
 /** The artifact that a module is, with a manifest in place of its own. Throws PluginError (`refused`) when it is wrong. */
-export async function artifactOf({ bytes, reference }: FetchedModule, manifest?: string): Promise<PluginArtifact> {
+export async function artifactOf(
+  { bytes, reference, mustBeSigned }: FetchedModule,
+  manifest?: string,
+): Promise<PluginArtifact> {
   const { shown, stem } = reference;
   if (manifest !== undefined && manifest.length > maxManifestCharacters) {
     throw refusal(reference, `the manifest has more than ${maxManifestCharacters} characters`);
   }
   const given = manifest === undefined ? undefined : { text: manifest, path: "the manifest given" };
   const beside = given ?? (reference.kind === "file" ? await readManifestBeside(reference.path) : undefined);
-  return makeArtifact(bytes, shown, beside, stem);
+  const artifact = makeArtifact(bytes, shown, beside, stem);
+  if (mustBeSigned && !hasOwnManifest(artifact, stem)) throw refusal(reference, strayManifest);
+  return artifact;
 }
 
 /** As `fetchArtifact`, of the module alone, with what is known of its origin. */
@@ -139,7 +145,7 @@ async function fetchSigned(reference: Reference, options: FetchOptions, late: Ab
   if (mustBeSigned && signature !== "good") {
     throw new SourceError(unsigned(haul.signatures ?? []));
   }
-  return { bytes: haul.bytes, reference, image: haul.image, signature };
+  return { bytes: haul.bytes, reference, image: haul.image, signature, mustBeSigned };
 }
 
 function fetchBy(reference: Reference, errand: Omit<Errand, "reference">): Promise<Haul> {

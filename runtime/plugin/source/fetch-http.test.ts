@@ -207,7 +207,7 @@ describe("a host that behaves badly", () => {
     [
       "announces far too much",
       head(`content-length: ${2 ** 40}\r\n`),
-      /sends 1099511627776 bytes where at most 268435456/,
+      /sends 1099511627776 bytes where at most 67108864/,
     ],
     ["sends a giant head", head(`x: ${"y".repeat(40_000)}\r\n`), /a head above 32768 bytes/],
     ["speaks no HTTP", "SSH-2.0-OpenSSH\r\n", /does not answer in HTTP/],
@@ -318,6 +318,12 @@ describe("a plugin from a file", () => {
     const signed = fetchOptions({ signatures: { keys: [key] } });
     await refused(path, /it is not signed/, signed);
     await writeFile(`${path}.sig`, signatureOf(module, privateKey));
+    await fetchArtifact(path, signed);
+    const beside = join(directory, "signed.yaml");
+    await writeFile(beside, "name: orders");
+    await refused(path, /its manifest is not inside it, and so no signature covers it/, signed);
+    await rm(beside);
+    await refused(path, /its manifest is not inside it/, { ...signed, manifest: "name: mine" });
     await fetchArtifact(path, signed);
     await writeFile(path, otherModule);
     await refused(path, /its signature is by none of the keys/, signed);
