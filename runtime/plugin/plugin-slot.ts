@@ -1,12 +1,13 @@
 import type { PluginArtifact } from "./artifact.ts";
 import { makeUse } from "./binding.ts";
 import type { PluginUse, UseOptions } from "./contract.ts";
-import { type Grants, isHeldByGrants, restrictionsOf, ungranted } from "./grants.ts";
+import { type Grants, isHeldByGrants, ungranted } from "./grants.ts";
 import type { Manifest } from "./manifest.ts";
 import type { DeployOptions } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
 import { PluginTally } from "./plugin-tally.ts";
 import type { PreparedPlugin } from "./prepare.ts";
+import { regrantPlugin } from "./regrant.ts";
 import { configurationText, type Release } from "./release.ts";
 import { restorePlugin } from "./restore.ts";
 import type { RolloutEvent } from "./rollout/machine.ts";
@@ -200,8 +201,28 @@ export class PluginSlot {
   /** Holds what runs, or was refused, against grants that have changed. */
   regrant(): Promise<void> {
     return this.#turns.take(async () => {
-      await this.#regrantCandidate();
-      await this.#regrantStable();
+      const { grants, failed, deployed } = this.#options;
+      await regrantPlugin({
+        rollout: this.#rollout,
+        running: this.#running,
+        grants,
+        withdrawn: this.#withdrawn,
+        endTrial: (reason) => this.#endTrial(reason),
+        withdraw: (prepared, error) => {
+          this.#withdrawn = prepared;
+          this.#refuse(error, undefined, {});
+          this.#running.leaveService();
+          failed(error);
+        },
+        restarted: () => {
+          this.#switchedFrom(undefined);
+          deployed();
+        },
+        notRestarted: (error) => {
+          if (error instanceof PluginError) this.#refuse(error, undefined, {});
+          failed(error);
+        },
+      });
       this.#retry(({ lacksGrants, lacksParts }) => lacksGrants && !lacksParts);
     });
   }
@@ -329,59 +350,9 @@ export class PluginSlot {
     throw new PluginError(name, version, "refused", message);
   }
 
-  async #regrantCandidate(): Promise<void> {
-    const prepared = this.#running.onTrial?.release.prepared;
-    if (prepared === undefined) return;
-    const error = ungranted(prepared.manifest, this.#options.grants());
-    if (error !== undefined) await this.#endTrial(error.message);
-    else if (this.#isHeldOtherwise(prepared)) {
-      await this.#rollout
-        .restart("candidate", prepared)
-        .catch((error: unknown) => this.#endTrial(error instanceof Error ? error.message : String(error)));
-    }
-  }
-
-  async #regrantStable(): Promise<void> {
-    const { grants, failed } = this.#options;
-    const prepared = this.#running.stable?.prepared;
-    if (prepared === undefined) {
-      if (this.#withdrawn !== undefined) await this.#restart(this.#withdrawn);
-      return;
-    }
-    const error = ungranted(prepared.manifest, grants());
-    if (error !== undefined) {
-      await this.#endTrial(error.message);
-      this.#withdrawn = prepared;
-      this.#refuse(error, undefined, {});
-      this.#running.leaveService();
-      failed(error);
-    } else if (this.#isHeldOtherwise(prepared)) {
-      await this.#restart(prepared);
-    }
-  }
-
   async #endTrial(reason: string): Promise<void> {
     if (this.#running.onTrial === undefined) return;
     await this.#transit({ type: "unfit" }, { by: ownName, reason });
-  }
-
-  #isHeldOtherwise({ manifest, restrictions }: PreparedPlugin): boolean {
-    return JSON.stringify(restrictionsOf(manifest, this.#options.grants())) !== JSON.stringify(restrictions);
-  }
-
-  /** Starts the stable version anew under the grants as they are now. */
-  async #restart(prepared: PreparedPlugin): Promise<void> {
-    const { grants, failed, deployed } = this.#options;
-    if (ungranted(prepared.manifest, grants()) !== undefined) return;
-    const before = this.#running.stable;
-    try {
-      await this.#rollout.restart("stable", prepared);
-      this.#switchedFrom(before);
-      deployed();
-    } catch (error) {
-      if (error instanceof PluginError) this.#refuse(error, undefined, {});
-      failed(error);
-    }
   }
 
   /** Tries a refused deploy again when the reason of its refusal may be gone. */
