@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import { dirname } from "node:path";
 import type { Log } from "../telemetry/log.ts";
 import type { PluginArtifact } from "./artifact.ts";
+import { digestOf } from "./digest.ts";
 import type { PluginOperations } from "./operations.ts";
 import type { DirectoryDeploy } from "./plugin-record-file.ts";
 import type { PluginRecord, VersionRecord } from "./versions.ts";
@@ -80,8 +80,6 @@ export class DirectoryDeploys {
     return known.filter(([, { path }]) => dirname(path) !== directory).map(([plugin]) => plugin);
   }
 }
-
-const digestOf = (text: string): string => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
 const isOf = (version: VersionRecord | undefined, { digest, manifestText }: PluginArtifact): boolean =>
   version !== undefined && version.digest === digest && version.manifest === manifestText;

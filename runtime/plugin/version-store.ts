@@ -1,11 +1,12 @@
-import { createHash } from "node:crypto";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Log } from "../telemetry/log.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import { DeployHistory } from "./deploy-history.ts";
+import { digestOf } from "./digest.ts";
 import { listFiles, makeOwnFolder, removeFile, replaceFile } from "./durable-file.ts";
+import { FolderRefused } from "./folder-lock.ts";
 import { PluginError } from "./plugin-error.ts";
 import {
   type DirectoryDeploy,
@@ -19,6 +20,12 @@ import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./
 /** Modules of one plugin that were kept and that no record names yet. */
 const maxAwaited = 8;
 
+export interface DiskVersionStoreOptions {
+  readonly maxHistoryBytes?: number;
+  /** Awaited before anything is written; rejects when that may not be. */
+  readonly claim?: () => Promise<void>;
+}
+
 /**
  * The plugins of a sidecar on its disk, below one folder: `modules/sha256/<hex>.wasm`, `records/<plugin>.json` and the history.
  * One process at a time may have it open.
@@ -28,6 +35,7 @@ export class DiskVersionStore implements VersionStore {
   readonly #modules: string;
   readonly #records: string;
   readonly #log: Log;
+  readonly #claim: () => Promise<void>;
   readonly #history: DeployHistory;
   readonly #stored = new Map<string, StoredPlugin>();
   /** Digests that were kept and wait for the record that names them, by plugin. */
@@ -36,17 +44,18 @@ export class DiskVersionStore implements VersionStore {
   readonly #broken = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(folder: string, log: Log, maxHistoryBytes?: number) {
+  private constructor(folder: string, log: Log, { claim, maxHistoryBytes }: DiskVersionStoreOptions) {
     this.#folder = folder;
     this.#modules = join(folder, "modules", "sha256");
     this.#records = join(folder, "records");
     this.#log = log;
+    this.#claim = claim ?? (async () => {});
     this.#history = new DeployHistory(folder, maxHistoryBytes);
   }
 
   /** Reads what is kept; a record that is broken is logged and left alone. The folder above must be there. */
-  static async open(folder: string, log: Log, options: { maxHistoryBytes?: number } = {}): Promise<DiskVersionStore> {
-    const store = new DiskVersionStore(folder, log, options.maxHistoryBytes);
+  static async open(folder: string, log: Log, options: DiskVersionStoreOptions = {}): Promise<DiskVersionStore> {
+    const store = new DiskVersionStore(folder, log, options);
     for (const path of [folder, join(folder, "modules"), store.#modules, store.#records]) await makeOwnFolder(path);
     for (const fileName of await listFiles(store.#records)) await store.#readRecord(fileName);
     await store.#inTurn(() => store.#removeUnnamed());
@@ -173,9 +182,14 @@ export class DiskVersionStore implements VersionStore {
 
   async #storing<Result>(plugin: string, version: string, task: () => Promise<Result>): Promise<Result> {
     try {
+      await this.#claim();
       return await task();
     } catch (cause) {
-      const message = `plugin '${plugin}' ${version} cannot be kept below ${this.#folder} (${codeOf(cause)}); see that the disk has room and can be written to`;
+      const why =
+        cause instanceof FolderRefused
+          ? `: ${cause.message}`
+          : ` (${codeOf(cause)}); see that the disk has room and can be written to`;
+      const message = `plugin '${plugin}' ${version} cannot be kept below ${this.#folder}${why}`;
       throw new PluginError(plugin, version, "storage", message.replace("  ", " "), { cause });
     }
   }
@@ -192,8 +206,6 @@ const versionsOf = ({ stable, trial, previous }: PluginRecord): VersionRecord[] 
 
 const isEmpty = ({ record, directory }: StoredPlugin): boolean =>
   versionsOf(record).length === 0 && directory === undefined;
-
-const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 /** Whether the file is there already, undamaged. */
 async function holds(path: string, size: number, digest: string): Promise<boolean> {
