@@ -1,6 +1,8 @@
 /** Versions of a real Proxy-Wasm guest that come and go in front of a real upstream, under requests that must not notice. */
 import assert from "node:assert/strict";
+import http from "node:http";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { capabilities } from "../../runtime/config/scalars.ts";
 import { defaultCrashLimits } from "../../runtime/plugin/crash-budget.ts";
 import type { PluginStatus } from "../../runtime/plugin/status.ts";
@@ -10,6 +12,7 @@ const first = await versionGuest("1");
 const second = await versionGuest("2");
 const third = await versionGuest("3");
 const failing = await versionGuest("2", { every: 20, does: "answers 500" });
+const hanging = await versionGuest("2", { every: 1, does: "holds" });
 const trapping = await versionGuest("2", { every: 1, does: "traps" });
 
 /** Latency is left out: what else runs on the machine decides it. */
@@ -61,6 +64,26 @@ describe("a version on trial", () => {
       ["1"],
     );
     assert.deepEqual([await open.versionFor(), await open.versionFor()], ["2", "2"]);
+  });
+
+  it("that holds its requests until their clients leave is rolled back by itself", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    const rollout = { ...byHand.rollout, minimumStreams: 3 };
+    await open.registry.deploy(artifactOf(hanging, "2", { rollout }));
+    while (!isOver(open.status())) {
+      const streams = open.status().streams;
+      const { port } = open.rig;
+      const request = http.request({ host: "127.0.0.1", port, path: "/", agent: false, headers: beta }).end();
+      request.on("error", () => {});
+      while (open.status().streams === streams) await setImmediate();
+      request.destroy();
+      while (open.status().streams > streams) await setImmediate();
+      await setImmediate();
+    }
+    const { lastTrial, version } = open.status();
+    assert.equal(version, "1");
+    assert.match(lastTrial?.reason ?? "", /^100 % of its 3 streams failed, 0 % of the stable version's/);
   });
 
   it("that traps is rolled back at once", async () => {

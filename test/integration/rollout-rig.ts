@@ -15,7 +15,7 @@ import { type Answer, collect, openRig, serve } from "./ingress-rig.ts";
 /** What a guest does to every request of so many, in place of letting it pass. */
 export interface Misbehaviour {
   readonly every: number;
-  readonly does: "answers 500" | "traps";
+  readonly does: "answers 500" | "traps" | "holds";
 }
 
 /** A filter that names its version in every response; it may refuse its configuration (7 bytes), or misbehave. */
@@ -45,7 +45,11 @@ function misbehaves({ every, does }: Misbehaviour, text: (value: string) => stri
   const reply = drop(
     `(call $proxy_send_local_response (i32.const 500) ${text("broken")} ${text("broken")} (i32.const 0) (i32.const 0) (i32.const -1))`,
   );
-  const then = does === "traps" ? "(unreachable)" : `${reply} (return (i32.const 1))`;
+  const then = {
+    traps: "(unreachable)",
+    holds: "(return (i32.const 1))",
+    "answers 500": `${reply} (return (i32.const 1))`,
+  }[does];
   return `(if (i32.eqz (i32.rem_u (global.get $requests) (i32.const ${every}))) (then ${then}))`;
 }
 

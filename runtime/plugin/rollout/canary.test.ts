@@ -68,6 +68,15 @@ describe("choosing the streams of a version on trial", () => {
     }
   });
 
+  it("takes a share as small as one stream in ten thousand, and no smaller one", () => {
+    const some = chooser({ percent: 0.01, hashBy: { header: "x-user" } });
+    const picked = Array.from({ length: 100_000 }, (_, user) => some.picks(request({ "x-user": `user-${user}` })));
+    assert.ok(picked.includes(true));
+    assert.throws(() => rolloutPolicy.parse({ canary: { percent: 0.001 } }), /expected 0, or 0\.01 or more/);
+    assert.throws(() => rolloutPolicy.parse({ canary: { percent: 0.009, header: { name: "x-beta" } } }), /0\.01/);
+    assert.equal(rolloutPolicy.parse({ canary: { percent: 0, header: { name: "x-beta" } } }).canary?.percent, 0);
+  });
+
   it("refuses a policy by which nothing goes to the new version", () => {
     assert.throws(() => rolloutPolicy.parse({ canary: {} }), /expected a percent above 0, a header or a cookie/);
   });

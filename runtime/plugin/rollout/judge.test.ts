@@ -33,7 +33,9 @@ const cases: readonly (readonly [
   ["that is slow while its window lasts", seen(), seen({ p99Ms: 20 }), 1, /^undecided$/],
   ["that is slower by noise", seen({ p99Ms: 1 }), seen({ p99Ms: 3 }), window, /^good/],
   ["with 5 slow streams of 100", seen(), seen({ streams: 100, p99Ms: 20 }), window, /^good/],
-  ["that is slow beside hardly anything", seen({ streams: 9 }), seen({ p99Ms: 90 }), window, /^good/],
+  ["that may be slow, beside too few streams", seen({ streams: 9 }), seen({ p99Ms: 90 }), window * 9, /^undecided$/],
+  ["that is not slow, beside too few streams", seen({ streams: 9 }), seen(), window, /^good/],
+  ["that gets every stream", seen({ streams: 0, p99Ms: 0 }), seen({ p99Ms: 90 }), window, /^good/],
 ];
 
 describe("judging a version on trial", () => {

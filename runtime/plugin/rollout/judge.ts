@@ -46,6 +46,8 @@ export function judge(
       `the 99th percentile of its streams took ${round(p99Ms)} ms, the stable version's ${round(stable.p99Ms)} ms; ${allowed}`,
     );
   }
+  // It may be slow: a stable version that gets streams at all says so as soon as it has had enough of them.
+  if (isSlow && stable.streams > 0) return { verdict: "undecided" };
   const reason = `${percent(rate)} of its ${candidate.streams} streams failed, ${percent(usual)} of the stable version's`;
   return { verdict: "good", reason };
 }

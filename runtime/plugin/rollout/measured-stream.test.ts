@@ -14,6 +14,42 @@ const answered = (maps: Partial<Record<StreamMap, Readonly<Record<string, string
     },
   });
 
+type Steps = Partial<Record<"request" | "response", readonly (readonly [action: FilterAction, end: boolean])[]>>;
+
+/** Runs a stream on a guest that ends the callbacks of each message so; the first is that of the head. */
+function holding(steps: Steps, then: (host: StreamHost) => void = () => {}): boolean {
+  const answers = [...(steps.request ?? []), ...(steps.response ?? [])].map(([action]) => action);
+  const answer = (): FilterAction => answers.shift() ?? "continue";
+  let seen: StreamHost = answered({});
+  let hasFailed = false;
+  const filter = MeasuredStream.open(
+    {
+      open: (given) => {
+        seen = given;
+        const [requestHeaders, requestBody, requestTrailers] = [answer, answer, answer];
+        const [responseHeaders, responseBody, responseTrailers] = [answer, answer, answer];
+        const message = { requestHeaders, requestBody, requestTrailers };
+        return { ...message, responseHeaders, responseBody, responseTrailers, end: () => {} };
+      },
+    },
+    seen,
+    (failed) => {
+      hasFailed = failed;
+    },
+  );
+  for (const [at, [, end]] of steps.request?.entries() ?? []) {
+    if (at === 0) filter.requestHeaders(end);
+    else filter.requestBody(end);
+  }
+  for (const [at, [, end]] of steps.response?.entries() ?? []) {
+    if (at === 0) filter.responseHeaders(end);
+    else filter.responseBody(end);
+  }
+  then(seen);
+  filter.end();
+  return hasFailed;
+}
+
 /** Runs a stream on a guest that does that to its host; resolves to whether it counts as failed, each time it is told. */
 function failures(host: ToyRequest, guest: (host: StreamHost) => void): boolean[] {
   const told: boolean[] = [];
@@ -76,6 +112,71 @@ describe("a stream that is measured", () => {
   for (const [what, host, guest, failed] of cases) {
     it(`one ${what} ${failed ? "has failed" : "has not failed"}, and is told of once`, () => {
       assert.deepEqual(failures(host, guest), [failed]);
+    });
+  }
+});
+
+describe("a stream that ends before it was answered", () => {
+  const cases: readonly (readonly [what: string, Steps, (host: StreamHost) => void, failed: boolean])[] = [
+    ["the guest holds the head", { request: [["pause", false]] }, () => {}, true],
+    ["the guest takes in a request that it never lets go", { request: [["buffer", false]] }, () => {}, true],
+    ["the guest waits for the host", { request: [["suspended", true]] }, () => {}, true],
+    ["the guest holds a head that is all", { request: [["hold", true]] }, () => {}, true],
+    [
+      "the guest holds the whole request",
+      {
+        request: [
+          ["hold", false],
+          ["pause", true],
+        ],
+      },
+      () => {},
+      true,
+    ],
+    [
+      "the guest holds the response's head",
+      { request: [["continue", true]], response: [["pause", false]] },
+      () => {},
+      true,
+    ],
+    ["the host settled that it holds", { request: [["suspended", true]] }, (host) => host.settle("pause"), true],
+    [
+      "the client had not sent all that the guest waits for",
+      {
+        request: [
+          ["hold", false],
+          ["pause", false],
+        ],
+      },
+      () => {},
+      false,
+    ],
+    [
+      "the upstream had not sent all that the guest waits for",
+      { request: [["continue", true]], response: [["hold", false]] },
+      () => {},
+      false,
+    ],
+    ["the upstream was waited for", { request: [["continue", true]] }, () => {}, false],
+    ["the guest had resumed it", { request: [["pause", true]] }, (host) => host.resume("request"), false],
+    ["the host settled that it goes on", { request: [["suspended", true]] }, (host) => host.settle("continue"), false],
+    ["the guest had answered", { request: [["pause", true]] }, (host) => host.respond(reply), false],
+    [
+      "the upstream answered early",
+      {
+        request: [
+          ["hold", false],
+          ["pause", true],
+        ],
+        response: [["continue", false]],
+      },
+      () => {},
+      false,
+    ],
+  ];
+  for (const [what, steps, then, failed] of cases) {
+    it(`has ${failed ? "" : "not "}failed when ${what}`, () => {
+      assert.equal(holding(steps, then), failed);
     });
   }
 });

@@ -18,7 +18,10 @@ export type StreamEnded = (hasFailed: boolean, ms: number | undefined) => void;
 /** Codes of gRPC that tell of a server's failure, as statuses of 500 and more do. */
 const failedCalls: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
 
-/** A stream during a trial, between the data plane and the guest: passes everything on, and looks at how it ends. */
+/**
+ * A stream during a trial, between the data plane and the guest: passes everything on, and looks at how it ends. One that ends
+ * while the guest holds it has failed: whoever ended it waited for the guest.
+ */
 export class MeasuredStream implements StreamFilter, StreamHost {
   readonly #host: StreamHost;
   readonly #ended: StreamEnded;
@@ -26,6 +29,15 @@ export class MeasuredStream implements StreamFilter, StreamHost {
   #filter: StreamFilter | undefined;
   #hasFailed = false;
   #isOver = false;
+  /** What the guest was shown last: of which message, whether its head, and whether its end. */
+  #shown: Direction = "request";
+  #isHead = false;
+  #isEnd = false;
+  #isAnswered = false;
+  /** Whether the guest keeps a message from going on of which it waits for nothing more. */
+  #holdsRequest = false;
+  #holdsResponse = false;
+  #hasResponse = false;
 
   private constructor(host: StreamHost, ended: StreamEnded) {
     this.#host = host;
@@ -40,34 +52,41 @@ export class MeasuredStream implements StreamFilter, StreamHost {
   }
 
   requestHeaders(endOfStream: boolean): FilterAction {
-    return this.#filter?.requestHeaders(endOfStream) ?? "continue";
+    this.#show("request", true, endOfStream);
+    return this.#callbackEnded(this.#filter?.requestHeaders(endOfStream) ?? "continue");
   }
 
   requestBody(endOfStream: boolean): FilterAction {
-    return this.#filter?.requestBody(endOfStream) ?? "continue";
+    this.#show("request", false, endOfStream);
+    return this.#callbackEnded(this.#filter?.requestBody(endOfStream) ?? "continue");
   }
 
   requestTrailers(): FilterAction {
-    return this.#filter?.requestTrailers() ?? "continue";
+    this.#show("request", false, true);
+    return this.#callbackEnded(this.#filter?.requestTrailers() ?? "continue");
   }
 
   responseHeaders(endOfStream: boolean): FilterAction {
-    return this.#filter?.responseHeaders(endOfStream) ?? "continue";
+    this.#hasResponse = true;
+    this.#show("response", true, endOfStream);
+    return this.#callbackEnded(this.#filter?.responseHeaders(endOfStream) ?? "continue");
   }
 
   responseBody(endOfStream: boolean): FilterAction {
-    return this.#filter?.responseBody(endOfStream) ?? "continue";
+    this.#show("response", false, endOfStream);
+    return this.#callbackEnded(this.#filter?.responseBody(endOfStream) ?? "continue");
   }
 
   responseTrailers(): FilterAction {
-    return this.#filter?.responseTrailers() ?? "continue";
+    this.#show("response", false, true);
+    return this.#callbackEnded(this.#filter?.responseTrailers() ?? "continue");
   }
 
   end(): void {
     try {
       this.#filter?.end();
     } finally {
-      if (this.#responseTellsOfFailure()) this.#hasFailed = true;
+      if (this.#isHeld || this.#responseTellsOfFailure()) this.#hasFailed = true;
       this.#over();
     }
   }
@@ -81,14 +100,19 @@ export class MeasuredStream implements StreamFilter, StreamHost {
   }
 
   resume(direction: Direction): void {
+    this.#hold(direction, false);
     this.#host.resume(direction);
   }
 
   settle(action: SettledAction): void {
+    this.#callbackEnded(action);
     this.#host.settle(action);
   }
 
   respond(reply: LocalReply): void {
+    this.#isAnswered = true;
+    this.#holdsResponse = false;
+    this.#hasResponse = true;
     if (reply.status >= 500 || failedCalls.has(String(reply.grpcStatus))) this.#hasFailed = true;
     this.#host.respond(reply);
   }
@@ -114,6 +138,43 @@ export class MeasuredStream implements StreamFilter, StreamHost {
 
   clearRoute(): void {
     this.#host.clearRoute();
+  }
+
+  #show(direction: Direction, isHead: boolean, isEnd: boolean): void {
+    this.#shown = direction;
+    this.#isHead = isHead;
+    this.#isEnd = isEnd;
+    this.#isAnswered = false;
+  }
+
+  #callbackEnded<Action extends FilterAction>(action: Action): Action {
+    this.#hold(this.#shown, !this.#isAnswered && this.#keeps(action));
+    return action;
+  }
+
+  /** Whether the guest, and not who sends the rest of the message, is waited for. */
+  #keeps(action: FilterAction): boolean {
+    switch (action) {
+      case "continue":
+        return false;
+      case "suspended":
+        return true;
+      case "pause":
+      case "buffer":
+        return this.#isHead || this.#isEnd;
+      default:
+        return this.#isEnd;
+    }
+  }
+
+  #hold(direction: Direction, isHeld: boolean): void {
+    if (direction === "request") this.#holdsRequest = isHeld;
+    else this.#holdsResponse = isHeld;
+  }
+
+  /** Whether the guest is what the client waits for; one that has a response waits for nothing of its request. */
+  get #isHeld(): boolean {
+    return this.#holdsResponse || (this.#holdsRequest && !this.#hasResponse);
   }
 
   #responseTellsOfFailure(): boolean {

@@ -4,6 +4,9 @@ import { duration } from "../../config/scalars.ts";
 /** Names and values as they lie in a request; without a value the presence of the name is enough. */
 const match = z.strictObject({ name: z.string().min(1).max(128), value: z.string().max(1024).optional() });
 
+/** The smallest share that there is, of streams that are counted in ten thousandths. */
+const leastPercent = 0.01;
+
 /** How a version comes into service: at once, or after it has proved itself on a part of the traffic. */
 export const rolloutPolicy = z.strictObject({
   canary: z
@@ -12,8 +15,9 @@ export const rolloutPolicy = z.strictObject({
         .number()
         .min(0)
         .max(100)
+        .refine((percent) => percent === 0 || percent >= leastPercent, `expected 0, or ${leastPercent} or more`)
         .default(0)
-        .describe("Streams that go to the new version, of all that match nothing; default 0"),
+        .describe("Streams that go to the new version, of all that match nothing: 0, or 0.01 or more; default 0"),
       header: match.optional().describe("Requests with this header go to the new version"),
       cookie: match.optional().describe("Requests with this cookie go to the new version"),
       hashBy: z
