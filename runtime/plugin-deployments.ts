@@ -1,4 +1,5 @@
 /** How plugins come in and what is kept of them: the disk, the directory, and the operations that the admin API offers. */
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../components/error.ts";
 import type { PluginSignatures } from "./config/plugin-sources.ts";
@@ -6,6 +7,8 @@ import type { Configuration } from "./config/schema.ts";
 import type { PluginArtifact } from "./plugin/artifact.ts";
 import { Deployments } from "./plugin/deployments.ts";
 import { DirectoryDeploys } from "./plugin/directory-deploys.ts";
+import { makeOwnFolder } from "./plugin/durable-file.ts";
+import { FolderLock, FolderRefused } from "./plugin/folder-lock.ts";
 import { LayottoDeployments } from "./plugin/layotto-deployments.ts";
 import { maxModuleBytes } from "./plugin/module-limit.ts";
 import type { PluginRegistry } from "./plugin/registry.ts";
@@ -13,23 +16,47 @@ import { Uploads } from "./plugin/uploads.ts";
 import { DiskVersionStore } from "./plugin/version-store.ts";
 import type { Log } from "./telemetry/log.ts";
 
-/** What of plugins lies on the disk. */
-export interface PluginDisk {
+/** What of plugins lies on the disk; another process may have it when this is disposed. */
+export interface PluginDisk extends Disposable {
   readonly folder: string;
   readonly store: DiskVersionStore;
   readonly uploads: Uploads;
 }
 
 const uploadIdleMs = 10_000;
+/** A sidecar that was told to end has so long to let go of its folder. */
+const takeOverMs = 5_000;
 
-/** Opens what is kept below the data directory, which must be there. */
-export async function openPluginDisk(dataDirectory: string, log: Log): Promise<PluginDisk> {
+export interface PluginDiskOptions {
+  /** There must be such a folder. */
+  readonly dataDirectory: string;
+  /** Whether something will be kept for sure. */
+  readonly hasPlugins: boolean;
+  readonly log: Log;
+}
+
+/**
+ * Opens what is kept below the data directory. One process at a time has it: from the start when something is kept there or will
+ * be, else from the first time that something is.
+ */
+export async function openPluginDisk({ dataDirectory, hasPlugins, log }: PluginDiskOptions): Promise<PluginDisk> {
   const folder = join(dataDirectory, "plugins");
+  using opening = new DisposableStack();
+  const lock = opening.use(new FolderLock(folder, takeOverMs));
   try {
-    const store = await DiskVersionStore.open(folder, log);
-    const limits = { maxBytes: maxModuleBytes, idleMs: uploadIdleMs };
-    return { folder, store, uploads: await Uploads.open(join(folder, "uploads"), limits) };
+    await makeOwnFolder(folder);
+    const isTaken = hasPlugins || (await lock.wasTaken()) || (await hasFiles(join(folder, "records")));
+    if (isTaken) await lock.take();
+    const claim = isTaken ? () => lock.take() : takesUnused(lock, folder);
+    const store = await DiskVersionStore.open(folder, log, { claim });
+    const limits = { maxBytes: maxModuleBytes, idleMs: uploadIdleMs, claim };
+    const uploads = await Uploads.open(join(folder, "uploads"), limits);
+    const held = opening.move();
+    return { folder, store, uploads, [Symbol.dispose]: () => held.dispose() };
   } catch (cause) {
+    if (cause instanceof FolderRefused) {
+      throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_IN_USE", cause.message, { cause });
+    }
     const why = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
     const message = `the plugins kept in ${folder} cannot be read (${why}); see that the sidecar may read and write there`;
     throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_UNUSABLE", message, { cause });
@@ -85,3 +112,26 @@ export function openDeployments(
 export function adminTokens({ token, tokens }: Configuration["admin"]): ReadonlyMap<string, string> {
   return new Map([...(token === undefined ? [] : [["admin", token] as const]), ...Object.entries(tokens)]);
 }
+
+/** Takes the folder when it is first called; another sidecar may have come and gone since it was read. */
+function takesUnused(lock: FolderLock, folder: string): () => Promise<void> {
+  let isChecked = false;
+  const claim = async (): Promise<void> => {
+    await lock.take();
+    if (isChecked) return;
+    if (await hasFiles(join(folder, "records"))) {
+      lock[Symbol.dispose]();
+      throw new FolderRefused(`another sidecar has kept plugins in ${folder} since this one started; restart this one`);
+    }
+    isChecked = true;
+  };
+  let taking: Promise<void> | undefined;
+  return () => {
+    taking ??= claim().finally(() => {
+      if (!isChecked) taking = undefined;
+    });
+    return taking;
+  };
+}
+
+const hasFiles = async (folder: string): Promise<boolean> => (await readdir(folder).catch(() => [])).length > 0;

@@ -25,6 +25,8 @@ export interface UploadLimits {
   readonly maxBytes: number;
   /** Longest time between two parts of an upload. */
   readonly idleMs: number;
+  /** Awaited before anything is written; rejects when that may not be. */
+  readonly claim?: () => Promise<void>;
 }
 
 /** Modules that are sent to the sidecar lie in files of one folder until they are whole, so that slow ones take no memory. */
@@ -47,7 +49,7 @@ export class Uploads {
 
   /** Takes in all of it. Rejects with UploadTooLarge, UploadsBusy, or PluginError when it ends early or cannot be kept. */
   async receive(body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Upload> {
-    const { maxBytes, idleMs } = this.#limits;
+    const { maxBytes, idleMs, claim } = this.#limits;
     if (this.#count >= maxUploads) {
       throw new UploadsBusy(`${maxUploads} uploads are coming in already; try again when one has ended`);
     }
@@ -67,6 +69,7 @@ export class Uploads {
       },
     });
     try {
+      await claim?.();
       const file = createWriteStream(path, { flags: "wx", mode: 0o600 });
       await pipeline(body, measure, file, { signal: AbortSignal.any([signal, idle.signal]) });
     } catch (cause) {
