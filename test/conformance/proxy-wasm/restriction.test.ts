@@ -31,7 +31,7 @@ for (const version of supportedVersions)
       const called = [...calls, ...wide];
       await using guest = await startText(
         () => ({ marker, on: { proxy_on_request_headers: `${called.join("\n")} ${called.join("\n")} (i32.const 0)` } }),
-        heldTo("proxy_log", "proxy_on_request_headers"),
+        { ...heldTo("proxy_log", "proxy_on_request_headers"), fuelPerCall: 5_000_000 },
       );
       guest.instance.open(new TestStream()).requestHeaders(true);
       assert.deepEqual(answersOf(guest.services.lines), Array(2 * called.length).fill("10"));
