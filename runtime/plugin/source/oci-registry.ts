@@ -20,9 +20,9 @@ const mostParts = 128;
 const imageManifest = z.object({
   schemaVersion: z.literal(2),
   config: descriptor,
-  layers: z.array(descriptor).max(mostParts),
+  layers: z.array(descriptor),
 });
-const imageIndex = z.object({ schemaVersion: z.literal(2), manifests: z.array(descriptor).max(mostParts) });
+const imageIndex = z.object({ schemaVersion: z.literal(2), manifests: z.array(descriptor) });
 
 export type Manifest =
   | { readonly kind: "image"; readonly digest: string; readonly layers: readonly Descriptor[] }
@@ -103,13 +103,28 @@ function parseManifest({ body, headers }: Answer, digest: string): Manifest {
     throw new SourceError("the manifest is not JSON");
   }
   const type = mediaTypeOf(content) ?? headers["content-type"]?.split(";")[0]?.trim() ?? "";
-  const index = indexTypes.includes(type) ? imageIndex.safeParse(content).data : undefined;
-  if (index !== undefined) return { kind: "index", digest, manifests: index.manifests };
-  const image = imageTypes.includes(type) ? imageManifest.safeParse(content).data : undefined;
-  if (image !== undefined) return { kind: "image", digest, layers: image.layers };
-  throw new SourceError(
-    `the manifest is not one of an image: its type is '${type.replace(/[^ -~]/g, "?").slice(0, 80)}'`,
-  );
+  const isIndex = indexTypes.includes(type);
+  if (!isIndex && !imageTypes.includes(type)) {
+    throw new SourceError(
+      `the manifest is not one of an image: its type is '${type.replace(/[^ -~]/g, "?").slice(0, 80)}'`,
+    );
+  }
+  const malformed = `the manifest is malformed, and says that its type is '${type}'`;
+  if (isIndex) {
+    const { data } = imageIndex.safeParse(content);
+    if (data === undefined) throw new SourceError(malformed);
+    requireFew("index", "images", data.manifests.length);
+    return { kind: "index", digest, manifests: data.manifests };
+  }
+  const { data } = imageManifest.safeParse(content);
+  if (data === undefined) throw new SourceError(malformed);
+  requireFew("image", "layers", data.layers.length);
+  return { kind: "image", digest, layers: data.layers };
+}
+
+function requireFew(what: string, parts: string, count: number): void {
+  if (count > mostParts)
+    throw new SourceError(`the ${what} has too many ${parts}: ${count}, and at most ${mostParts} are taken`);
 }
 
 const mediaTypeOf = (content: unknown): string | undefined =>
