@@ -4,8 +4,10 @@ const print = (stream: NodeJS.WriteStream) => (line: string) => void stream.writ
 
 /** Who reads our output has read enough, as `head` does; shells know the code of a broken pipe. */
 const endQuietly = (error: NodeJS.ErrnoException): void => {
-  if (error.code !== "EPIPE") throw error;
-  process.exit(141);
+  if (error.code === "EPIPE") process.exit(141);
+  // Where this cannot be written either, the exit code tells.
+  process.stderr.off("error", endQuietly).on("error", () => process.exit(1));
+  process.stderr.write(`the output cannot be written (${error.code ?? error.message})\n`, () => process.exit(1));
 };
 for (const stream of [process.stdout, process.stderr]) stream.on("error", endQuietly);
 

@@ -8,6 +8,8 @@ export interface AdminClientOptions {
   readonly address: string;
   /** Undefined when none was given. */
   readonly token: string | undefined;
+  /** Longest time that an answer takes from its first byte to its last, and a question with it; default 20 s. */
+  readonly answerMs?: number;
 }
 
 export interface Asked {
@@ -40,15 +42,18 @@ const silentMs = 10_000;
 const silentChangeMs = 300_000;
 /** Whoever does not say in that time that a module may come gets it all the same. */
 const continueMs = 1_000;
+/** Whoever sends byte by byte is never silent. */
+const wholeAnswerMs = 20_000;
+const lineType = "application/x-ndjson";
 const maxAnswerCharacters = 64 * 1024 ** 2;
 
-export function openAdminClient({ address, token }: AdminClientOptions): AdminClient {
+export function openAdminClient({ address, token, answerMs = wholeAnswerMs }: AdminClientOptions): AdminClient {
   const base = baseOf(address);
   const { host } = base;
   const failure = (status: number, sentence: string): CommandError =>
     new CommandError(exitCodeOf(status), failureText(status, sentence, host, token !== undefined));
   const open = async (asked: Asked, accept: string): Promise<IncomingMessage> => {
-    const response = await send(asked, { base, token, accept });
+    const response = await send(asked, { base, token, accept, answerMs });
     const { statusCode = 0 } = response;
     if (statusCode < 400) return response;
     throw failure(statusCode, sentenceOf(parse(await textOf(response, host), host), statusCode));
@@ -59,7 +64,7 @@ export function openAdminClient({ address, token }: AdminClientOptions): AdminCl
     foreign: (cause) => foreign(host, cause),
     json: async (asked) => parse(await textOf(await open(asked, "application/json"), host), host),
     lines: async function* (asked) {
-      const response = await open(asked, "application/x-ndjson");
+      const response = await open(asked, lineType);
       response.setTimeout(0);
       let rest = "";
       try {
@@ -90,10 +95,11 @@ interface Sending {
   readonly base: URL;
   readonly token: string | undefined;
   readonly accept: string;
+  readonly answerMs: number;
 }
 
 /** Resolves when the head of the answer is there; an upload may still be under way then. */
-async function send(asked: Asked, { base, token, accept }: Sending): Promise<IncomingMessage> {
+async function send(asked: Asked, { base, token, accept, answerMs }: Sending): Promise<IncomingMessage> {
   const { method = "GET", path, body, upload, signal } = asked;
   const request = base.protocol === "https:" ? (await import("node:https")).request : httpRequest;
   const text = body === undefined ? undefined : JSON.stringify(body);
@@ -116,8 +122,26 @@ async function send(asked: Asked, { base, token, accept }: Sending): Promise<Inc
     sent.setTimeout(method === "GET" ? silentMs : silentChangeMs, () => {
       sent.destroy(new CommandError(exitCodes.failed, `the sidecar at ${base.host} does not answer`));
     });
+    let deadline: NodeJS.Timeout | undefined;
+    let hasLines = false;
+    const startDeadline = (): void => {
+      if (hasLines) return;
+      deadline ??= setTimeout(() => {
+        const late = new CommandError(
+          exitCodes.failed,
+          `the sidecar at ${base.host} does not bring its answer to an end within ${answerMs / 1_000}s`,
+        );
+        (response ?? sent).destroy(late);
+      }, answerMs);
+    };
+    // What a change takes before its answer begins is the sidecar's affair.
+    if (method === "GET") startDeadline();
+    else if (upload === undefined) sent.once("socket", (socket) => socket.once("data", startDeadline));
+    sent.once("close", () => clearTimeout(deadline));
     sent.once("response", (answer) => {
       response = answer;
+      hasLines = accept === lineType && (answer.statusCode ?? 0) < 400;
+      if (hasLines) clearTimeout(deadline);
       resolve(answer);
     });
     // Once there is an answer, an upload that was not taken to its end is no failure of its own.

@@ -75,7 +75,7 @@ export const commands = {
     words: ["FILE|REFERENCE|-"],
     summary: "deploy a module into the running sidecar",
     more: [
-      "A FILE is uploaded, with the .yaml beside it; - uploads what comes on standard input. A REFERENCE, https://… or oci://host/name:tag, is fetched by the sidecar itself.",
+      "A FILE is uploaded, with the .yaml and the .sig (its signature) beside it; - uploads what comes on standard input. A REFERENCE, https://… or oci://host/name:tag, is fetched by the sidecar itself.",
       "The options of a rollout change what the manifest says under `rollout`, key by key, where the manifest is at hand: in the file, beside it, or given with --manifest. Of what only the sidecar sees they take the place of the whole `rollout`.",
       "With --wait the command ends when the version is stable, or is not going to be. Interrupting it, or its timeout, leaves the rollout alone.",
     ],

@@ -92,12 +92,13 @@ async function referenceOf(call: CommandCall, reference: string, signal: AbortSi
 }
 
 function uploadOf(call: CommandCall, upload: ModuleUpload, signal: AbortSignal): Asked {
-  const { stream, bytes, manifest, sendsManifest, name } = upload;
+  const { stream, bytes, manifest, sendsManifest, signature, name } = upload;
   const rollout = rolloutOf(call, manifest);
   const query = new URLSearchParams();
   if (sendsManifest && manifest !== undefined) query.set("manifest", manifest);
   const sha256 = sha256Of(call);
   if (sha256 !== undefined) query.set("sha256", sha256);
+  if (signature !== undefined) query.set("signature", signature);
   if (rollout !== undefined) query.set("rollout", JSON.stringify(rollout));
   const { method, path } = placeOf(call);
   if (method === "POST" && name !== undefined) query.set("name", name);

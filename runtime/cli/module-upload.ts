@@ -1,8 +1,9 @@
+import { constants } from "node:fs";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { moduleProblem, readManifestBeside } from "../plugin/artifact.ts";
+import { moduleProblem, readManifestBeside, signatureExtension } from "../plugin/artifact.ts";
 import { maxModuleBytes } from "../plugin/module-limit.ts";
 import { unpackManifest } from "../plugin/packed-manifest.ts";
 import type { Input } from "./command-call.ts";
@@ -17,6 +18,8 @@ export interface ModuleUpload extends AsyncDisposable {
   readonly manifest: string | undefined;
   /** Whether the manifest must be sent along, because the one inside does not count. */
   readonly sendsManifest: boolean;
+  /** The signature beside it in base64; undefined when there is none. */
+  readonly signature: string | undefined;
   /** What a module without a manifest is called, after its file. */
   readonly name: string | undefined;
 }
@@ -34,6 +37,12 @@ export interface UploadSource {
 /** A manifest inside a module stands at its beginning. */
 const headBytes = 1024 ** 2;
 
+/** What `cosign sign-blob` makes has less than a tenth of it. */
+const maxSignatureBytes = 8 * 1024;
+
+/** A pipe that nobody writes to would hold up the command. */
+const withoutWaiting = constants.O_RDONLY | constants.O_NONBLOCK;
+
 /** Opens the module and finds its manifest: the one that is named, else the one beside it, else the one inside it. */
 export async function openUpload({ from, manifest: named, input, sent }: UploadSource): Promise<ModuleUpload> {
   const given = named === undefined ? undefined : await textIn(named);
@@ -46,6 +55,7 @@ export async function openUpload({ from, manifest: named, input, sent }: UploadS
       bytes: undefined,
       manifest: given,
       sendsManifest: given !== undefined,
+      signature: undefined,
       name: undefined,
       [Symbol.asyncDispose]: async () => void stream.destroy(),
     };
@@ -68,12 +78,27 @@ export async function openUpload({ from, manifest: named, input, sent }: UploadS
       bytes: size,
       manifest,
       sendsManifest: beside !== undefined,
+      signature: await signatureBeside(path),
       name: manifest === undefined ? basename(path, ".wasm") : undefined,
       [Symbol.asyncDispose]: () => file.close(),
     };
   } catch (error) {
     await file.close();
     throw error;
+  }
+}
+
+/** What lies there and is no text in base64 is of no use to the sidecar, which takes it for none as well. */
+async function signatureBeside(path: string): Promise<string | undefined> {
+  const beside = await open(`${path}${signatureExtension}`, withoutWaiting).catch(() => undefined);
+  if (beside === undefined) return undefined;
+  try {
+    if (!(await beside.stat()).isFile()) return undefined;
+    const { buffer, bytesRead } = await beside.read(Buffer.alloc(maxSignatureBytes));
+    const text = buffer.toString("latin1", 0, bytesRead).trim();
+    return /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? text : undefined;
+  } finally {
+    await beside.close();
   }
 }
 
@@ -95,14 +120,14 @@ function pathOf(reference: string): string {
 async function openFile(path: string): Promise<FileHandle> {
   let file: FileHandle;
   try {
-    file = await open(path);
+    file = await open(path, withoutWaiting);
   } catch (error) {
     const why = codeOf(error) === "ENOENT" ? `there is no file '${path}'` : `${path} cannot be read (${codeOf(error)})`;
     throw misuse(`${why}; expected a module, or a reference such as https://… or oci://host/name:tag`);
   }
   if ((await file.stat()).isFile()) return file;
   await file.close();
-  throw misuse(`${path} is not a file; expected a module`);
+  throw misuse(`${path} is not a regular file; expected a module, or - for standard input`);
 }
 
 async function headOf(file: FileHandle): Promise<Uint8Array> {

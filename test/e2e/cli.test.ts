@@ -1,11 +1,15 @@
 /** The command line against a sidecar: both are processes, as their users run them. */
 import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { open, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { packManifest } from "../../runtime/plugin/packed-manifest.ts";
 import type { PluginStatus } from "../../runtime/plugin/status.ts";
 import { ask } from "../support/http.ts";
@@ -15,6 +19,7 @@ import { type Sidecar, startSidecar, temporaryDirectory } from "../support/sidec
 import { assemble } from "../support/wat.ts";
 
 const token = "open-sesame";
+const main = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));
 const configuration = {
   admin: { tokens: { ci: token } },
   log: { level: "warn" },
@@ -124,6 +129,30 @@ describe("outrigger against a running sidecar", () => {
     assert.match((await run("rollback", "orders", "--to", "1")).out, /^orders 1 is stable/);
     const missing = await run("rollback", "orders", "--to", "9");
     assert.deepEqual([missing.code, missing.out], [1, ""]);
+  });
+
+  it("deploys regular files alone, and does not wait for a pipe", async () => {
+    await promisify(execFile)("mkfifo", [join(directory, "pipe.wasm")]);
+    const piped = await run("deploy", "pipe.wasm");
+    assert.equal(piped.code, 2);
+    assert.match(piped.err, /^pipe\.wasm is not a regular file; expected a module, or - for standard input$/m);
+    for (const command of ["inspect", "pack"]) {
+      const { code, err } = await run(command, "pipe.wasm");
+      assert.equal(code, 1);
+      assert.match(err, /pipe\.wasm is not a file/);
+    }
+  });
+
+  it("says in a sentence that its output cannot be written", async () => {
+    await using full = await open("/dev/full", "w");
+    const child = spawn(process.execPath, [main, "plugins", "--admin", sidecar.admin], {
+      stdio: ["ignore", full.fd, "pipe"],
+    });
+    const [err, [code]] = await Promise.all([
+      text(child.stderr ?? assert.fail("it has a standard error")),
+      once(child, "close"),
+    ]);
+    assert.deepEqual([code, err], [1, "the output cannot be written (ENOSPC)\n"]);
   });
 
   it("has the sidecar fetch a reference", async () => {
