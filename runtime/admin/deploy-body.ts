@@ -26,6 +26,21 @@ export const deployBody = z.strictObject({
 export const uploadQuery = z.strictObject({
   manifest: z.string().optional(),
   sha256: digest.optional(),
+  signature: z
+    .string()
+    .max(16 * 1024)
+    .regex(/^[A-Za-z0-9+/]+={0,2}$/, "expected base64, in which a URL has %2B for +")
+    .optional(),
   name: z.string().min(1).optional(),
-  rollout: z.preprocess((text) => (typeof text === "string" ? parseJson(text) : text), rolloutPolicy.optional()),
+  // What is no JSON must not pass for a policy that was not given: the version would get all traffic.
+  rollout: z
+    .string()
+    .transform((text, context) => {
+      const value = parseJson(text);
+      if (value !== undefined) return value;
+      context.addIssue({ code: "custom", message: 'expected JSON, such as {"canary":{"percent":5}}' });
+      return z.NEVER;
+    })
+    .pipe(rolloutPolicy)
+    .optional(),
 });

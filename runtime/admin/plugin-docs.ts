@@ -114,12 +114,17 @@ export const logs: OperationDoc = {
 export const deploy = (what: string): OperationDoc => ({
   summary: `Deploys a module as ${what}`,
   description:
-    "The body is the module itself, of at most 256 MiB, or says where it is. With `accept: application/x-ndjson` the answer is 200 and tells what happens line by line; the last line has the status or the error.",
+    "The body is the module itself, of at most 64 MiB, or says where it is. With `accept: application/x-ndjson` the answer is 200 and tells what happens line by line; the last line has the status or the error.",
   tags,
   security,
   parameters: [
     query("manifest", "Of an upload: the manifest as YAML, in place of the one inside", { type: "string" }),
     query("sha256", "Of an upload: what the module must have, as sha256: and hex", { type: "string" }),
+    query(
+      "signature",
+      "Of an upload: the detached signature of the module in base64, as plugins.signatures may require it",
+      { type: "string" },
+    ),
     query("name", "Of an upload: the name that the manifest must give, or that of a bare module", { type: "string" }),
     query("rollout", "Of an upload: in place of the manifest's `rollout`, as JSON", { type: "string" }),
   ],

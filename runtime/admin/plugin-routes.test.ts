@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync, sign } from "node:crypto";
 import { once } from "node:events";
 import { writeFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
@@ -7,6 +8,7 @@ import { join } from "node:path";
 import { describe, it } from "node:test";
 import { type AdminScene, openAdminScene } from "../../test/support/admin.ts";
 import { ask, type HttpAnswer } from "../../test/support/http.ts";
+import { pem } from "../../test/support/plugin-source.ts";
 import { toyModule } from "../../test/support/toy-engine.ts";
 import { packManifest } from "../plugin/packed-manifest.ts";
 
@@ -157,9 +159,109 @@ describe("the routes of plugins", () => {
     assert.equal(errorOf(bad), "400 the body is not valid JSON");
   });
 
-  it("refuse uploads where everything must be signed", async () => {
-    await using scene = await openAdminScene({}, { signatures: { keys: ["key.pem"], require: true } });
-    assert.match(errorOf(await upload(scene, packed(first, "1.0.0"))), /^422 plugin 'orders' must be signed/);
+  it("deploy nothing by a query that is not wholly understood", async () => {
+    await using scene = await openAdminScene();
+    await upload(scene, packed(first, "1.0.0"));
+    const policy = encodeURIComponent('{"canary":{"percent":1}}');
+    for (const [query, message] of [
+      ["rollout={canary:{percent:1}}", /rollout: expected JSON, such as \{"canary":\{"percent":5\}\}, found/],
+      ["rollout={", /rollout: expected JSON/],
+      ["rollout=", /rollout: expected JSON/],
+      ["rollout=null", /rollout: expected/],
+      ["rollout=1", /rollout: expected/],
+      ["rollout=%22canary%22", /rollout: expected/],
+      ["rollout=[]", /rollout: expected/],
+      [`rolout=${policy}`, /rolout: unknown key; did you mean 'rollout'/],
+      [`Rollout=${policy}`, /Rollout: unknown key/],
+      [`rollout=${policy}&rollout=`, /rollout is given more than once/],
+      ["sha256=", /sha256: expected sha256:/],
+      ["signature=", /signature: expected base64/],
+      ["signature=a+b", /signature: expected base64, in which a URL has %2B for \+/],
+      ["name=", /name: /],
+      ["name=other", /the query names plugin 'other', and the path 'orders'/],
+      ["__proto__=1", /__proto__: unknown key/],
+    ] as const) {
+      const answer = errorOf(await upload(scene, packed(second, "2.0.0"), `/v1/plugins/orders?${query}`));
+      assert.match(answer, /^400 /, query);
+      assert.match(answer, message, query);
+    }
+    const fetched = await post(scene, `/v1/plugins?rollout=${policy}`, { reference: "orders.wasm" });
+    assert.match(errorOf(fetched), /^400 the query is for uploads/);
+    const one = await get(scene, "/v1/plugins/orders");
+    assert.deepEqual([one.body.version, "trial" in one.body], ["1.0.0", false]);
+    assert.equal((await get(scene, "/v1/plugins/orders/history")).list.length, 1);
+  });
+
+  it("take no query where there is none, and no number that is none", async () => {
+    await using scene = await openAdminScene();
+    await upload(scene, packed(first, "1.0.0"));
+    await upload(scene, packed(second, "2.0.0"));
+    for (const query of [
+      "history?limit=",
+      "history?limit=x",
+      "history?limit=0",
+      "history?limt=1",
+      "versions?limit=1",
+    ]) {
+      assert.equal((await get(scene, `/v1/plugins/orders/${query}`)).status, 400, query);
+    }
+    for (const query of ["tail=", "tail=1.5", "tail=1&tail=2", "follow=yes", "folow"]) {
+      assert.equal((await get(scene, `/v1/plugins/orders/logs?${query}`)).status, 400, query);
+    }
+    assert.match(errorOf(await post(scene, "/v1/plugins/orders/rollback?to=1.0.0")), /^400 .*to: unknown key/);
+    const removal = { method: "DELETE", headers: bearer };
+    assert.equal((await ask(scene.admin.address, "/v1/plugins/orders?version=1.0.0", removal)).status, 400);
+    assert.equal((await get(scene, "/v1/plugins/orders")).body.version, "2.0.0");
+  });
+
+  it("say of an upload's manifest what is wrong, by the name that it was to have", async () => {
+    await using scene = await openAdminScene();
+    const bad = new URLSearchParams({ manifest: "name: orders\nkindd: service\n" });
+    assert.match(
+      errorOf(await upload(scene, first, `/v1/plugins?${bad}`)),
+      /^422 the manifest of the upload has a mistake: kindd: unknown key; did you mean 'kind'/,
+    );
+    assert.match(
+      errorOf(await upload(scene, first, `/v1/plugins/orders?${bad}`)),
+      /^422 the manifest of plugin 'orders' \(upload\) has a mistake: kindd/,
+    );
+    assert.match(errorOf(await upload(scene, first, "/v1/plugins?manifest=")), /^422 the manifest of the upload has /);
+  });
+
+  it("take an upload where it must be signed when it is, over its bytes and with its manifest inside", async () => {
+    const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const stranger = generateKeyPairSync("ed25519");
+    const keys = [pem(publicKey)];
+    const by = (module: Uint8Array, key = privateKey): string =>
+      sign(key === privateKey ? "sha256" : null, module, key).toString("base64");
+    await using scene = await openAdminScene({}, { signatures: { keys, require: true } });
+    const send = async (module: Uint8Array, query: Readonly<Record<string, string>>): Promise<string> => {
+      const answer = await upload(scene, module, `/v1/plugins?${new URLSearchParams(query)}`);
+      return answer.status < 300 ? `${answer.status} ${JSON.parse(answer.text).version}` : errorOf(answer);
+    };
+    const module = packed(first, "1.0.0");
+    assert.match(await send(module, {}), /^422 plugin 'orders' is not deployed from an upload: it is not signed/);
+    for (const signature of [by(module, stranger.privateKey), by(packed(second, "1.0.0")), "AAAA"]) {
+      assert.match(await send(module, { signature }), /^422 .*its signature is by none of the keys/);
+    }
+    assert.equal(await send(module, { signature: by(module) }), "201 1.0.0");
+    for (const query of [{ manifest: manifest("2.0.0") }, { name: "orders" }]) {
+      assert.match(
+        await send(first, { ...query, signature: by(first) }),
+        /^422 .*put that inside with 'outrigger pack'/,
+      );
+      const beside = { ...query, manifest: manifest("2.0.0"), signature: by(module) };
+      assert.match(await send(module, beside), /^422 .*put that inside with 'outrigger pack'/);
+    }
+    assert.equal((await get(scene, "/v1/plugins/orders")).body.version, "1.0.0");
+
+    await using lenient = await openAdminScene({}, { signatures: { keys, require: ["oci://*"] } });
+    const query = new URLSearchParams({ signature: "AAAA", manifest: manifest("3.0.0") });
+    assert.equal((await upload(lenient, first, `/v1/plugins?${query}`)).status, 201);
+    await using named = await openAdminScene({}, { signatures: { keys, require: ["upload"] } });
+    assert.match(errorOf(await upload(named, module)), /^422 .*it is not signed/);
+    await using broken = await openAdminScene({}, { signatures: { keys: ["key.pem"] } });
+    assert.match(errorOf(await upload(broken, module)), /^422 .*key\.pem of plugins\.signatures\.keys/);
   });
 
   it("tell the steps of a deploy line by line, and the status or the error at the end", async () => {

@@ -22,6 +22,7 @@ const actionBody = z.strictObject({});
 const count = z.coerce.number().int().min(1).max(1_000).default(100);
 const isOn = z.enum(["", "true", "false", "1", "0"]).transform((text) => text !== "false" && text !== "0");
 const historyQuery = z.strictObject({ limit: count });
+const noQuery = z.strictObject({});
 const logsQuery = z.strictObject({ tail: count, follow: isOn.default(false) });
 
 const actions = ["promote", "abort", "pause", "resume"] as const;
@@ -47,10 +48,13 @@ export function pluginRoutes({ deployments, logs }: PluginRoutesOptions): Route[
   const deploy = async (request: AdminRequest): Promise<Reply | LinesReply> => {
     const { by, signal, parameters } = request;
     const common = { by, signal, ...(parameters.name !== undefined && { name: parameters.name }) };
+    if (request.contentType !== wasm && request.query.size > 0) {
+      fail("the query is for uploads, which are application/wasm; what is fetched is described by the body alone");
+    }
     const start = await (request.contentType === wasm ? upload : reference)(request, common, deployments);
     return deployReply(start, request.accepts("application/x-ndjson"));
   };
-  return [
+  const routes: Route[] = [
     { method: "GET", path: "/v1/plugins", doc: docs.list, answer: () => ({ body: operations.list() }) },
     {
       method: "POST",
@@ -103,9 +107,9 @@ export function pluginRoutes({ deployments, logs }: PluginRoutesOptions): Route[
       path: "/v1/plugins/{name}/history",
       doc: docs.history,
       // Of a plugin that is gone there is a history, too.
-      answer: async ({ query, parameters }) => {
-        const { limit } = read(historyQuery, Object.fromEntries(query), "the query");
-        return { body: await deployments.history(limit, parameters.name) };
+      answer: async (request) => {
+        const { limit } = query(request, historyQuery);
+        return { body: await deployments.history(limit, request.parameters.name) };
       },
     },
     {
@@ -114,12 +118,23 @@ export function pluginRoutes({ deployments, logs }: PluginRoutesOptions): Route[
       doc: docs.logs,
       isPrivate: true,
       answer: (request) => {
-        const { tail, follow } = read(logsQuery, Object.fromEntries(request.query), "the query");
+        const { tail, follow } = query(request, logsQuery);
         const { name } = known(request);
         return { lines: follow ? logs.follow(name, tail, request.signal) : each(logs.tail(name, tail)) };
       },
     },
   ];
+  return routes.map(refusingQueries);
+}
+
+/** A route that takes no query must not pass over what was meant by one. */
+function refusingQueries(route: Route): Route {
+  if (route.doc.parameters?.some((one) => one.in === "query") === true) return route;
+  const answer: Route["answer"] = (request) => {
+    query(request, noQuery);
+    return route.answer(request);
+  };
+  return { ...route, answer };
 }
 
 type Common = Pick<DeployRequest, "by" | "name" | "signal">;
@@ -130,13 +145,24 @@ async function reference(request: AdminRequest, common: Common, deployments: Dep
 }
 
 async function upload(request: AdminRequest, common: Common, deployments: Deployments): Promise<StartDeploy> {
-  const { rollout, name, ...what } = read(uploadQuery, Object.fromEntries(request.query), "the query");
+  const { rollout, name, ...what } = query(request, uploadQuery);
+  if (name !== undefined && common.name !== undefined && name !== common.name) {
+    fail(`the query names plugin '${name}', and the path '${common.name}'`);
+  }
   const named = { ...(name !== undefined && { name }), ...common };
   return (progress) => deployments.deployUpload(request.stream, what, { ...named, ...policyOf(rollout), progress });
 }
 
 const policyOf = (policy: RolloutPolicy | undefined): { policy?: RolloutPolicy } =>
   policy === undefined ? {} : { policy };
+
+/** The query, of that shape; nothing in it may be given twice. */
+function query<Shape extends z.ZodType>({ query: given }: AdminRequest, shape: Shape): z.output<Shape> {
+  const values = Object.fromEntries(given);
+  const repeated = Object.keys(values).find((name) => given.getAll(name).length > 1);
+  if (repeated !== undefined) fail(`the query is not as expected: ${repeated} is given more than once`);
+  return read(shape, values, "the query");
+}
 
 /** The body as JSON of that shape; none counts as the empty object. */
 async function body<Shape extends z.ZodType>(request: AdminRequest, shape: Shape): Promise<z.output<Shape>> {

@@ -2,7 +2,7 @@ import type { PluginSignatures, PluginSources } from "../config/plugin-sources.t
 import type { PluginArtifact } from "./artifact.ts";
 import { locateBelow } from "./below-directory.ts";
 import type { DeployStep, PluginOperations } from "./operations.ts";
-import { unpackManifest } from "./packed-manifest.ts";
+import { isPacked, unpackManifest } from "./packed-manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import type { RolloutPolicy } from "./rollout/policy.ts";
 import type { PullPolicy } from "./source/fetch-artifact.ts";
@@ -24,6 +24,11 @@ export interface DeployedModule {
   readonly manifest?: string | undefined;
   /** `sha256:` and hex that it must have. */
   readonly sha256?: string | undefined;
+}
+
+export interface UploadedModule extends DeployedModule {
+  /** A detached signature over the module, in base64. */
+  readonly signature?: string | undefined;
 }
 
 export interface FetchedReference extends DeployedModule {
@@ -117,13 +122,13 @@ export class Deployments {
   }
 
   /** Takes in the upload whole, then deploys it. */
-  async deployUpload(body: AsyncIterable<Uint8Array>, what: DeployedModule, request: DeployRequest): Promise<Deployed> {
+  async deployUpload(body: AsyncIterable<Uint8Array>, what: UploadedModule, request: DeployRequest): Promise<Deployed> {
     const { progress, signal } = request;
     const begin = performance.now();
     await using upload = await this.#options.uploads.receive(body, signal);
     const artifact = await this.#noted(request, async () => {
       const uploaded = await uploadedArtifact(upload, what, request.name);
-      await this.#admitUpload(uploaded);
+      await this.#admitUpload(uploaded, what);
       return uploaded;
     });
     progress?.({ step: "fetch", ms: performance.now() - begin });
@@ -142,14 +147,12 @@ export class Deployments {
     return this.#options.store.history(limit, plugin);
   }
 
-  /** What is uploaded has no signature; the patterns of those that must have one are held against `upload`. */
-  async #admitUpload({ manifest: { name, version } }: PluginArtifact): Promise<void> {
+  async #admitUpload(artifact: PluginArtifact, { signature, manifest }: UploadedModule): Promise<void> {
     const { signatures } = this.#options.settings();
     if (signatures.require === false) return;
-    const { requiresSignature } = await import("./source/signature.ts");
-    if (!requiresSignature("upload", signatures.require)) return;
-    const message = `plugin '${name}' must be signed, says plugins.signatures; an upload has no signature, deploy it by a reference`;
-    throw new PluginError(name, version, "refused", message);
+    const { requireSignedUpload } = await import("./source/signed-upload.ts");
+    const hasManifestInside = manifest === undefined && isPacked(artifact.bytes);
+    await requireSignedUpload(artifact, { signature, hasManifestInside }, signatures);
   }
 
   /** What is refused before it comes to a deploy is in the history, too. */
@@ -194,7 +197,7 @@ async function uploadedArtifact(
     throw new PluginError("", "", "refused", message);
   }
   const { makeArtifact } = await import("./artifact.ts");
-  return makeArtifact(bytes, "upload", { text, path: "upload" });
+  return makeArtifact(bytes, "upload", { text, path: "upload" }, name ?? "");
 }
 
 const shown = ({ manifest: _, ...version }: VersionRecord, role: KnownVersion["role"]): KnownVersion => ({

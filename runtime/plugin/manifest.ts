@@ -152,7 +152,7 @@ export type Manifest = z.output<typeof manifestSchema>;
 
 /**
  * Reads a manifest. Throws PluginError (`refused`) that names `origin` and every mistake at once: its path, what was
- * expected and the nearest known name.
+ * expected and the nearest known name. Without a fallback the plugin is only known by its origin: "the upload".
  */
 export function parseManifest(text: string, origin: string, fallbackName: string): Manifest {
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: false });
@@ -183,6 +183,7 @@ function readManifest(input: unknown, origin: string, fallbackName: string): Man
 
 function refusal(plugin: string, origin: string, mistakes: readonly string[]): PluginError {
   const count = mistakes.length === 1 ? "a mistake" : `${mistakes.length} mistakes`;
-  const message = `the manifest of plugin '${plugin}' (${origin}) has ${count}: ${mistakes.join("; ")}`;
+  const whose = plugin === "" ? `the ${origin}` : `plugin '${plugin}' (${origin})`;
+  const message = `the manifest of ${whose} has ${count}: ${mistakes.join("; ")}`;
   return new PluginError(plugin, "", "refused", message);
 }
