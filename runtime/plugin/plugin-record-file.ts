@@ -35,15 +35,19 @@ const storedPolicy = z.preprocess((policy) => {
   return isOurs && typeof policy.window === "number" ? { ...policy, window: `${policy.window}ms` } : policy;
 }, rolloutPolicy);
 
-const storedSchema = z.object({
+/** Without these there is no telling what a record is of, or what should serve. */
+const coreSchema = z.object({
   plugin: name,
   stable: versionSchema.optional(),
-  trial: z
-    .object({ version: versionSchema, policy: storedPolicy, phase: z.enum(["staged", "canary", "paused"]) })
-    .optional(),
-  previous: z.array(versionSchema),
-  directory: z.object({ path: z.string(), digest, manifest: digest }).optional(),
+  trial: z.unknown().optional(),
+  previous: z.unknown().optional(),
+  directory: z.unknown().optional(),
 });
+const trialSchema = z
+  .object({ version: versionSchema, policy: storedPolicy, phase: z.enum(["staged", "canary", "paused"]) })
+  .optional();
+const previousSchema = z.array(z.unknown());
+const directorySchema = z.object({ path: z.string(), digest, manifest: digest }).optional();
 
 const longestPlainName = 100;
 
@@ -57,9 +61,36 @@ export function recordFileName(plugin: string): string {
 export const writeStored = ({ record, directory }: StoredPlugin): string =>
   `${JSON.stringify({ ...record, directory }, undefined, 2)}\n`;
 
-/** Throws a sentence when the text is no record, or lies under another name than its own. */
-export function readStored(text: string, fileName: string): StoredPlugin {
-  const { directory, plugin, stable, trial, previous } = storedSchema.parse(JSON.parse(text));
+/** A record as it was read, and the keys of what could not be read and is left out: a newer sidecar may have written it. */
+export interface ReadPlugin {
+  readonly stored: StoredPlugin;
+  readonly leftOut: readonly string[];
+}
+
+/**
+ * Reads a record as far as it can be read. Throws a sentence when the text is no record, has no stable version that can be read
+ * where there is one, or lies under another name than its own.
+ */
+export function readStored(text: string, fileName: string): ReadPlugin {
+  const core = coreSchema.parse(JSON.parse(text));
+  const { plugin, stable } = core;
   if (recordFileName(plugin) !== fileName) throw new Error(`it is that of plugin '${plugin}'`);
-  return { record: { plugin, stable, trial, previous }, directory };
+  const leftOut: string[] = [];
+  const read = <Value>(schema: z.ZodType<Value>, value: unknown, ...path: (string | number)[]): Value | undefined => {
+    const { data, error } = schema.safeParse(value);
+    if (error !== undefined) leftOut.push(whereWrong([...path, ...(error.issues[0]?.path ?? [])], error.issues[0]));
+    return data;
+  };
+  const trial = read(trialSchema, core.trial, "trial");
+  const previous = (read(previousSchema, core.previous, "previous") ?? []).flatMap((version, index) => {
+    const one = read(versionSchema, version, "previous", index);
+    return one === undefined ? [] : [one];
+  });
+  const directory = read(directorySchema, core.directory, "directory");
+  return { stored: { record: { plugin, stable, trial, previous }, directory }, leftOut };
+}
+
+function whereWrong(path: readonly PropertyKey[], issue: z.core.$ZodIssue | undefined): string {
+  const keys = issue?.code === "unrecognized_keys" ? issue.keys : [];
+  return [...path, ...keys.slice(0, 1)].join(".");
 }

@@ -120,6 +120,42 @@ describe("the versions on disk", () => {
     assert.equal((await modulesIn(folder.path)).length, 1);
   });
 
+  it("keep the stable version of a record of which another part cannot be read, and the modules of that part", async () => {
+    const [one, two, three] = ["1.0.0", "2.0.0", "3.0.0"].map((version) => artifactOf("orders", version));
+    assert.ok(one !== undefined && two !== undefined && three !== undefined);
+    const trial = {
+      version: versionOf(three),
+      policy: rolloutPolicy.parse({ canary: { percent: 5 } }),
+      phase: "canary",
+    };
+    const whole = { ...recordOf("orders", versionOf(two), [versionOf(one)]), trial };
+    const deployed = { path: "/plugins/orders.wasm", digest: two.digest, manifest: two.digest };
+    const broken: readonly (readonly [where: string, record: object])[] = [
+      ["trial.phase", { ...whole, trial: { ...trial, phase: "shadow" } }],
+      ["trial.policy.mirror", { ...whole, trial: { ...trial, policy: { ...trial.policy, mirror: true } } }],
+      ["directory.digest", { ...whole, directory: { ...deployed, digest: "md5:1" } }],
+      ["previous", { ...whole, previous: undefined }],
+      ["previous.0.digest", { ...whole, previous: [{ ...versionOf(one), digest: "md5:1" }] }],
+    ];
+    for (const [where, record] of broken) {
+      await using folder = await temporaryFolder();
+      const kept = keepLog();
+      const store = await DiskVersionStore.open(folder.path, kept.log);
+      for (const artifact of [one, two, three]) await store.keep(artifact);
+      await writeFile(join(folder.path, "records/orders.json"), JSON.stringify(record));
+      const again = await DiskVersionStore.open(folder.path, kept.log);
+      assert.deepEqual(again.record("orders")?.stable, versionOf(two), where);
+      assert.deepEqual(again.record("orders")?.trial === undefined, where.startsWith("trial"), where);
+      assert.deepEqual(again.record("orders")?.previous.length, where.startsWith("previous") ? 0 : 1, where);
+      assert.equal((await modulesIn(folder.path)).length, 3, where);
+      await kept.logged(
+        new RegExp(`orders\\.json is restored without .* cannot read: '${where.replaceAll(".", "\\.")}'`),
+      );
+      await again.save(recordOf("orders", versionOf(two)));
+      assert.equal((await modulesIn(folder.path)).length, 1, "nothing names the others any more");
+    }
+  });
+
   it("remember what the plugins directory deployed, whatever is saved meanwhile", async () => {
     await using folder = await temporaryFolder();
     const { log } = keepLog();

@@ -150,8 +150,15 @@ export class DiskVersionStore implements VersionStore {
     if (!fileName.endsWith(".json")) return;
     const path = join(this.#records, fileName);
     try {
-      const stored = readStored(await readFile(path, "utf8"), fileName);
-      this.#stored.set(stored.record.plugin, stored);
+      const { stored, leftOut } = readStored(await readFile(path, "utf8"), fileName);
+      const { plugin } = stored.record;
+      this.#stored.set(plugin, stored);
+      if (leftOut.length === 0) return;
+      // The modules stay that the part names, until the record is written anew.
+      this.#broken.add(fileName);
+      const keys = leftOut.map((key) => `'${key}'`).join(", ");
+      const message = `the record ${path} is restored without what this version of the sidecar cannot read: ${keys} is missing or wrong; a deploy of plugin '${plugin}' writes it anew`;
+      this.#log.error({ file: path, plugin }, message);
     } catch (error) {
       this.#broken.add(fileName);
       this.#log.error(
