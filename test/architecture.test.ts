@@ -90,7 +90,7 @@ const rules: readonly Rule[] = [
     may: [
       /^runtime\/(config\/|version\.ts$)/,
       /^runtime\/plugin\/(manifest|artifact|module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
-      /^runtime\/proxy-wasm\/(abi|function-names)\.ts$/,
+      /^runtime\/proxy-wasm\/(abi|function-names|known-functions)\.ts$/,
     ],
     mayTypes: [/^runtime\/plugin\/(status|versions|deployments|operations|plugin-logs)\.ts$/],
   },

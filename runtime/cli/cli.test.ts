@@ -18,6 +18,23 @@ describe("the command line", () => {
     assert.equal(bad.err, "bad.yaml: 1 mistake\n  app.idd: unknown key; did you mean 'id'?");
   });
 
+  it("finds functions that no plugin could be held to, which is no reason for the sidecar not to start", async () => {
+    const allowedFunctions = ["proxy_on_request_headers", "proxy_lgo", "fd_write", "zzzzzzzzzzzzz"];
+    const grants = { marks: { allowedFunctions }, others: { allowedFunctions: ["proxy_log", "_start"] } };
+    const { code, err } = await run(["check", "good.yaml"], {}, { plugins: { grants } });
+    assert.deepEqual(
+      [code, ...err.split("\n")],
+      [
+        2,
+        "good.yaml: 2 mistakes",
+        "  plugins.grants.marks.allowedFunctions[1]: 'proxy_lgo' is no function of Proxy-Wasm or of WASI that this host knows; did you mean 'proxy_log'?",
+        "  plugins.grants.marks.allowedFunctions[3]: 'zzzzzzzzzzzzz' is no function of Proxy-Wasm or of WASI that this host knows; docs/reference/proxy-wasm.md lists all",
+      ],
+    );
+    const good = await run(["check", "good.yaml"], {}, { plugins: { grants: { others: grants.others } } });
+    assert.deepEqual([good.code, good.out], [0, "good.yaml is good"]);
+  });
+
   it("answers wrong usage with 2 and the nearest command", async () => {
     const mistyped = await run(["strat"]);
     assert.equal(mistyped.code, 2);

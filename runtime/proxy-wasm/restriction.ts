@@ -1,9 +1,8 @@
-import { nearest } from "../config/nearest.ts";
 import type { FunctionRestriction, PluginProgram } from "../plugin/contract.ts";
 import { Status } from "./abi.ts";
 import { pluginError } from "./fault.ts";
-import { callbackNames } from "./guest-exports.ts";
 import { writeLog } from "./imports/logging.ts";
+import { unknownFunction } from "./known-functions.ts";
 import type { HostFunctions, HostImports } from "./link.ts";
 import type { Vm } from "./vm.ts";
 
@@ -11,14 +10,6 @@ import type { Vm } from "./vm.ts";
 const notCapable = 76;
 /** What every function of the ABI itself begins with: not what compilers import, nor the start functions of a module. */
 const prefix = "proxy_";
-/** Callbacks that this host never calls; a list that was made for another host may name them. */
-const neverCalled = [
-  "proxy_on_foreign_function",
-  "proxy_on_memory_allocate",
-  "proxy_on_request_metadata",
-  "proxy_on_response_metadata",
-  "proxy_validate_configuration",
-];
 
 /** Whether a callback may be called, by its name. Start functions always may. */
 export function mayBeCalled({ restrictions }: PluginProgram, name: string): boolean {
@@ -34,7 +25,7 @@ export function restricted(vm: Vm, imports: HostImports): HostImports {
   const { restrictions } = vm.program;
   if (restrictions.length === 0) return imports;
   const { env, wasi_snapshot_preview1: wasi } = imports;
-  requireKnown(vm.program, [...Object.keys(env), ...Object.keys(wasi), ...callbackNames, ...neverCalled]);
+  requireKnown(vm.program);
   const heldWasi = replaced(vm, wasi, (name) => isAllowed(restrictions, name), notCapable, "ENOTCAPABLE");
   const isFree = (name: string): boolean => !name.startsWith(prefix) || isAllowed(restrictions, name);
   return {
@@ -68,16 +59,11 @@ function replaced(
   return Object.fromEntries(entries);
 }
 
-function requireKnown(program: PluginProgram, known: readonly string[]): void {
+function requireKnown(program: PluginProgram): void {
   for (const { by, functions } of program.restrictions) {
-    const unknown = functions.find((name) => !known.includes(name));
-    if (unknown === undefined) continue;
-    const near = nearest(unknown, known);
-    const hint = near === undefined ? "docs/reference/proxy-wasm.md lists all" : `did you mean '${near}'?`;
-    throw pluginError(
-      program,
-      "refused",
-      `cannot run: '${unknown}' in ${by} is no function of Proxy-Wasm or of WASI that this host knows; ${hint}`,
-    );
+    for (const name of functions) {
+      const why = unknownFunction(name);
+      if (why !== undefined) throw pluginError(program, "refused", `cannot run: '${name}' in ${by} ${why}`);
+    }
   }
 }
