@@ -14,11 +14,12 @@ const maxBytes = 4 * 1024 ** 2;
 
 /**
  * Those of the changed files that need not prove quiet: a module with its manifest inside, and nothing beside it, says of itself
- * whether it is whole. Others that are whole are compiled while they are waited for.
+ * whether it is whole. Others that are whole are compiled while they are waited for; `isWhole` is told of those with a manifest.
  */
 export async function earlyFiles(
   changed: readonly PluginFile[],
   { admit, registry }: Pick<PluginDirectoryOptions, "admit" | "registry">,
+  isWhole: (file: PluginFile) => void,
 ): Promise<SettledFile[]> {
   const early: SettledFile[] = [];
   for (const file of changed) {
@@ -26,7 +27,10 @@ export async function earlyFiles(
     const artifact = await readWhole(file, admit);
     if (artifact === undefined) continue;
     if (!file.hasCompany && isPacked(artifact.bytes)) early.push({ file, artifact });
-    else registry.anticipate?.(artifact);
+    else {
+      registry.anticipate?.(artifact);
+      if (file.hasCompany) isWhole(file);
+    }
   }
   return early;
 }

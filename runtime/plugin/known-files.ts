@@ -7,6 +7,8 @@ export interface KnownFile {
   signature: string;
   /** When it was first seen so. */
   sinceMs: number;
+  /** Whether module and manifest were whole at the last look. */
+  isWhole: boolean;
   /** As it was when it was deployed or refused. */
   handled: string | undefined;
   /** What was last said to be wrong with it, and as what. */
@@ -39,6 +41,8 @@ export interface Freed {
 
 /** A cut off file is said to be broken when nothing came of it for so many times as long as others must be quiet. */
 const patience = 10;
+/** What is whole, manifest included, is waited for so much less. */
+const wholeShare = 0.6;
 /** Longer than a tick of the clock that stamps files. */
 const youngMs = 1_000;
 
@@ -75,10 +79,13 @@ export class KnownFiles {
       const known = this.#files.get(stem) ?? newFile();
       this.#files.set(stem, known);
       known.goneMs = undefined;
-      if (known.signature !== file.signature) known.sinceMs = now;
+      if (known.signature !== file.signature) {
+        known.sinceMs = now;
+        known.isWhole = false;
+      }
       known.signature = file.signature;
       if (known.handled === file.signature) continue;
-      if (isFirst || this.#isPast(known.sinceMs)) settled.push(file);
+      if (isFirst || this.#isPast(known.sinceMs, quietOf(known))) settled.push(file);
       else if (known.sinceMs === now) changed.push(file);
       else isUnsettled = true;
     }
@@ -107,11 +114,18 @@ export class KnownFiles {
   untilQuiet(): number {
     const now = performance.now();
     let ms = this.#quietMs;
-    for (const { sinceMs, goneMs } of this.#files.values()) {
-      const left = (goneMs ?? sinceMs) + this.#quietMs - now;
+    for (const known of this.#files.values()) {
+      const { sinceMs, goneMs } = known;
+      const left = goneMs === undefined ? sinceMs + this.#quietMs * quietOf(known) - now : goneMs + this.#quietMs - now;
       if (left > 0) ms = Math.min(ms, Math.ceil(left));
     }
     return ms;
+  }
+
+  /** The file as it is now has all that it needs, so that it is waited for only in case that another part is still to change. */
+  isWhole({ stem }: PluginFile): void {
+    const known = this.#files.get(stem);
+    if (known !== undefined) known.isWhole = true;
   }
 
   /** Whether the rest of a cut off file may still come. */
@@ -173,9 +187,12 @@ export class KnownFiles {
 const newFile = (): KnownFile => ({
   signature: "",
   sinceMs: 0,
+  isWhole: false,
   handled: undefined,
   goneMs: undefined,
   names: new Set(),
   wants: undefined,
   told: "",
 });
+
+const quietOf = ({ isWhole }: KnownFile): number => (isWhole ? wholeShare : 1);

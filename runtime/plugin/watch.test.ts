@@ -12,6 +12,8 @@ import { ToyRequest, toyModule } from "../../test/support/toy-engine.ts";
 import type { PluginUse } from "./contract.ts";
 import { packManifest } from "./packed-manifest.ts";
 import { requireSignedFile } from "./source/signed-file.ts";
+import { DiskVersionStore } from "./version-store.ts";
+import type { VersionStore } from "./versions.ts";
 import { PluginDirectory, type PluginDirectoryOptions } from "./watch.ts";
 
 const first = await toyModule(201);
@@ -23,6 +25,7 @@ const quick = { quietMs: 10, rescanMs: 60_000 };
 async function watched(
   prepare: (plugins: string) => Promise<unknown>,
   options: Pick<PluginDirectoryOptions, "quietMs" | "rescanMs" | "admit"> = {},
+  store?: VersionStore,
 ) {
   const stack = new AsyncDisposableStack();
   const root = await mkdtemp(join(tmpdir(), "outrigger-plugins-"));
@@ -30,7 +33,7 @@ async function watched(
   const plugins = join(root, "plugins");
   await mkdir(plugins);
   await prepare(plugins);
-  const open = stack.use(openRegistry());
+  const open = stack.use(openRegistry(store === undefined ? {} : { store }));
   const directory = { directory: plugins, registry: open.registry, log: open.log, ...quick, ...options };
   stack.use(await PluginDirectory.open(directory));
   const deployedCount = (): number => open.messages.filter((message) => / is deployed$/.test(message)).length;
@@ -308,6 +311,25 @@ describe("the plugins directory", () => {
     await open.until((names) => names.includes("t 0.0.0 serving"));
     await rm(join(open.plugins, "q.yaml"));
     await open.until((names) => names.includes("q 0.0.0 serving"));
+  });
+
+  it("tries a file again for which the disk had no room", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "outrigger-full-"));
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => rm(folder, { recursive: true, force: true }));
+    const store = await DiskVersionStore.open(join(folder, "data"), openRegistry().log);
+    const modules = join(folder, "data/modules/sha256");
+    await rm(modules, { recursive: true });
+    await writeFile(modules, "in the way");
+    await using open = await watched(
+      (plugins) => writeFile(join(plugins, "orders.wasm"), first),
+      { rescanMs: 20 },
+      store,
+    );
+    await open.logged(/plugin 'orders' 0\.0\.0 cannot be kept below .*see that the disk has room/);
+    await rm(modules);
+    await mkdir(modules);
+    await open.until((names) => names.includes("orders 0.0.0 serving"));
   });
 
   it("may come later, vanish without harm, and come again", async () => {

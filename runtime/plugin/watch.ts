@@ -22,7 +22,7 @@ export interface PluginDirectoryOptions {
   /** Rejects with PluginError what may not be deployed from the path; default everything may. */
   readonly admit?: ((artifact: PluginArtifact, path: string) => Promise<void>) | undefined;
   readonly log: Log;
-  /** A file is deployed when it has not changed for so long, or is whole by its own word; default 100 ms. */
+  /** A file is deployed when it has not changed for so long, sooner when it is whole with its manifest; default 100 ms. */
   readonly quietMs?: number;
   /** A look without any event, for file systems that send none; default 10 s. */
   readonly rescanMs?: number;
@@ -118,7 +118,7 @@ export class PluginDirectory implements AsyncDisposable {
       }
       if (this.#watchers.follow(scan.interests)) this.#changed = true;
       const { settled, changed, isUnsettled } = this.#files.compare(scan.files, isFirst);
-      const early = await earlyFiles(changed, this.#options);
+      const early = await earlyFiles(changed, this.#options, (file) => this.#files.isWhole(file));
       const isPending = await this.#deploySettled([...settled.map((file) => ({ file })), ...early]);
       const isFreed = await this.#removeOrphans(this.#files.forgetGone());
       const isYoung = isFirst && this.#files.doubtYoung(settled);
@@ -173,7 +173,9 @@ export class PluginDirectory implements AsyncDisposable {
       if (!(await this.#admits(artifact, file, known))) return false;
       await this.#deploys.deploy(artifact, file.path);
     } catch (error) {
-      if (error instanceof PluginError) this.#handled(file, known, name, error.message);
+      // That the disk was full is not the file's fault.
+      const isFinal = error instanceof PluginError && error.fault !== "storage";
+      if (isFinal) this.#handled(file, known, name, error.message);
       else this.#failed(error, file, known);
       return false;
     }
