@@ -5,7 +5,7 @@ import { RuntimeError } from "../components/error.ts";
 import type { PluginSignatures } from "./config/plugin-sources.ts";
 import type { Configuration } from "./config/schema.ts";
 import type { PluginArtifact } from "./plugin/artifact.ts";
-import { Deployments } from "./plugin/deployments.ts";
+import { Deployments, type DeploymentsOptions } from "./plugin/deployments.ts";
 import { DirectoryDeploys } from "./plugin/directory-deploys.ts";
 import { makeOwnFolder } from "./plugin/durable-file.ts";
 import { FolderLock, FolderRefused } from "./plugin/folder-lock.ts";
@@ -103,7 +103,7 @@ export function openDeployments(
 ): { readonly deployments: Deployments; readonly functions: LayottoDeployments } {
   const settings = plugins;
   return {
-    deployments: new Deployments({ operations: registry, settings, folder, uploads, store }),
+    deployments: new Deployments({ operations: registry, settings, folder, uploads, store: inEffect(registry, store) }),
     functions: new LayottoDeployments({ operations: registry, nameOf: (id) => registry.nameOf(id), store, settings }),
   };
 }
@@ -135,3 +135,10 @@ function takesUnused(lock: FolderLock, folder: string): () => Promise<void> {
 }
 
 const hasFiles = async (folder: string): Promise<boolean> => (await readdir(folder).catch(() => [])).length > 0;
+
+/** What is kept, with the versions as they are, which a full disk may not have taken yet. */
+const inEffect = (registry: PluginRegistry, store: DiskVersionStore): DeploymentsOptions["store"] => ({
+  record: (plugin) => registry.record(plugin) ?? store.record(plugin),
+  history: (limit, plugin) => store.history(limit, plugin),
+  log: (entry) => store.log(entry),
+});

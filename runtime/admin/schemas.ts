@@ -60,6 +60,7 @@ export const schemas: Readonly<Record<string, Schema>> = {
     engine: text("What the module speaks; empty when it never got that far"),
     state: choice("How it is", "serving", "crashed", "refused", "staged"),
     "reason?": text("Why it is not serving, or why the last deploy was refused"),
+    "unkept?": text("Why what is in effect would not be there after a restart; absent when it would"),
     instances: count("Instances that run"),
     streams: count("Streams that have not ended, on every version"),
     calls: count("Callbacks run since the process started"),

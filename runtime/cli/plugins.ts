@@ -52,6 +52,7 @@ async function details(client: AdminClient, status: PluginStatus): Promise<strin
     ["engine", status.engine === "" ? undefined : status.engine],
     ["state", status.state],
     ["reason", status.reason],
+    ["not kept", status.unkept],
     ["trial", trial === undefined ? undefined : `${trial.version} is ${trialText(trial)}`],
     ["", trial === undefined ? undefined : `${trial.version}: ${observedText(trial.candidate)}`],
     ["", trial === undefined ? undefined : `stable: ${observedText(trial.stable)}`],

@@ -4,11 +4,12 @@ import { printable, shortDigest } from "./printable.ts";
 export const jsonText = (value: unknown): string => JSON.stringify(value, undefined, 2);
 
 /** What serves under a name, and what is on trial beside it: a line each. */
-export function serviceText({ name, version, digest, state, reason, trial }: PluginStatus): string {
+export function serviceText({ name, version, digest, state, reason, unkept, trial }: PluginStatus): string {
   const lines: string[] = [];
   if (state === "serving") lines.push(`${name} ${version} is stable (${shortDigest(digest)})`);
   else if (state !== "staged") lines.push(`${name} ${version} is ${state}${reason === undefined ? "" : `: ${reason}`}`);
   if (trial !== undefined) lines.push(`${name} ${trial.version} is ${trialText(trial)} (${shortDigest(trial.digest)})`);
+  if (unkept !== undefined) lines.push(`${name}: ${unkept}`);
   return lines.map(printable).join("\n");
 }
 

@@ -24,8 +24,8 @@ async function openHost() {
     root,
     plugins,
     /** Puts that version there, by a rename, as a deploy does. */
-    async put(version: number, name = "orders", directory = plugins): Promise<void> {
-      await writeFile(join(directory, `${name}.yaml`), manifest(version));
+    async put(version: number, name = "orders", directory = plugins, more = ""): Promise<void> {
+      await writeFile(join(directory, `${name}.yaml`), `${manifest(version)}${more}`);
       await writeFile(join(root, "new"), modules[version - 1] ?? assert.fail());
       await rename(join(root, "new"), join(directory, `${name}.wasm`));
     },
@@ -76,6 +76,20 @@ describe("the plugins directory over a restart", () => {
     assert.equal(sidecar.shown(), "orders 1");
     await host.put(3);
     await sidecar.until("orders 3");
+  });
+
+  it("ends the trial of a file that is replaced by what is stable", async () => {
+    await using host = await openHost();
+    await host.put(1);
+    await using sidecar = await host.start();
+    await host.put(2, "orders", host.plugins, "rollout: { canary: { percent: 50 }, window: 1h }\n");
+    await sidecar.logged(/^plugin 'orders' 2 is on trial/);
+    await host.put(1);
+    await sidecar.logged(/^plugin 'orders' 2 is gone: version 1 was deployed, which is stable$/);
+    assert.equal(sidecar.shown(), "orders 1");
+    assert.equal(sidecar.registry.list()[0]?.trial, undefined);
+    const [last] = await sidecar.store.history(1);
+    assert.deepEqual([last?.action, last?.version, last?.by, last?.outcome], ["abort", "2", "directory", "done"]);
   });
 
   it("does not undo what was deployed or removed through the API", async () => {

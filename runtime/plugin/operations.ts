@@ -21,13 +21,14 @@ export interface DeployOptions {
 /**
  * What can be done to the plugins of the process, whoever asks: the directory, the admin API, Layotto's routes. Each resolves
  * when what it did is durable and in effect. Each rejects with PluginError, and leaves everything as it was, when it cannot be
- * done; only `rollback` and `abort` do not wait for the disk, and are in effect when they reject with the fault `storage`.
+ * done; only `rollback` and `abort` do not wait for the disk: when that is full, the status says so until it is durable.
  */
 export interface PluginOperations {
   /**
    * Starts the version aside and, as its policy says, puts it in service, on trial, or leaves it staged; the first version of
    * a plugin has none to be tried against and is in service at once, unless it is to be staged. Another version on trial is
-   * gone. Deploying what is stable already, or on trial, changes nothing; with another policy, its trial begins anew.
+   * gone, also by deploying what is stable already. Deploying what is on trial changes nothing; with another policy, its trial
+   * begins anew.
    */
   deploy(artifact: PluginArtifact, options?: DeployOptions): Promise<PluginStatus>;
   /** The version on trial becomes stable. */

@@ -117,6 +117,7 @@ export class PluginSlot {
       withdrawn: this.#withdrawn,
       refusal: this.#refusal,
       lastTrial: this.#rollout.lastTrial,
+      unkept: this.#rollout.unkept,
       totals: this.tally.totals(),
     });
   }
@@ -126,6 +127,7 @@ export class PluginSlot {
     return this.#turns.take(async () => {
       const { by = "directory", progress } = options;
       if (this.#runs(artifact, options.policy)) {
+        await this.#endTrialBeside(artifact, by);
         this.#refusal = undefined;
         return;
       }
@@ -150,6 +152,11 @@ export class PluginSlot {
       this.#hasRun = true;
       this.#refusal = undefined;
     });
+  }
+
+  /** What is deployed, as it is kept; undefined when nothing is. */
+  get record(): PluginRecord | undefined {
+    return this.#rollout.record;
   }
 
   /** Does what was asked for. Rejects with PluginError, and leaves everything as it is, when it is not possible. */
@@ -278,6 +285,7 @@ export class PluginSlot {
   async close(): Promise<void> {
     const { closeMs } = this.#options;
     this.#isClosed = true;
+    this.#rollout[Symbol.dispose]();
     await this.#turns.ended(closeMs);
     await this.#running.close(closeMs);
   }
@@ -317,18 +325,22 @@ export class PluginSlot {
   }
 
   /** Whether the artifact is stable already, or on trial under that policy. */
-  #runs({ digest, manifest }: PluginArtifact, policy: RolloutPolicy | undefined): boolean {
+  #runs(artifact: PluginArtifact, policy: RolloutPolicy | undefined): boolean {
     const { state } = this.#rollout;
     const isPolicyOfTrial =
       policy === undefined || ("policy" in state && JSON.stringify(policy) === JSON.stringify(state.policy));
     const { stable, onTrial } = this.#running;
     return [stable, isPolicyOfTrial ? onTrial?.release : undefined].some(
-      (release) =>
-        release !== undefined &&
-        release.crashedBecause === undefined &&
-        release.prepared.digest === digest &&
-        JSON.stringify(release.manifest) === JSON.stringify(manifest),
+      (release) => release !== undefined && release.crashedBecause === undefined && isOf(release, artifact),
     );
+  }
+
+  /** Who deploys what is stable wants nothing else: another version on trial is gone. */
+  async #endTrialBeside(artifact: PluginArtifact, by: string): Promise<void> {
+    const { onTrial } = this.#running;
+    if (onTrial === undefined || isOf(onTrial.release, artifact)) return;
+    const reason = `version ${artifact.manifest.version} was deployed, which is stable`;
+    await this.#transit({ type: "abort" }, { by, reason });
   }
 
   #refuse(
@@ -376,6 +388,9 @@ export class PluginSlot {
     return new PluginError(name, "", "missing", `plugin '${name}' is not deployed${why}`);
   }
 }
+
+const isOf = ({ prepared, manifest }: Release, artifact: PluginArtifact): boolean =>
+  prepared.digest === artifact.digest && JSON.stringify(manifest) === JSON.stringify(artifact.manifest);
 
 function versionOf({ manifest, manifestText, digest, origin }: PluginArtifact, by: string): VersionRecord {
   return { version: manifest.version, digest, manifest: manifestText, origin, by, deployedAt: Date.now() };

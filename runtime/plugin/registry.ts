@@ -123,6 +123,11 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     this.#options.log.info({ plugin: name, by }, `plugin '${name}' is removed`);
   }
 
+  /** The versions of the plugin that are in effect, also those that are not kept yet; undefined when there are none. */
+  record(plugin: string): PluginRecord | undefined {
+    return this.#slots.get(plugin)?.record;
+  }
+
   /** Every plugin that is deployed or was refused, by name. */
   list(): PluginStatus[] {
     const statuses = [...this.#slots.values()].flatMap(({ status }) => (status === undefined ? [] : [status]));

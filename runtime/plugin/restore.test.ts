@@ -126,7 +126,34 @@ describe("a sidecar that starts again", () => {
     assert.equal(servedBy(open.use), "201");
     await open.logged(/203 is not there any more/);
     assert.equal(open.store.record("toy")?.stable?.version, "201");
-    assert.equal((await open.store.history(1))[0]?.action, "rollback");
+    const [entry] = await open.store.history(1);
+    assert.equal(entry?.action, "rollback");
+    const told = /plugin 'toy' 203 could not be brought back, and 201 runs in its place: .* is not there any more/;
+    await open.logged(told);
+    assert.match(entry?.reason ?? "", told);
+    const status = open.registry.list()[0];
+    assert.deepEqual([status?.state, status?.version], ["serving", "201"]);
+    assert.match(status?.reason ?? "", told);
+  });
+
+  it("tells of a stable version whose manifest this version of the sidecar does not know, and of what runs instead", async () => {
+    await using disk = await openDisk();
+    {
+      await using open = await disk.start();
+      for (const number of [201, 202]) await open.registry.deploy(version(number));
+    }
+    const path = join(disk.folder, "records", "toy.json");
+    const record = JSON.parse(await readFile(path, "utf8"));
+    record.stable.manifest += "quota: 5\n";
+    await writeFile(path, JSON.stringify(record));
+    await using open = await disk.start();
+    assert.equal(servedBy(open.use), "201");
+    const told = /plugin 'toy' 202 could not be brought back, and 201 runs in its place: .*unknown|quota/;
+    await open.logged(told);
+    assert.match(open.registry.list()[0]?.reason ?? "", told);
+    assert.ok(open.store.record("toy")?.previous.some((one) => one.version === "202"), "it can be gone back to");
+    await open.registry.deploy(version(202));
+    assert.equal(open.registry.list()[0]?.reason, undefined);
   });
 
   it("says why nothing runs when nothing can, and takes the next deploy", async () => {
@@ -249,9 +276,48 @@ describe("a disk that is full", () => {
     await assert.rejects(open.registry.promote("toy", "alice"), { fault: "storage" });
     await assert.rejects(open.registry.remove("toy", "alice"), { fault: "storage" });
     assert.deepEqual([servedBy(open.use), servedBy(open.use, { beta: "1" })], ["201", "202"]);
-    await assert.rejects(open.registry.rollback("toy", "alice"), { fault: "storage" });
+    const { unkept } = await open.registry.rollback("toy", "alice");
+    assert.match(unkept ?? "", /^it is in effect, and not kept yet, .*: the disk is full$/);
     assert.equal(servedBy(open.use, { beta: "1" }), "201", "but going back takes effect");
     await open.logged(/the history of plugin 'toy' could not be written: the disk is full/);
+  });
+
+  it("goes back once, however often it is asked to, and keeps that when there is room again", async () => {
+    await using disk = await openDisk();
+    {
+      await using open = await disk.start();
+      for (const number of [201, 202, 203]) await open.registry.deploy(version(number));
+    }
+    let isFull = true;
+    const kept = Promise.withResolvers<string>();
+    const filling = (store: VersionStore): VersionStore => ({
+      keep: (artifact) => store.keep(artifact),
+      load: (wanted) => store.load(wanted),
+      log: (entry) => store.log(entry),
+      save: async (record) => {
+        if (isFull) throw new PluginError("toy", "", "storage", "the disk is full");
+        await store.save(record);
+        kept.resolve(record.stable?.version ?? "none");
+      },
+    });
+    {
+      await using open = await disk.start({ through: filling });
+      assert.match((await open.registry.rollback("toy", "alice")).unkept ?? "", /the disk is full$/);
+      await assert.rejects(open.registry.rollback("toy", "alice"), {
+        fault: "conflict",
+        message: /^plugin 'toy' has gone back to version 202: it is in effect, and not kept yet, .*; name a version/,
+      });
+      assert.equal(servedBy(open.use), "202");
+      const shown = open.registry.record("toy");
+      assert.deepEqual([shown?.stable?.version, open.store.record("toy")?.stable?.version], ["202", "203"]);
+      const done = (await open.store.history(10)).filter(({ outcome }) => outcome === "done");
+      assert.match(`${done[0]?.action} ${done[0]?.version}: ${done[0]?.reason}`, /^rollback 202: it is in effect/);
+      isFull = false;
+      assert.equal(await kept.promise, "202", "nobody asked again");
+      while (open.registry.list()[0]?.unkept !== undefined) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await using open = await disk.start();
+    assert.equal(servedBy(open.use), "202");
   });
 
   it("does not keep a bad version on trial", async () => {

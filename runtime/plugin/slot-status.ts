@@ -14,12 +14,13 @@ export interface SlotKnowledge {
   readonly withdrawn: PreparedPlugin | undefined;
   readonly refusal: Refusal | undefined;
   readonly lastTrial: TrialOutcome | undefined;
+  readonly unkept: string | undefined;
   readonly totals: PluginTotals;
 }
 
 /** The plugin as the admin API shows it; undefined when there is nothing to tell. */
 export function statusOf(slot: SlotKnowledge): PluginStatus | undefined {
-  const { name, state, running, withdrawn, refusal, lastTrial, totals } = slot;
+  const { name, state, running, withdrawn, refusal, lastTrial, unkept, totals } = slot;
   if (state.phase === "none" && refusal === undefined) return undefined;
   const candidate = "candidate" in state ? state.candidate : undefined;
   const deployed = state.phase === "none" ? undefined : (state.stable ?? candidate);
@@ -37,6 +38,7 @@ export function statusOf(slot: SlotKnowledge): PluginStatus | undefined {
     engine: known?.speaks ?? "",
     state: stateOf(slot),
     ...(reason === undefined ? {} : { reason }),
+    ...(unkept === undefined ? {} : { unkept }),
     ...totals,
     ...(trial === undefined ? {} : { trial }),
     ...(lastTrial === undefined ? {} : { lastTrial }),

@@ -55,6 +55,8 @@ export interface PluginStatus {
   readonly state: "serving" | "crashed" | "refused" | "staged";
   /** Why it is not serving, or why the last deploy under its name was refused. */
   readonly reason?: string;
+  /** Why what is in effect would not be there after a restart; absent when it would. */
+  readonly unkept?: string;
   readonly instances: number;
   /** Streams that have not ended, on every version. */
   readonly streams: number;

@@ -39,3 +39,27 @@ test("a sidecar that restarts is waited for, and so is the trial that it goes on
   const { code, out } = await waiting.ended;
   assert.deepEqual([code, JSON.parse(out).version], [0, "2"]);
 });
+
+test("deploying the stable version again ends the trial of another, and is what is waited for", async () => {
+  await using directory = await temporaryDirectory();
+  const guest = await assemble(
+    "cli-wait",
+    guestText(() => ({ on: {} })),
+  );
+  for (const version of ["1", "2"]) {
+    await writeFile(join(directory.path, `v${version}.wasm`), guest);
+    await writeFile(join(directory.path, `v${version}.yaml`), `name: orders\nversion: "${version}"\n`);
+  }
+  await using sidecar = await startSidecar(directory.path, { admin: { http: "127.0.0.1:0", token } });
+  const environment = { OUTRIGGER_ADMIN: sidecar.admin, OUTRIGGER_ADMIN_TOKEN: token };
+  const run = async (...parameters: string[]) => {
+    using command = startCommand(parameters, { directory: directory.path, environment });
+    return await command.ended;
+  };
+  assert.equal((await run("deploy", "v1.wasm")).code, 0);
+  assert.match((await run("deploy", "v2.wasm", "--canary", "10")).out, /orders 2 is on trial/);
+  const again = await run("deploy", "v1.wasm", "--wait", "--json");
+  const { version, trial, lastTrial } = JSON.parse(again.out);
+  assert.deepEqual([again.code, version, trial, lastTrial.outcome], [0, "1", undefined, "aborted"]);
+  assert.match((await run("history", "orders")).out, /version 1 was deployed, which is stable/);
+});

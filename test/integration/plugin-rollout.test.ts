@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import http from "node:http";
 import { describe, it } from "node:test";
-import { setImmediate } from "node:timers/promises";
+import { setImmediate as turn } from "node:timers/promises";
 import { capabilities } from "../../runtime/config/scalars.ts";
 import { defaultCrashLimits } from "../../runtime/plugin/crash-budget.ts";
 import type { PluginStatus } from "../../runtime/plugin/status.ts";
@@ -76,10 +76,10 @@ describe("a version on trial", () => {
       const { port } = open.rig;
       const request = http.request({ host: "127.0.0.1", port, path: "/", agent: false, headers: beta }).end();
       request.on("error", () => {});
-      while (open.status().streams === streams) await setImmediate();
+      while (open.status().streams === streams) await turn();
       request.destroy();
-      while (open.status().streams > streams) await setImmediate();
-      await setImmediate();
+      while (open.status().streams > streams) await turn();
+      await turn();
     }
     const { lastTrial, version } = open.status();
     assert.equal(version, "1");

@@ -6,6 +6,7 @@ import type { HistoryEntry, PluginRecord, VersionRecord } from "../versions.ts";
 import type { Verdict } from "./judge.ts";
 import { next, type RolloutEffect, type RolloutEvent, type RolloutState, recordOf } from "./machine.ts";
 import type { RolloutPolicy } from "./policy.ts";
+import { RecordKeeper } from "./record-keeper.ts";
 import { Trial } from "./trial.ts";
 import { conflict, type StarterOptions, type StartTerms, VersionStarter } from "./version-starter.ts";
 
@@ -42,9 +43,10 @@ export const ownName = "rollout";
  * one step; going back takes effect first. Either way, whenever the process ends, the record names one stable version, and it is
  * one that has started.
  */
-export class Rollout {
+export class Rollout implements Disposable {
   readonly #options: RolloutOptions;
   readonly #starter: VersionStarter;
+  readonly #keeper: RecordKeeper;
   #state: RolloutState = { phase: "none" };
   /** Why the version on trial is about to be rolled back. */
   #condemned: string | undefined;
@@ -53,6 +55,7 @@ export class Rollout {
   constructor(options: RolloutOptions) {
     this.#options = options;
     this.#starter = new VersionStarter(options);
+    this.#keeper = new RecordKeeper({ ...options, state: () => this.#state });
   }
 
   get state(): RolloutState {
@@ -67,19 +70,31 @@ export class Rollout {
     return "candidate" in this.#state ? this.#state.candidate : undefined;
   }
 
+  /** What is in effect, as it is kept; undefined when nothing is. */
+  get record(): PluginRecord | undefined {
+    return this.#state.phase === "none" ? undefined : recordOf(this.#options.name, this.#state);
+  }
+
+  /** Why what is in effect would not be there after a restart; undefined when it would. */
+  get unkept(): string | undefined {
+    return this.#keeper.unkept;
+  }
+
   get lastTrial(): TrialOutcome | undefined {
     return this.#lastTrial;
   }
 
   /**
    * Brings about what follows from the event. Rejects with PluginError and leaves everything as it was when that is not possible,
-   * a version does not start, or the state cannot be kept. Only going back does not wait for the disk: it is in effect then.
+   * a version does not start, or the state cannot be kept. Only going back does not wait for the disk: what cannot be kept of it
+   * is in effect all the same, and is tried again until it is kept.
    */
   async transit(event: RolloutEvent, terms: TransitionTerms): Promise<void> {
     const { running, keep, requireOpen } = this.#options;
     const step = next(this.#state, event, keep);
     if ("refused" in step) throw conflict(this.#options.name, step.refused);
     this.#requireSound(event);
+    this.#requireNotRepeated(event);
     const version = versionToStart(step.effects, this.candidate);
     const started = version === undefined ? undefined : await this.#starter.start(version, terms);
     const isHurried = isGoingBack(event);
@@ -94,11 +109,12 @@ export class Rollout {
     await timed(terms.progress, step.state.phase === "canary" ? "canary" : "switch", async () => {
       this.#apply(step.state, step.effects, started, terms);
     });
-    // What the sidecar does by itself against a bad version nobody could do again.
-    if (event.type === "unfit") await this.save();
-    else if (isHurried) await this.#save(step.state);
+    if (isHurried) await this.save();
+    const { unkept } = this;
+    const reason = [terms.reason, unkept].filter((one) => one !== undefined).join("; ");
+    const noted = reason === "" ? terms : { ...terms, reason };
     for (const effect of step.effects) {
-      if (effect.effect === "record") await this.note(effect.action, effect.version, terms);
+      if (effect.effect === "record") await this.note(effect.action, effect.version, noted);
     }
   }
 
@@ -148,9 +164,14 @@ export class Rollout {
     this.#try(started.candidate, candidate, phase, policy);
   }
 
-  /** Makes durable what is deployed now. */
-  async save(): Promise<void> {
-    await this.#save(this.#state).catch(this.#options.failed);
+  /** Makes durable what is deployed now, or tells that it is not and tries until it is. */
+  save(): Promise<void> {
+    return this.#keeper.keep();
+  }
+
+  /** What is not kept yet is not tried again. */
+  [Symbol.dispose](): void {
+    this.#keeper[Symbol.dispose]();
   }
 
   /** Tells the history what was done, or refused with an error. */
@@ -172,13 +193,9 @@ export class Rollout {
     });
   }
 
-  async #save(state: RolloutState): Promise<void> {
-    await this.#options.store?.save(recordOf(this.#options.name, state));
-  }
-
-  /** As `#save`, and takes it back when the version on trial turns out to be a bad one meanwhile. */
+  /** Makes it durable, and takes it back when the version on trial turns out to be a bad one meanwhile. */
   async #saveSound(event: RolloutEvent, state: RolloutState): Promise<void> {
-    await this.#save(state);
+    await this.#keeper.save(state);
     try {
       this.#requireSound(event);
     } catch (error) {
@@ -191,6 +208,13 @@ export class Rollout {
   #requireSound({ type }: RolloutEvent): void {
     if (this.#condemned === undefined || !goesOn.has(type)) return;
     throw conflict(this.#options.name, `has its version ${this.candidate?.version} rolled back: ${this.#condemned}`);
+  }
+
+  /** Throws when someone goes back once more who may not know that it is done: that would be forth, or one version further. */
+  #requireNotRepeated(event: RolloutEvent): void {
+    if (event.type !== "rollback" || event.to !== undefined || this.unkept === undefined) return;
+    const named = "name a version to go to another";
+    throw conflict(this.#options.name, `has gone back to version ${this.stable?.version}: ${this.unkept}; ${named}`);
   }
 
   #apply(
