@@ -1,4 +1,4 @@
-import { type Context, createContext, Script } from "node:vm";
+import vm, { type Context, createContext, type Script } from "node:vm";
 
 /** A label that is made of a part of a metric's name; the same as a tag in Envoy's `stats_tags`. */
 export interface MetricTag {
@@ -61,6 +61,7 @@ export class MetricTagger {
   readonly #search: Search = { name: "", at: 0, found: [], slowest: undefined, slowestMs: 0 };
   #patterns: Pattern[];
   #scope: Context | undefined;
+  #script: Script | undefined;
 
   constructor(tags: readonly MetricTag[], slow: (tag: string) => void, processorMs: () => number = threadMs) {
     this.#slow = slow;
@@ -118,7 +119,8 @@ export class MetricTagger {
   #run(): boolean {
     this.#scope ??= createContext({ run: () => this.#lookForAll() });
     try {
-      script.runInContext(this.#scope, { timeout: longestMs });
+      this.#script ??= new vm.Script("run()");
+      this.#script.runInContext(this.#scope, { timeout: longestMs });
       return true;
     } catch (error) {
       // An error of another realm, which is no instance of this one's.
@@ -153,8 +155,6 @@ export class MetricTagger {
     this.#slow(slowest.tag);
   }
 }
-
-const script = new Script("run()");
 
 function threadMs(): number {
   const { user, system } = process.threadCpuUsage();

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type Registry, Summary } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Sample, samplesOf, Timing } from "../telemetry/timings.ts";
 import type { MetricType, PluginMetrics } from "./contract.ts";
@@ -144,7 +144,7 @@ export class PluginMetricsStore {
   #isPart(name: string): boolean {
     const suffix = histogramSuffixes.find((one) => name.endsWith(one));
     const whole = suffix === undefined ? undefined : this.#registry.getSingleMetric(name.slice(0, -suffix.length));
-    return whole instanceof Histogram || whole instanceof Summary;
+    return whole instanceof Histogram;
   }
 }
 
