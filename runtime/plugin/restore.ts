@@ -25,11 +25,19 @@ export interface FailedRestore {
   readonly artifact: PluginArtifact | undefined;
 }
 
-type Attempt = { readonly version: VersionRecord; readonly release: Release } | FailedRestore;
+type Attempt = Started | FailedRestore;
+
+interface Started {
+  readonly version: VersionRecord;
+  readonly release: Release;
+  /** Why the stable version does not run, when another takes its place. */
+  readonly insteadOf?: PluginError;
+}
 
 /**
  * Starts what the record names: the stable version, else the newest of those before it that can be run, and the version on
- * trial. A version that other grants might let run is waited for: nothing older takes its place. Resolves to why nothing runs.
+ * trial. A version that other grants might let run is waited for: nothing older takes its place. Resolves to why nothing runs, or
+ * not what was stable.
  */
 export async function restorePlugin(record: PluginRecord, terms: RestoreTerms): Promise<FailedRestore | undefined> {
   const { rollout } = terms;
@@ -52,17 +60,28 @@ export async function restorePlugin(record: PluginRecord, terms: RestoreTerms): 
     },
     { stable: stable?.release, candidate: hasTrial ? candidate.release : undefined },
   );
-  if (isOther) {
-    const reason = `version ${record.stable?.version} could not be brought back`;
+  const failure = isOther ? replacement(record, stable) : undefined;
+  if (failure !== undefined) {
+    terms.failed(failure.error);
     await rollout.save();
-    await rollout.note("rollback", stable.version, { by: ownName, reason });
+    await rollout.note("rollback", stable?.version, { by: ownName, reason: failure.error.message });
   }
   if (candidate !== undefined && !hasTrial) {
     await rollout.save();
     await rollout.note("rollback", trial?.version, { by: ownName, reason: candidate.error.message });
-    return stable === undefined ? candidate : undefined;
+    return stable === undefined ? candidate : failure;
   }
-  return undefined;
+  return failure;
+}
+
+/** What the operator is told when a version before the stable one takes its place. */
+function replacement({ plugin, stable }: PluginRecord, { version, insteadOf }: Started): FailedRestore {
+  const why = insteadOf === undefined ? "" : `: ${insteadOf.message}`;
+  const message = `plugin '${plugin}' ${stable?.version} could not be brought back, and ${version.version} runs in its place${why}`;
+  const error = new PluginError(plugin, stable?.version ?? "", insteadOf?.fault ?? "refused", message, {
+    cause: insteadOf,
+  });
+  return { error, artifact: undefined };
 }
 
 /** The stable version or, of those before it, the newest that starts; why the stable one does not, when none does. */
@@ -73,7 +92,7 @@ async function startFirst({ stable, previous }: PluginRecord, terms: RestoreTerm
   if (first.artifact !== undefined && isHeldByGrants(first.artifact.manifest, terms.grants)) return first;
   for (const version of previous) {
     const attempt = await start(version, terms);
-    if ("release" in attempt) return attempt;
+    if ("release" in attempt) return { ...attempt, insteadOf: first.error };
   }
   return first;
 }
