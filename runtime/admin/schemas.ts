@@ -75,6 +75,21 @@ export const schemas: Readonly<Record<string, Schema>> = {
     "trial?": ref("Trial"),
     "lastTrial?": ref("TrialOutcome"),
     "previous?": listOf(object("A version that rollback can go back to", { version, digest })),
+    "subscriptions?": listOf(
+      object("A topic whose events are posted to it", {
+        pubsub: text("The component"),
+        topic: text("Its name there"),
+        path: text("Where they are posted"),
+      }),
+    ),
+    "schedules?": listOf(
+      object("Ticks of the clock that are posted to it", {
+        name: text("As its manifest says"),
+        cron: text("When"),
+        timeZone: text("The time zone that this is read in"),
+        path: text("Where they are posted"),
+      }),
+    ),
   }),
   Trial: object("A version on trial beside the stable one", {
     version,

@@ -42,7 +42,7 @@ function overview(statuses: readonly PluginStatus[], out: CommandCall["out"]): v
 }
 
 async function details(client: AdminClient, status: PluginStatus): Promise<string> {
-  const { name, trial, lastTrial } = status;
+  const { name, trial, lastTrial, subscriptions = [], schedules = [] } = status;
   const versions = (await client.json({ path: pathOf(name, "/versions") })) as readonly KnownVersion[];
   const rows: (readonly [string, string | undefined])[] = [
     ["name", name],
@@ -66,6 +66,10 @@ async function details(client: AdminClient, status: PluginStatus): Promise<strin
       `${memoryText(status.memoryBytes)}, the largest ${memoryText(status.largestMemoryBytes)} of ${memoryText(status.memoryLimitBytes)}`,
     ],
     ["budget", budgetText(status.budgetShare)],
+    ...subscriptions.map(({ pubsub, topic, path }) => ["topic", `${topic} of ${pubsub}, to ${path}`] as const),
+    ...schedules.map(
+      ({ name, cron, timeZone, path }) => ["schedule", `${name}: ${cron} (${timeZone}), to ${path}`] as const,
+    ),
   ];
   const lines = rows.flatMap(([key, value]) => (value === undefined ? [] : [`${key.padEnd(10)} ${printable(value)}`]));
   return versions.length === 0 ? lines.join("\n") : `${lines.join("\n")}\n\n${versionsText(versions)}`;

@@ -1,3 +1,5 @@
+import { pathOfEvents, pathOfTicks } from "./declarations.ts";
+import type { Manifest } from "./manifest.ts";
 import type { Refusal } from "./plugin-slot.ts";
 import type { PluginTotals } from "./plugin-tally.ts";
 import type { PreparedPlugin } from "./prepare.ts";
@@ -43,6 +45,19 @@ export function statusOf(slot: SlotKnowledge): PluginStatus | undefined {
     ...(trial === undefined ? {} : { trial }),
     ...(lastTrial === undefined ? {} : { lastTrial }),
     ...(previous.length === 0 ? {} : { previous: previous.map(({ version, digest }) => ({ version, digest })) }),
+    ...(known === undefined ? {} : declared(known.manifest)),
+  };
+}
+
+function declared({ subscriptions, schedules }: Manifest): Pick<PluginStatus, "subscriptions" | "schedules"> {
+  const topics = subscriptions.map((one) => ({ pubsub: one.pubsub, topic: one.topic, path: pathOfEvents(one) }));
+  const times = schedules.map((one) => {
+    const { name, cron, timeZone } = one;
+    return { name, cron, timeZone, path: pathOfTicks(one) };
+  });
+  return {
+    ...(topics.length === 0 ? {} : { subscriptions: topics }),
+    ...(times.length === 0 ? {} : { schedules: times }),
   };
 }
 

@@ -38,6 +38,21 @@ export interface PreviousVersion {
   readonly digest: string;
 }
 
+/** A topic whose events are posted to the plugin. */
+export interface SubscriptionStatus {
+  readonly pubsub: string;
+  readonly topic: string;
+  readonly path: string;
+}
+
+/** Ticks of the clock that are posted to the plugin. */
+export interface ScheduleStatus {
+  readonly name: string;
+  readonly cron: string;
+  readonly timeZone: string;
+  readonly path: string;
+}
+
 /** What is known of a deployed plugin, as the admin API shows it; version and digest are those of the stable version. */
 export interface PluginStatus {
   readonly name: string;
@@ -81,4 +96,7 @@ export interface PluginStatus {
   readonly lastTrial?: TrialOutcome;
   /** The newest first; absent when there is none. */
   readonly previous?: readonly PreviousVersion[];
+  /** Of the stable version; absent when there is none. */
+  readonly subscriptions?: readonly SubscriptionStatus[];
+  readonly schedules?: readonly ScheduleStatus[];
 }

@@ -23,6 +23,8 @@ const main = fileURLToPath(new URL("../../runtime/main.ts", import.meta.url));
 const configuration = {
   admin: { tokens: { ci: token } },
   log: { level: "warn" },
+  components: { pubsub: { events: { type: "memory" } } },
+  plugins: { grants: { clerk: { pubsub: ["events"] } } },
   ingress: { routes: [{ match: { prefix: "/" }, to: { plugin: "orders" } }] },
 };
 
@@ -115,6 +117,23 @@ describe("outrigger against a running sidecar", () => {
     assert.match((await run("history", "orders")).out, /^TIME .*\n\S+ +deploy +1 +[0-9a-f]{12} +ci +done$/m);
     const entries = JSON.parse((await run("history", "orders", "--json", "--limit", "1")).out);
     assert.deepEqual([entries.length, entries[0].by], [1, "ci"]);
+  });
+
+  it("shows the topics and the schedules of a service", async () => {
+    const manifest = `name: clerk
+kind: service
+subscriptions: [{ pubsub: events, topic: orders/new }, { pubsub: events, topic: b, path: /b }]
+schedules: [{ name: nightly, cron: "0 3 * * *", timeZone: Europe/Berlin }]
+`;
+    await writeFile(join(directory, "clerk.wasm"), packManifest(await moduleOf("clerk"), manifest));
+    const deployed = await run("deploy", "clerk.wasm");
+    assert.equal(deployed.code, 0, deployed.err);
+    assert.deepEqual((await run("plugins", "clerk")).out.match(/^(topic|schedule) .*$/gm), [
+      "topic      orders/new of events, to /events/events/orders%2Fnew",
+      "topic      b of events, to /b",
+      "schedule   nightly: 0 3 * * * (Europe/Berlin), to /schedules/nightly",
+    ]);
+    assert.equal((await run("undeploy", "clerk")).code, 0);
   });
 
   it("deploys what comes on standard input, and goes back with rollback", async () => {
