@@ -42,7 +42,7 @@ export function pluginRoutes({ deployments, logs }: PluginRoutesOptions): Route[
     doc: docs.action(name),
     answer: async (request) => {
       await body(request, actionBody);
-      return { body: await attempt(operations[name](known(request).name, request.by)) };
+      return { body: await attempt(operations[name](known(request).name, request.by, request.signal)) };
     },
   });
   const deploy = async (request: AdminRequest): Promise<Reply | LinesReply> => {
@@ -93,7 +93,7 @@ export function pluginRoutes({ deployments, logs }: PluginRoutesOptions): Route[
       doc: docs.rollback,
       answer: async (request) => {
         const { to } = await body(request, rollbackBody);
-        return { body: await attempt(operations.rollback(known(request).name, request.by, to)) };
+        return { body: await attempt(operations.rollback(known(request).name, request.by, to, request.signal)) };
       },
     },
     {

@@ -169,14 +169,19 @@ export class Deployments {
     }
   }
 
-  async #deploy(artifact: PluginArtifact, { by, name, policy, progress }: DeployRequest): Promise<Deployed> {
+  async #deploy(artifact: PluginArtifact, { by, name, policy, progress, signal }: DeployRequest): Promise<Deployed> {
     const { manifest } = artifact;
     if (name !== undefined && manifest.name !== name) {
       const message = `the manifest is that of plugin '${manifest.name}', not of '${name}'`;
       throw new PluginError(name, manifest.version, "refused", message);
     }
     const isNew = this.find(manifest.name)?.state !== "serving";
-    const options = { by, ...(policy !== undefined && { policy }), ...(progress !== undefined && { progress }) };
+    const options = {
+      by,
+      signal,
+      ...(policy !== undefined && { policy }),
+      ...(progress !== undefined && { progress }),
+    };
     return { status: await this.operations.deploy(artifact, options), isNew };
   }
 }

@@ -3,6 +3,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import { digestOf } from "./digest.ts";
 import type { PluginOperations } from "./operations.ts";
+import { PluginError } from "./plugin-error.ts";
 import type { DirectoryDeploy } from "./plugin-record-file.ts";
 import type { PluginRecord, VersionRecord } from "./versions.ts";
 
@@ -48,8 +49,14 @@ export class DirectoryDeploys {
     const last = memory?.directoryDeploy(name);
     const isKnown = last?.digest === found.digest && last.manifest === found.manifest;
     const record = memory?.record(name);
-    if (!isKnown) await operations.deploy(artifact, { by });
-    else if (![record?.stable, record?.trial?.version].some((one) => isOf(one, artifact))) {
+    if (!isKnown) {
+      await operations.deploy(artifact, { by }).catch(async (error: unknown) => {
+        // Someone ended it by hand: that stays so, as a rollback does.
+        if (error instanceof PluginError && error.fault === "conflict")
+          await memory?.rememberDirectoryDeploy(name, found);
+        throw error;
+      });
+    } else if (![record?.stable, record?.trial?.version].some((one) => isOf(one, artifact))) {
       const why = `plugin '${name}' ${version} was deployed from it before, and has been replaced or removed since`;
       log.info({ plugin: name, file: path }, `${path} is left alone: ${why}; change it to deploy it again`);
     } else {

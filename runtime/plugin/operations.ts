@@ -16,6 +16,8 @@ export interface DeployOptions {
   /** In place of the manifest's `rollout`. */
   readonly policy?: RolloutPolicy;
   readonly progress?: (step: DeployStep) => void;
+  /** Who asked has left when it aborts: what has not begun by then is not done. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -32,16 +34,16 @@ export interface PluginOperations {
    */
   deploy(artifact: PluginArtifact, options?: DeployOptions): Promise<PluginStatus>;
   /** The version on trial becomes stable. */
-  promote(plugin: string, by: string): Promise<PluginStatus>;
-  /** The version on trial gets no more streams and is gone. */
-  abort(plugin: string, by: string): Promise<PluginStatus>;
+  promote(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus>;
+  /** The version on trial, or one whose deploy is under way, gets no more streams and is gone. */
+  abort(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus>;
   /** The version on trial keeps its share, and is not judged. */
-  pause(plugin: string, by: string): Promise<PluginStatus>;
+  pause(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus>;
   /** Goes on with a trial that was paused, or begins that of a staged version. */
-  resume(plugin: string, by: string): Promise<PluginStatus>;
-  /** Goes back to the version before, or to one of those kept: `to` is a version or a digest. A trial ends by it. */
-  rollback(plugin: string, by: string, to?: string): Promise<PluginStatus>;
-  /** Takes the plugin out of service, with a trial and the versions kept; no effect when there is none. */
+  resume(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus>;
+  /** Goes back to the version before, or to one of those kept: `to` is a version or a digest. A trial, or a deploy that is under way, ends by it. */
+  rollback(plugin: string, by: string, to?: string, signal?: AbortSignal): Promise<PluginStatus>;
+  /** Takes the plugin out of service, with deploys that are under way, a trial and the versions kept; no effect when there is none. */
   remove(plugin: string, by?: string): Promise<void>;
   /**
    * Brings back what was kept, for the start: the stable version, or the newest of the previous ones where that one cannot be

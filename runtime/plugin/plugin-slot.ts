@@ -1,6 +1,7 @@
 import type { PluginArtifact } from "./artifact.ts";
 import { makeUse } from "./binding.ts";
 import type { PluginUse, UseOptions } from "./contract.ts";
+import { beginsAgain, DeploysUnderWay, type DeployUnderWay } from "./deploys-under-way.ts";
 import { type Grants, isHeldByGrants, ungranted } from "./grants.ts";
 import type { Manifest } from "./manifest.ts";
 import type { DeployOptions } from "./operations.ts";
@@ -69,6 +70,7 @@ export class PluginSlot {
   readonly #options: SlotOptions;
   readonly #running: RunningVersions;
   readonly #rollout: Rollout;
+  readonly #deploys = new DeploysUnderWay();
   readonly #turns = new Turns(() => this.#requireOpen());
   /** Ran until its grants were withdrawn. */
   #withdrawn: PreparedPlugin | undefined;
@@ -122,27 +124,46 @@ export class PluginSlot {
     });
   }
 
-  /** Puts the artifact in service, on trial or aside. Rejects with PluginError, and what ran before goes on, when any step fails. */
+  /** Whether a deploy runs, or waits for its turn. */
+  get isDeploying(): boolean {
+    return !this.#deploys.isEmpty;
+  }
+
+  /**
+   * Puts the artifact in service, on trial or aside. Rejects with PluginError, and what ran before goes on, when any step fails or
+   * something that was asked for meanwhile ends it.
+   */
   deploy(artifact: PluginArtifact, options: DeployOptions = {}): Promise<void> {
+    const { digest, manifest } = artifact;
+    return this.#deploys.run({ version: manifest.version, digest }, (self) => this.#deploy(artifact, options, self));
+  }
+
+  #deploy(artifact: PluginArtifact, options: DeployOptions, self: DeployUnderWay): Promise<void> {
     return this.#turns.take(async () => {
       const { by = "directory", progress } = options;
-      if (this.#runs(artifact, options.policy)) {
-        await this.#endTrialBeside(artifact, by);
-        this.#refusal = undefined;
-        return;
-      }
+      const { signal } = self;
       const version = versionOf(artifact, by);
       let lacking: string | undefined;
       try {
+        signal.throwIfAborted();
+        this.#requireAwaited(options.signal);
+        if (this.#runs(artifact, options.policy)) {
+          await this.#endTrialBeside(artifact, by);
+          this.#refusal = undefined;
+          return;
+        }
         lacking = await this.#options.lacks(artifact.manifest);
         this.#requireMet(artifact.manifest, lacking);
         const prepared = await this.#keepAndPrepare(artifact, options);
+        signal.throwIfAborted();
         const policy = this.#policyOf(options.policy ?? prepared.manifest.rollout);
-        const terms = { by, prepared, warmUp: policy.warmUp, progress };
+        const terms = { by, prepared, warmUp: policy.warmUp, progress, signal };
         await this.#transit({ type: "deployed", version, policy }, terms);
       } catch (error) {
         const { policy } = options;
-        if (error instanceof PluginError && !this.#isClosed) {
+        if (beginsAgain(error)) throw error;
+        if (signal.aborted && error === signal.reason) self.gaveUp();
+        else if (error instanceof PluginError && !this.#isClosed && options.signal?.aborted !== true) {
           const again = { by, ...(policy === undefined ? {} : { policy }) };
           this.#refuse(error, artifact, again, lacking !== undefined);
         }
@@ -160,10 +181,19 @@ export class PluginSlot {
   }
 
   /** Does what was asked for. Rejects with PluginError, and leaves everything as it is, when it is not possible. */
-  operate(event: Operation, by: string): Promise<void> {
+  operate(event: Operation, by: string, signal?: AbortSignal): Promise<void> {
+    const isBack = event.type === "rollback" || event.type === "abort";
+    const ended = isBack ? this.#cancelDeploys(`${event.type} by ${by}`) : undefined;
     return this.#turns.take(async () => {
       const { stable, candidate } = this.#rollout;
+      const given = ended?.();
       try {
+        if (given !== undefined && candidate === undefined && this.#isThere(event)) {
+          const reason = `version ${given.version} was being deployed`;
+          await this.#rollout.note(event.type, given, { by, reason });
+          return;
+        }
+        this.#requireAwaited(signal);
         await this.#transit(event, { by });
       } catch (error) {
         await this.#rollout.note(event.type, candidate ?? stable, { by, error });
@@ -179,6 +209,7 @@ export class PluginSlot {
 
   /** Takes the plugin out of service, with everything that is kept of it. */
   remove(by: string): Promise<void> {
+    this.#cancelDeploys(`undeploy by ${by}`);
     return this.#turns.take(async () => {
       if (this.#rollout.state.phase !== "none") await this.#transit({ type: "removed" }, { by });
       this.#refusal = undefined;
@@ -207,6 +238,7 @@ export class PluginSlot {
 
   /** Holds what runs, or was refused, against grants that have changed. */
   regrant(): Promise<void> {
+    this.#deploys.putOff();
     return this.#turns.take(async () => {
       const { grants, failed, deployed } = this.#options;
       await regrantPlugin({
@@ -286,6 +318,7 @@ export class PluginSlot {
     const { closeMs } = this.#options;
     this.#isClosed = true;
     this.#rollout[Symbol.dispose]();
+    this.#deploys.cancel(this.#closed());
     await this.#turns.ended(closeMs);
     await this.#running.close(closeMs);
   }
@@ -376,10 +409,39 @@ export class PluginSlot {
     });
   }
 
-  #requireOpen(): void {
+  /** Whether nothing else is to be done once the deploys are ended that were under way. */
+  #isThere(event: Operation): boolean {
+    const { stable } = this.#rollout;
+    const to = event.type === "rollback" ? event.to : undefined;
+    return to === undefined || stable?.version === to || stable?.digest === to;
+  }
+
+  #cancelDeploys(by: string): () => DeployUnderWay | undefined {
     const { name } = this.#options;
-    if (!this.#isClosed) return;
-    throw new PluginError(name, "", "closed", `plugin '${name}' is not deployed: the sidecar shuts down`);
+    return this.#deploys.cancel(
+      new PluginError(name, "", "conflict", `the deploy of plugin '${name}' was ended: ${by}`),
+    );
+  }
+
+  /** Throws when who asked has left before it was their turn. */
+  #requireAwaited(signal: AbortSignal | undefined): void {
+    if (signal?.aborted !== true) return;
+    const { name } = this.#options;
+    throw new PluginError(
+      name,
+      "",
+      "closed",
+      `nothing was done to plugin '${name}': who asked left before it was their turn`,
+    );
+  }
+
+  #requireOpen(): void {
+    if (this.#isClosed) throw this.#closed();
+  }
+
+  #closed(): PluginError {
+    const { name } = this.#options;
+    return new PluginError(name, "", "closed", `plugin '${name}' is not deployed: the sidecar shuts down`);
   }
 
   #missing(): PluginError {

@@ -82,24 +82,24 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     this.#prepare(artifact).catch(() => {});
   }
 
-  promote(plugin: string, by: string): Promise<PluginStatus> {
-    return this.#operate(plugin, { type: "promote" }, by);
+  promote(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "promote" }, by, signal);
   }
 
-  abort(plugin: string, by: string): Promise<PluginStatus> {
-    return this.#operate(plugin, { type: "abort" }, by);
+  abort(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "abort" }, by, signal);
   }
 
-  pause(plugin: string, by: string): Promise<PluginStatus> {
-    return this.#operate(plugin, { type: "pause" }, by);
+  pause(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "pause" }, by, signal);
   }
 
-  resume(plugin: string, by: string): Promise<PluginStatus> {
-    return this.#operate(plugin, { type: "resume" }, by);
+  resume(plugin: string, by: string, signal?: AbortSignal): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "resume" }, by, signal);
   }
 
-  rollback(plugin: string, by: string, to?: string): Promise<PluginStatus> {
-    return this.#operate(plugin, { type: "rollback", ...(to === undefined ? {} : { to }) }, by);
+  rollback(plugin: string, by: string, to?: string, signal?: AbortSignal): Promise<PluginStatus> {
+    return this.#operate(plugin, { type: "rollback", ...(to === undefined ? {} : { to }) }, by, signal);
   }
 
   async restore(record: PluginRecord, load: (version: VersionRecord) => Promise<PluginArtifact>): Promise<void> {
@@ -117,7 +117,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   /** Takes the plugin out of service; its streams may end. No effect when there is none. */
   async remove(name: string, by = "directory"): Promise<void> {
     const slot = this.#slots.get(name);
-    if (slot === undefined || slot.status === undefined) return;
+    if (slot === undefined || (slot.status === undefined && !slot.isDeploying)) return;
     await slot.remove(by);
     this.#metrics.deployed(name, "removed");
     this.#options.log.info({ plugin: name, by }, `plugin '${name}' is removed`);
@@ -211,10 +211,10 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     return release;
   }
 
-  async #operate(plugin: string, operation: Operation, by: string): Promise<PluginStatus> {
+  async #operate(plugin: string, operation: Operation, by: string, signal?: AbortSignal): Promise<PluginStatus> {
     const slot = this.#slots.get(plugin);
     if (slot === undefined) throw new PluginError(plugin, "", "missing", `plugin '${plugin}' is not deployed`);
-    await slot.operate(operation, by);
+    await slot.operate(operation, by, signal);
     return statusAfter(slot, plugin);
   }
 

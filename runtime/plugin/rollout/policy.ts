@@ -70,7 +70,9 @@ export const rolloutPolicy = z.strictObject({
     .min(0)
     .max(1_000)
     .default(0)
-    .describe("Synthetic requests that a new instance serves before any real one; default 0"),
+    .describe(
+      "Synthetic requests that a new instance serves before any real one, within 10s for all configurations in use; default 0",
+    ),
   stagedOnly: z
     .boolean()
     .default(false)

@@ -100,6 +100,7 @@ export class Rollout implements Disposable {
     const isHurried = isGoingBack(event);
     try {
       requireOpen();
+      terms.signal?.throwIfAborted();
       if (!isHurried && step.state !== this.#state) await this.#saveSound(event, step.state);
       requireOpen();
     } catch (error) {
@@ -177,7 +178,7 @@ export class Rollout implements Disposable {
   /** Tells the history what was done, or refused with an error. */
   async note(
     action: HistoryEntry["action"],
-    version: VersionRecord | undefined,
+    version: Pick<VersionRecord, "version" | "digest"> | undefined,
     { by, reason, error }: { readonly by: string; readonly reason?: string | undefined; readonly error?: unknown },
   ): Promise<void> {
     const why = error === undefined ? reason : messageOf(error);

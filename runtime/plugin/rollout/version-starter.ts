@@ -26,6 +26,8 @@ export interface StartTerms {
   readonly prepared?: PreparedPlugin;
   /** Synthetic requests that it is given before it takes any. */
   readonly warmUp?: number;
+  /** Ends it: it rejects with the reason. */
+  readonly signal?: AbortSignal;
   readonly progress?: ((step: DeployStep) => void) | undefined;
 }
 
@@ -44,12 +46,11 @@ export class VersionStarter {
     const { running } = this.#options;
     const prepared = terms.prepared ?? (await this.#prepared(version));
     const release = await timed(terms.progress, "start", () => running.start(prepared));
-    const { warmUp: requests = 0 } = terms;
-    if (requests === 0) return release;
+    const { warmUp: requests = 0, signal } = terms;
     try {
-      await timed(terms.progress, "warm-up", async () => {
-        for (const pool of release.pools()) await warmUp(pool, release.manifest, requests);
-      });
+      signal?.throwIfAborted();
+      if (requests === 0) return release;
+      await timed(terms.progress, "warm-up", () => warmUp(release.pools(), release.manifest, { requests, signal }));
     } catch (error) {
       running.discard(release);
       throw error;

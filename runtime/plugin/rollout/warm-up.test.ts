@@ -1,0 +1,73 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { setImmediate as turn } from "node:timers/promises";
+import type { FilterAction, StreamFilter } from "../contract.ts";
+import { parseManifest } from "../manifest.ts";
+import { PluginError } from "../plugin-error.ts";
+import { warmUp } from "./warm-up.ts";
+
+const manifest = parseManifest("name: toy\nversion: '1'\n", "toy.yaml", "toy");
+
+/** Counts the streams that begin and that end; the head of each is answered so. */
+function taker(action: FilterAction) {
+  const counts = { opened: 0, ended: 0 };
+  const goOn = (): FilterAction => "continue";
+  const [requestBody, requestTrailers, responseHeaders, responseBody, responseTrailers] = Array(5).fill(goOn);
+  const open = (): StreamFilter => {
+    counts.opened++;
+    const end = (): void => {
+      counts.ended++;
+    };
+    return {
+      requestHeaders: () => action,
+      requestBody,
+      requestTrailers,
+      responseHeaders,
+      responseBody,
+      responseTrailers,
+      end,
+    };
+  };
+  return { open, counts };
+}
+
+describe("warming up", () => {
+  it("gives each pool its requests, and lets the event loop turn between two", async () => {
+    const [first, second] = [taker("continue"), taker("pause")];
+    let isDone = false;
+    const done = warmUp([first, second], manifest, { requests: 20 }).then(() => {
+      isDone = true;
+    });
+    let turns = 0;
+    for (; !isDone; turns++) await turn();
+    await done;
+    assert.deepEqual(
+      [first.counts, second.counts],
+      [
+        { opened: 20, ended: 20 },
+        { opened: 20, ended: 20 },
+      ],
+    );
+    assert.ok(turns >= 40, `${turns} turns`);
+  });
+
+  it("is refused when it takes too long altogether", async () => {
+    const hanging = taker("suspended");
+    await assert.rejects(warmUp([hanging], manifest, { requests: 7, withinMs: 20 }), {
+      fault: "deadline",
+      message:
+        "plugin 'toy' cannot be deployed: its rollout.warmUp of 7 requests for each configuration in use takes more than 0.02 s; ask for fewer",
+    });
+    assert.deepEqual(hanging.counts, { opened: 1, ended: 1 });
+  });
+
+  it("ends with its signal, also while a guest waits", async () => {
+    const hanging = taker("suspended");
+    const ending = new AbortController();
+    const reason = new PluginError("toy", "", "conflict", "something else is wanted");
+    const warming = warmUp([hanging], manifest, { requests: 7, signal: ending.signal });
+    ending.abort(reason);
+    await assert.rejects(warming, reason);
+    assert.deepEqual(hanging.counts, { opened: 1, ended: 1 });
+  });
+});
