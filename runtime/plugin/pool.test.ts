@@ -119,6 +119,15 @@ function send(pool: InstancePool, x: number): ToyRequest & { end(): void } {
 }
 
 describe("a pool of one shared instance", () => {
+  it("lets who waited for its first instance go on before it starts a spare", async () => {
+    await using one = await open();
+    // As often as what has waited for it may take to go on; no timer comes in between.
+    for (let times = 0; times < 100; times++) await undefined;
+    assert.equal(one.seen.starts, 1);
+    await one.starts(2);
+    assert.equal(one.pool.counters.instances, 2);
+  });
+
   it("serves every stream from the one, and keeps a started spare", async () => {
     await using one = await open();
     await one.starts(2);

@@ -52,6 +52,8 @@ interface Member {
 
 const maxWaiting = 1_024;
 const idleSweepMs = 30_000;
+/** What waits for a version to take over comes before the starts of its spares. */
+const firstSparesMs = 10;
 /** How much of its deadline a stream may spend on the wait for a restart: the start takes its time too. */
 const shareForRestart = 0.75;
 
@@ -70,6 +72,7 @@ export class InstancePool implements AsyncDisposable {
   readonly #waiting = new Set<Waiter>();
   #starting = 0;
   #sweep: NodeJS.Timeout | undefined;
+  #firstSpares: NodeJS.Timeout | undefined;
   /** The instances that are left must go, whatever runs on them. */
   #hurried = false;
   readonly #tasks = new Set<Promise<void>>();
@@ -83,11 +86,11 @@ export class InstancePool implements AsyncDisposable {
     });
   }
 
-  /** Resolves when the first instance has started; rejects with what kept it from starting. Spares follow by themselves. */
+  /** Resolves when the first instance has started; rejects with what kept it from starting. Spares follow a little later. */
   static async open(options: PoolOptions): Promise<InstancePool> {
     const pool = new InstancePool(options);
     await pool.#start();
-    pool.#replenish();
+    if (pool.#phase === "serving") pool.#firstSpares = setTimeout(() => pool.#replenish(), firstSparesMs).unref();
     return pool;
   }
 
@@ -175,6 +178,7 @@ export class InstancePool implements AsyncDisposable {
     this.#phase = "retired";
     this.#successor = successor;
     this.#recovery.cancel();
+    clearTimeout(this.#firstSpares);
     this.#sweepNoMore();
     this.#endAll();
     if (successor === undefined) {
