@@ -27,25 +27,17 @@ const uploadIdleMs = 10_000;
 /** A sidecar that was told to end has so long to let go of its folder. */
 const takeOverMs = 5_000;
 
-export interface PluginDiskOptions {
-  /** There must be such a folder. */
-  readonly dataDirectory: string;
-  /** Whether something will be kept for sure. */
-  readonly hasPlugins: boolean;
-  readonly log: Log;
-}
-
 /**
- * Opens what is kept below the data directory. One process at a time has it: from the start when something is kept there or will
- * be, else from the first time that something is.
+ * Opens what is kept below the data directory, which must be there. One process at a time has it: from the start when something
+ * was kept there before, else from the first time that something is.
  */
-export async function openPluginDisk({ dataDirectory, hasPlugins, log }: PluginDiskOptions): Promise<PluginDisk> {
+export async function openPluginDisk(dataDirectory: string, log: Log): Promise<PluginDisk> {
   const folder = join(dataDirectory, "plugins");
   using opening = new DisposableStack();
   const lock = opening.use(new FolderLock(folder, takeOverMs));
   try {
     await makeOwnFolder(folder);
-    const isTaken = hasPlugins || (await lock.wasTaken()) || (await hasFiles(join(folder, "records")));
+    const isTaken = (await lock.wasTaken()) || (await hasFiles(join(folder, "records")));
     if (isTaken) await lock.take();
     const claim = isTaken ? () => lock.take() : takesUnused(lock, folder);
     const store = await DiskVersionStore.open(folder, log, { claim });

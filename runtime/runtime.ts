@@ -140,13 +140,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   });
   const pluginLogs = new PluginLogs();
   const pluginLogRates = opening.use(new PluginLogRates());
-  const pluginDisk = opening.use(
-    await openPluginDisk({
-      dataDirectory: configuration.data.directory,
-      hasPlugins: plugins.directory !== undefined,
-      log,
-    }),
-  );
+  const pluginDisk = opening.use(await openPluginDisk(configuration.data.directory, log));
   const pluginHost = opening.use(new PluginHost());
   const events = new PluginEvents({ appId: app.id, pubsub, use: (plugin) => registry.use(plugin, {}), log, metrics });
   const registry = opening.use(
