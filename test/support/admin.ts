@@ -36,7 +36,7 @@ export async function openAdminScene(
   const levels: LogLevel[] = [];
   const logs = new PluginLogs();
   const { log } = keepLog();
-  const disk = opening.use(await openPluginDisk({ dataDirectory: join(root, "data"), hasPlugins: true, log }));
+  const disk = opening.use(await openPluginDisk(join(root, "data"), log));
   const { registry, metrics } = opening.use(openRegistry({ store: disk.store }));
   const { deployments, functions } = openDeployments(disk, registry, () => configuration.plugins);
   metrics.counter("outrigger_test_total", "A counter.").inc(3);
