@@ -89,13 +89,12 @@ const rules: readonly Rule[] = [
     files: /^runtime\/cli\//,
     may: [
       /^runtime\/(config\/|version\.ts$)/,
-      /^runtime\/plugin\/(manifest|artifact|module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
+      /^runtime\/plugin\/(manifest|artifact|sandbox\/module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
       /^runtime\/proxy-wasm\/(abi|function-names|known-functions)\.ts$/,
     ],
     mayTypes: [/^runtime\/plugin\/(status|versions|deployments|operations|plugin-logs)\.ts$/],
   },
-  { files: /^sdk\//, may: [/^proto\//] },
-  { files: /^(scripts|test)\//, may: [/^/] },
+  { files: /^sdk\//, may: [/^proto\//] },files: /^(scripts|test)\//, may: [/^/] ,
 ];
 
 const isTest = (file: string): boolean => file.startsWith("test/") || file.endsWith(".test.ts");

@@ -4,8 +4,8 @@ import { basename } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { moduleProblem, readManifestBeside, signatureExtension } from "../plugin/artifact.ts";
-import { maxModuleBytes } from "../plugin/module-limit.ts";
 import { unpackManifest } from "../plugin/packed-manifest.ts";
+import { maxModuleBytes } from "../plugin/sandbox/module-limit.ts";
 import type { Input } from "./command-call.ts";
 import { CommandError, exitCodes, misuse } from "./command-error.ts";
 

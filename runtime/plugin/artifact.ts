@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
-import { maxModuleBytes } from "./module-limit.ts";
 import { unpackManifest } from "./packed-manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { readRegularFile, UnreadableFile } from "./regular-file.ts";
+import { maxModuleBytes } from "./sandbox/module-limit.ts";
 import { type FrameProblem, frameProblem } from "./wasm-sections.ts";
 
 /** What is deployed: a module and its manifest. */

@@ -159,7 +159,7 @@ describe("the built package", () => {
       .map((source) => source.replace(/^.*?(?=(?:runtime|components|proto)\/|node_modules\/)(?:node_modules\/)?/, ""));
     assert.ok(sources.includes("runtime/runtime.ts"));
     const mustNot =
-      /^(@grpc|@bufbuild\/protobuf\/dist\/esm\/(?!wire\/|proto-int64)|protobufjs|ioredis|pg|@aws-sdk|@smithy|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis|postgres|s3)|^runtime\/(proxy-wasm|plugin\/(sandbox\/(?!fuel)|prepare|manifest|watch))|descriptor/;
+      /^(@grpc|@bufbuild\/protobuf\/dist\/esm\/(?!wire\/|proto-int64)|protobufjs|ioredis|pg|@aws-sdk|@smithy|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis|postgres|s3)|^runtime\/(proxy-wasm|plugin\/(sandbox\/(?!fuel|module-limit)|prepare|manifest|watch))|descriptor/;
     assert.deepEqual(
       sources.filter((source) => mustNot.test(source)),
       [],

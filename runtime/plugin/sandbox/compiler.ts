@@ -1,7 +1,7 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import { maxModuleBytes } from "../module-limit.ts";
 import type { CompileReply, CompileRequest } from "./compile-worker.ts";
+import { maxModuleBytes } from "./module-limit.ts";
 import { rewriterVersion } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import type { SandboxedModule, SandboxLimits } from "./sandboxed-module.ts";
