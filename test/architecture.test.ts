@@ -94,7 +94,8 @@ const rules: readonly Rule[] = [
     ],
     mayTypes: [/^runtime\/plugin\/(status|versions|deployments|operations|plugin-logs)\.ts$/],
   },
-  { files: /^sdk\//, may: [/^proto\//] },files: /^(scripts|test)\//, may: [/^/] ,
+  { files: /^sdk\//, may: [/^proto\//] },
+  { files: /^(scripts|test)\//, may: [/^/] },
 ];
 
 const isTest = (file: string): boolean => file.startsWith("test/") || file.endsWith(".test.ts");
