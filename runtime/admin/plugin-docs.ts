@@ -131,7 +131,12 @@ export const deploy = (what: string): OperationDoc => ({
   requestBody: {
     required: true,
     content: {
-      "application/json": { schema: z.toJSONSchema(deployBody, { io: "input" }) },
+      "application/json": {
+        // Only who asks for the document pays for it.
+        get schema() {
+          return z.toJSONSchema(deployBody, { io: "input" });
+        },
+      },
       "application/wasm": { schema: { type: "string", contentMediaType: "application/wasm" } },
     },
   },
