@@ -17,13 +17,13 @@ import { FeatureSet_FieldPresence, FileDescriptorSetSchema } from "@bufbuild/pro
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 
-/** Guests speak the native API; what it imports is generated with it. */
-const wanted = "spec/";
+/** Guests speak the native API, but for what only operators may call; what it imports is generated with it. */
+const isWanted = (name: string): boolean => name.startsWith("spec/") && !name.endsWith("/lifecycle");
 
 /** Writes the classes of every message that a guest may send or get below `outDir`, in place of what is there. */
 export function generateAssemblyScript(outDir: string): void {
   const files = new Set<DescFile>();
-  for (const file of readDescriptors()) if (file.name.startsWith(wanted)) addWithDependencies(file, files);
+  for (const file of readDescriptors()) if (isWanted(file.name)) addWithDependencies(file, files);
   rmSync(outDir, { recursive: true, force: true });
   for (const file of files) {
     const path = join(outDir, `${file.name}.ts`);
@@ -47,7 +47,7 @@ function addWithDependencies(file: DescFile, files: Set<DescFile>): void {
 }
 
 function sourceOf(file: DescFile): string {
-  const comments = file.name.startsWith(wanted) ? commentsOf(file) : new Map<string, string>();
+  const comments = isWanted(file.name) ? commentsOf(file) : new Map<string, string>();
   const enums = file.enums.map((one, index) => enumSource(one, comments.get(`5,${index}`)));
   const messages = file.messages.flatMap((one, index) => messageSources(one, `4,${index}`, comments));
   const lines = [

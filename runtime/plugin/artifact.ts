@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { basename } from "node:path";
+import { digestOf } from "./digest.ts";
 import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
 import { unpackManifest } from "./packed-manifest.ts";
 import { PluginError } from "./plugin-error.ts";
@@ -83,8 +83,7 @@ export function makeArtifact(
   const { text, source } = givenManifest(bytes, path, beside);
   const manifest = text === undefined ? bareManifest(fileName, path) : parseManifest(text, source, fileName);
   const manifestText = text ?? bareText(manifest.name);
-  const digest = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-  return { manifest, manifestText, bytes, digest, origin: path };
+  return { manifest, manifestText, bytes, digest: digestOf(bytes), origin: path };
 }
 
 const bareText = (name: string): string => `name: ${name}\n`;

@@ -26,7 +26,7 @@ export function packManifest(bytes: Uint8Array, manifest: string): Uint8Array<Ar
 /** Whether the module has a manifest inside it. */
 export const isPacked = (bytes: Uint8Array): boolean => findSection(bytes) !== undefined;
 
-/** The manifest inside a module, and what is wrong with the rest of the file; undefined when it has none. */
+/** The manifest inside a module, and, read through when it is asked for, what is wrong with the rest of the file; undefined when it has none. */
 export function unpackManifest(
   bytes: Uint8Array,
 ): { readonly manifest: string; readonly problem: FrameProblem | undefined } | undefined {
@@ -34,17 +34,20 @@ export function unpackManifest(
   if (section === undefined || section.end > bytes.length) return undefined;
   const content = bytes.subarray(section.contentStart, section.end);
   const rest = bytes.subarray(section.end);
-  const manifest = new TextDecoder().decode(content.subarray(headBytes));
-  if (content.length < headBytes) return { manifest, problem: foreign(`its section ${manifestSection} is too short`) };
-  const missing = Buffer.from(content.subarray(0, headBytes)).readUInt32LE() - rest.length;
-  if (missing > 0) {
-    return { manifest, problem: { kind: "incomplete", message: `the file is cut off, ${missing} bytes are missing` } };
-  }
-  const matches = missing === 0 && sha256(rest).equals(content.subarray(4, headBytes));
   return {
-    manifest,
-    problem: matches ? undefined : foreign("the module is not the one that was packed with its manifest"),
+    manifest: new TextDecoder().decode(content.subarray(headBytes)),
+    get problem() {
+      return problemOf(content, rest);
+    },
   };
+}
+
+function problemOf(content: Uint8Array, rest: Uint8Array): FrameProblem | undefined {
+  if (content.length < headBytes) return foreign(`its section ${manifestSection} is too short`);
+  const missing = Buffer.from(content.subarray(0, headBytes)).readUInt32LE() - rest.length;
+  if (missing > 0) return { kind: "incomplete", message: `the file is cut off, ${missing} bytes are missing` };
+  const matches = missing === 0 && sha256(rest).equals(content.subarray(4, headBytes));
+  return matches ? undefined : foreign("the module is not the one that was packed with its manifest");
 }
 
 const foreign = (message: string): FrameProblem => ({ kind: "foreign", message });

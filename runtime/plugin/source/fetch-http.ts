@@ -1,6 +1,6 @@
+import { digestOf } from "../digest.ts";
 import { dockerCredentials } from "./docker-credentials.ts";
 import type { Errand, Haul } from "./fetch-artifact.ts";
-import { digestOf } from "./oci-registry.ts";
 import type { HttpReference } from "./reference.ts";
 import { detachedSignature, type Signature } from "./signature.ts";
 import { SignedInHost } from "./signed-in-host.ts";

@@ -1,8 +1,9 @@
+import { digestOf } from "../digest.ts";
 import { dockerCredentials } from "./docker-credentials.ts";
 import type { Errand, Haul, PullPolicy } from "./fetch-artifact.ts";
 import { speaksPlain } from "./http-get.ts";
 import { imageOf, moduleOf } from "./oci-module.ts";
-import { apiHost, digestOf, OciRepository } from "./oci-registry.ts";
+import { apiHost, OciRepository } from "./oci-registry.ts";
 import type { PullCache, PullRecord } from "./pull-cache.ts";
 import type { OciReference } from "./reference.ts";
 import { type Signature, signaturesOf } from "./signature.ts";

@@ -1,6 +1,6 @@
 /** A repository of a registry: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md, the part that pulls. */
-import { createHash } from "node:crypto";
 import { z } from "zod";
+import { digestOf } from "../digest.ts";
 import type { Answer, Question } from "./http-get.ts";
 import { digestPattern, dockerHub } from "./reference.ts";
 import type { SignedInHost } from "./signed-in-host.ts";
@@ -82,9 +82,6 @@ export class OciRepository {
     );
   }
 }
-
-/** `sha256:` and hex. */
-export const digestOf = (bytes: Uint8Array): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 /** Docker Hub is asked at another name than it is called by. */
 export const apiHost = (registry: string): string => (dockerHub.has(registry) ? "registry-1.docker.io" : registry);

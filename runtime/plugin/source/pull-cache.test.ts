@@ -3,7 +3,7 @@ import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
-import { digestOf } from "./oci-registry.ts";
+import { digestOf } from "../digest.ts";
 import { PullCache } from "./pull-cache.ts";
 
 describe("the cache of fetched modules", () => {

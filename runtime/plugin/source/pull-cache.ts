@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { digestOf } from "./oci-registry.ts";
+import { digestOf } from "../digest.ts";
 import { digestPattern } from "./reference.ts";
 
 const digest = z.string().regex(digestPattern);

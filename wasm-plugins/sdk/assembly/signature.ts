@@ -3,7 +3,7 @@ import { decode, ProtoMessage, ProtoReader, ProtoWriter } from "./protobuf";
 import { failure, Result, Status, StatusCode, success } from "./status";
 import { encodeText } from "./text";
 
-/** A key of RSA (signatures with PKCS #1 padding) or of a named curve (ECDSA): public to verify, private to sign. */
+/** A key of RSA (signatures with PKCS #1 padding) or of P-224, P-256, P-384, P-521 or secp256k1 (ECDSA): public to verify, private to sign. */
 export class Key {
   private constructor(
     readonly bytes: Uint8Array,
