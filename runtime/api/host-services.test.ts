@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { RuntimeError } from "../../components/error.ts";
 import { GetStateRequest, GetStateResponse } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { callContext, openApiParts, silentLog } from "../../test/support/api.ts";
+import { unusedApi } from "../../test/support/unused-api.ts";
 import { capabilities } from "../config/scalars.ts";
 import { refusedStream } from "../grpc/client.ts";
 import { inProcessCaller } from "../grpc/in-process.ts";
@@ -29,6 +30,7 @@ async function open() {
   const reached: string[] = [];
   const services = hostServices({
     plugin: "shop",
+    api: unusedApi,
     version: "1.0.0",
     appId: "app",
     upstreams: granted.upstreams,

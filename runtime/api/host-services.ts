@@ -8,7 +8,7 @@ import {
   InvokeServiceRequest,
 } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { refusedStream } from "../grpc/client.ts";
-import { asRuntimeError, statusCodeOf } from "../grpc/status.ts";
+import { statusCodeOf } from "../grpc/status.ts";
 import type {
   GrpcReply,
   GrpcRequest,
@@ -22,7 +22,9 @@ import type {
   SharedData,
   SharedQueues,
 } from "../plugin/contract.ts";
+import type { UniformApi } from "../plugin/uniform-api.ts";
 import type { Log } from "../telemetry/log.ts";
+import { toldToGuest } from "./guest-error.ts";
 import type { InvokeTargets } from "./invoke.ts";
 import { processProperty } from "./process-properties.ts";
 
@@ -55,6 +57,8 @@ export interface GuestAccess {
   readonly metrics: PluginMetrics;
   readonly sharedData: SharedData;
   readonly sharedQueues: SharedQueues;
+  /** The building blocks under the plugin's grants. */
+  readonly api: UniformApi;
   readonly log: Log;
   /** Whether a line may be written; told later how many were left out, and how many a second are not. Default all. */
   readonly mayLog?: (leftOut: (lines: number, linesPerSecond: number) => void) => boolean;
@@ -109,6 +113,7 @@ export function hostServices(access: GuestAccess): HostServices {
       return InvokeResponse.decode(answer).data?.value ?? noBytes;
     },
     property: (path) => processProperty(access.appId, path),
+    api: access.api,
     httpCall: async (upstream, request, signal) => {
       if (upstream === runtimeUpstream) return callOverHttp(access.methods, request, context(signal, request.headers));
       if (!isGranted(upstream)) throw notGranted(access, upstream);
@@ -140,7 +145,7 @@ async function callMethod(
   try {
     return await methods.call(`/spec.proto.runtime.v1.Runtime/${method}`, request, call);
   } catch (error) {
-    throw told(error, call);
+    throw toldToGuest(error, call);
   }
 }
 
@@ -160,15 +165,8 @@ async function callOverGrpc(methods: GuestMethods, request: GrpcRequest, call: C
     const message = await methods.call(`/${request.service}/${request.method}`, request.message, call);
     return { code: 0, details: "", initialMetadata: [], message, trailingMetadata: [] };
   } catch (error) {
-    return failed(told(error, call));
+    return failed(toldToGuest(error, call));
   }
-}
-
-/** What the guest is told; the log gets what it is not. */
-function told(error: unknown, { log }: CallContext): RuntimeError {
-  const known = asRuntimeError(error);
-  if (known.code === "INTERNAL") log.error({ err: known.cause ?? error }, "a call of a plugin failed");
-  return known;
 }
 
 function failed(error: RuntimeError): GrpcReply {
@@ -191,7 +189,7 @@ async function callOverHttp(methods: GuestMethods, request: HttpMessage, call: C
   try {
     return answer(200, [["content-type", "application/proto"]], await methods.call(path, request.body, call));
   } catch (error) {
-    const { code, reason, message } = told(error, call);
+    const { code, reason, message } = toldToGuest(error, call);
     const headers: Pairs = [
       ["grpc-status", String(statusCodeOf(code))],
       ["grpc-message", encodeURIComponent(message)],

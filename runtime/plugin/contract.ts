@@ -3,7 +3,8 @@
  * it with a guest and reaches back through the StreamHost it was given. Neither knows the other.
  */
 import type { PluginError } from "./plugin-error.ts";
-import type { SandboxedModule } from "./sandbox/sandboxed-module.ts";
+import type { CompiledPlugin } from "./sandbox/sandboxed-component.ts";
+import type { UniformApi } from "./uniform-api.ts";
 
 /**
  * Fields of a head or of trailers, in order, pseudo fields (`:path`, `:status`) included. Names are lower-case; names and
@@ -89,6 +90,32 @@ export interface StreamHost {
   setProperty(path: readonly string[], value: Uint8Array): boolean;
   /** Lets the request be routed anew before it goes on to its destination; no effect once it did. */
   clearRoute(): void;
+  /**
+   * Answers as it goes, in place of whatever lies behind, while the request still comes in; of a service only. Undefined when
+   * something has answered already. May be called once, outside callbacks too; what the callback under way returns still counts.
+   */
+  answer(source: AnswerSource): AnswerSink | undefined;
+}
+
+/** Who answers piece by piece, as it is told of its reader. */
+export interface AnswerSource {
+  /** The client is slow: no more for now. Pairs with `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Nothing more of the answer is wanted. */
+  reset(): void;
+}
+
+/** Takes an answer: head, data, and trailers or the end. Calls after the end or a reset have no effect. */
+export interface AnswerSink {
+  /** Names are lower-case; `:status` first. Throws RangeError when the head is not a valid one. */
+  head(headers: readonly (readonly [name: string, value: string])[], endOfStream: boolean): void;
+  /** The chunk may be kept: nobody may write to it again. */
+  data(chunk: Uint8Array, endOfStream: boolean): void;
+  /** Ends the answer. */
+  trailers(trailers: readonly (readonly [name: string, value: string])[]): void;
+  /** No whole answer will come: the client is told 500 with the reason, or the stream is cut off. */
+  reset(reason: string): void;
 }
 
 /**
@@ -294,6 +321,8 @@ export interface HostServices {
   hasMethod(method: string): boolean;
   /** Attributes that belong to the process, not to a stream (`node\0id`). */
   property(path: readonly string[]): PropertyValue | undefined;
+  /** The building blocks, without messages in between. */
+  readonly api: UniformApi;
 }
 
 /** A list of the functions of its ABI that a guest may call, and by which it may be called. */
@@ -308,7 +337,7 @@ export interface PluginProgram {
   readonly name: string;
   readonly version: string;
   readonly kind: "filter" | "service";
-  readonly module: SandboxedModule;
+  readonly module: CompiledPlugin;
   /** The configuration as the guest reads it: a string as it is, anything else as JSON. */
   readonly configuration: Uint8Array;
   /** What the guest reads as the configuration of its VM. */
@@ -375,11 +404,19 @@ export interface PluginInstance extends AsyncDisposable {
 /** One way of running guests. */
 export interface PluginEngine {
   readonly name: "proxy-wasm" | "wasm-component";
-  /** What the module speaks, such as `proxy-wasm 0.2.1`; undefined when it is not this engine's. */
-  detect(module: WebAssembly.Module): string | undefined;
+  /** An instance has one stream at a time: others wait for one that is free. */
+  readonly isExclusive: boolean;
+  /** What the plugin speaks, such as `proxy-wasm 0.2.1`; undefined when it is not this engine's. */
+  detect(compiled: CompiledPlugin): string | undefined;
   /**
    * Instantiates, starts and configures a guest. Rejects with PluginError when it traps, overruns or refuses, or when it
-   * imports what does not exist. `lost` is called at most once, when the instance has died; its streams were told.
+   * imports what does not exist. `lost` is called at most once, when the instance has died; its streams were told. `freed` is
+   * called when its stream has ended and it can take another, of an engine whose instances have one at a time.
    */
-  start(program: PluginProgram, services: HostServices, lost: (error: PluginError) => void): Promise<PluginInstance>;
+  start(
+    program: PluginProgram,
+    services: HostServices,
+    lost: (error: PluginError) => void,
+    freed?: () => void,
+  ): Promise<PluginInstance>;
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { TestConnection } from "../../test/support/proxy-wasm-connection.ts";
 import { ToyRequest, toyEngine, toyModule } from "../../test/support/toy-engine.ts";
+import { unusedApi } from "../../test/support/unused-api.ts";
 import type { HostServices, HttpMessage, PluginProgram } from "./contract.ts";
 import { CrashBudget, type CrashLimits, defaultCrashLimits } from "./crash-budget.ts";
 import type { PluginError } from "./plugin-error.ts";
@@ -109,6 +110,7 @@ function services(gate: Promise<HttpMessage>): HostServices {
     invokeService: none,
     hasMethod: () => false,
     property: () => undefined,
+    api: unusedApi,
   };
 }
 

@@ -25,7 +25,8 @@ export interface PoolSize {
 export interface PoolOptions extends RecoveryTerms {
   readonly version: string;
   readonly size: PoolSize;
-  readonly start: (lost: (error: PluginError) => void) => Promise<PluginInstance>;
+  /** `freed` is called when an instance that takes one stream at a time can take another. */
+  readonly start: (lost: (error: PluginError) => void, freed: () => void) => Promise<PluginInstance>;
   /** Longest time that a stream waits for an instance, in milliseconds. */
   readonly deadlineMs: number;
   /** Told of each instance that has started, and whether it stands in for one that crashed. */
@@ -262,10 +263,13 @@ export class InstancePool implements AsyncDisposable {
     this.#starting++;
     let instance: PluginInstance;
     try {
-      instance = await this.#options.start((error) => {
-        if (member === undefined) lost = error;
-        else this.#lost(member, error);
-      });
+      instance = await this.#options.start(
+        (error) => {
+          if (member === undefined) lost = error;
+          else this.#lost(member, error);
+        },
+        () => this.#serve(),
+      );
     } finally {
       this.#starting--;
     }

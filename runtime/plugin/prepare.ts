@@ -4,19 +4,20 @@ import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
 import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { fuelPerMillisecond } from "./sandbox/fuel.ts";
-import type { SandboxedModule, SandboxLimits } from "./sandbox/sandboxed-module.ts";
+import type { CompiledPlugin } from "./sandbox/sandboxed-component.ts";
+import type { SandboxLimits } from "./sandbox/sandboxed-module.ts";
 
 /** Rewrites and compiles modules away from the event loop. */
 export interface ModuleCompiler {
   /** Rejects with an error whose message says why the module is not acceptable. */
-  compile(bytes: Uint8Array<ArrayBuffer>, limits: SandboxLimits): Promise<SandboxedModule>;
+  compile(bytes: Uint8Array<ArrayBuffer>, limits: SandboxLimits): Promise<CompiledPlugin>;
 }
 
 /** A plugin that can be started: granted, compiled, and its engine known. */
 export interface PreparedPlugin {
   readonly manifest: Manifest;
   readonly digest: string;
-  readonly module: SandboxedModule;
+  readonly module: CompiledPlugin;
   readonly engine: PluginEngine;
   /** What the module speaks, such as `proxy-wasm 0.2.1`. */
   readonly speaks: string;
@@ -47,7 +48,7 @@ export async function preparePlugin(artifact: PluginArtifact, options: PrepareOp
     throw refused(manifest, `is not acceptable: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
   });
   for (const engine of options.engines) {
-    const speaks = engine.detect(module.module);
+    const speaks = engine.detect(module);
     if (speaks !== undefined)
       return { manifest, digest, module, engine, speaks, restrictions: restrictionsOf(manifest, options.grants) };
   }

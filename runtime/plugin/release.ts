@@ -68,7 +68,7 @@ export class Release {
       plugin: manifest.name,
       version: manifest.version,
       size: sizeOf(manifest),
-      start: (lost) => engine.start(program, this.#options.services, lost),
+      start: (lost, freed) => engine.start(program, this.#options.services, lost, freed),
       budget: new CrashBudget(crashLimits, now),
       replacesAtOnce: () => replacesAtOnce(configuration),
       deadlineMs: manifest.limits.deadlineMs,

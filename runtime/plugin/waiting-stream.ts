@@ -98,6 +98,7 @@ export class WaitingStream implements StreamFilter, Waiter {
       property: (path) => host.property(path),
       setProperty: (path, value) => host.setProperty(path, value),
       clearRoute: () => host.clearRoute(),
+      answer: (source) => host.answer(source),
     };
   }
 }

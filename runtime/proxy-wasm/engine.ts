@@ -1,7 +1,9 @@
 import type { PluginEngine } from "../plugin/contract.ts";
+import { isComponent } from "../plugin/sandbox/sandboxed-component.ts";
 import { abiVersions, spokenVersion, supportedVersions } from "./abi.ts";
 import { pluginError } from "./fault.ts";
 import { ProxyWasmInstance } from "./instance.ts";
+import { isModuleProgram } from "./module-program.ts";
 import type { RootContext, RootOptions } from "./root-context.ts";
 import { SharedVms } from "./shared-vms.ts";
 import { startGuest } from "./start.ts";
@@ -27,13 +29,17 @@ export function proxyWasmEngine(): PluginEngine {
 
   return {
     name: "proxy-wasm",
+    isExclusive: false,
 
-    detect(module) {
+    detect(compiled) {
+      if (isComponent(compiled)) return undefined;
+      const { module } = compiled;
       const version = spokenVersion(module) ?? abiVersions(module)[0];
       return version === undefined ? undefined : `proxy-wasm ${version}`;
     },
 
     async start(program, services, lost) {
+      if (!isModuleProgram(program)) throw new TypeError("not a module");
       if (spokenVersion(program.module.module) === undefined) {
         const versions = abiVersions(program.module.module);
         const spoken = versions.length === 0 ? "no version of Proxy-Wasm" : `Proxy-Wasm ${versions.join(", ")} only`;

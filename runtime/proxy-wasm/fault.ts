@@ -1,24 +1,24 @@
-import type { PluginProgram } from "../plugin/contract.ts";
 import { PluginError, type PluginFault } from "../plugin/plugin-error.ts";
 import { guestFrames } from "./backtrace.ts";
 import type { Meter } from "./meter.ts";
+import type { ModuleProgram } from "./module-program.ts";
 
 const longestOutcry = 200;
 
 /** A PluginError about the program: `plugin 'orders' 1.2.0 ` and the rest of the sentence. */
-export function pluginError(program: PluginProgram, fault: PluginFault, rest: string, cause?: unknown): PluginError {
+export function pluginError(program: ModuleProgram, fault: PluginFault, rest: string, cause?: unknown): PluginError {
   const message = `plugin '${program.name}' ${program.version} ${rest}`;
   return new PluginError(program.name, program.version, fault, message, cause === undefined ? {} : { cause });
 }
 
 /** What it means for a program that another one brought down the VM in which both ran. */
-export function sharedFault(program: PluginProgram, error: PluginError): PluginError {
+export function sharedFault(program: ModuleProgram, error: PluginError): PluginError {
   return pluginError(program, "shared", `lost its VM, which it shares: ${error.message}`, error);
 }
 
 /** What ended a callback that threw, or that came back with its fuel below zero. `outcry` is an error that it had logged, if any. */
 export function faultOf(
-  program: PluginProgram,
+  program: ModuleProgram,
   meter: Meter,
   where: string,
   fuel: number,

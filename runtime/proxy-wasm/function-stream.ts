@@ -1,4 +1,6 @@
 import type {
+  AnswerSink,
+  AnswerSource,
   BodyBuffer,
   Direction,
   FilterAction,
@@ -112,6 +114,10 @@ export class FunctionStream implements StreamFilter, StreamHost {
 
   clearRoute(): void {
     this.#outer.clearRoute();
+  }
+
+  answer(source: AnswerSource): AnswerSink | undefined {
+    return this.#outer.answer(source);
   }
 
   /** What follows when the guest has answered so. */

@@ -4,6 +4,7 @@ import { pluginError } from "./fault.ts";
 import { writeLog } from "./imports/logging.ts";
 import { unknownFunction } from "./known-functions.ts";
 import type { HostFunctions, HostImports } from "./link.ts";
+import type { ModuleProgram } from "./module-program.ts";
 import type { Vm } from "./vm.ts";
 
 /** ENOTCAPABLE of WASI preview 1. */
@@ -59,7 +60,7 @@ function replaced(
   return Object.fromEntries(entries);
 }
 
-function requireKnown(program: PluginProgram): void {
+function requireKnown(program: ModuleProgram): void {
   for (const { by, functions } of program.restrictions) {
     for (const name of functions) {
       const why = unknownFunction(name);

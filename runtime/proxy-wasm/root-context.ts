@@ -1,9 +1,10 @@
-import type { HostServices, PluginProgram } from "../plugin/contract.ts";
+import type { HostServices } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { fuelPerMillisecond } from "../plugin/sandbox/fuel.ts";
 import { type Context, deleteContext, finishContext } from "./context-end.ts";
 import { DeclaredProperties } from "./declared-properties.ts";
 import { GrpcStreams } from "./grpc-streams.ts";
+import type { ModuleProgram } from "./module-program.ts";
 import { OutstandingCalls } from "./outstanding-calls.ts";
 import { QueueEvents } from "./queue-events.ts";
 import { Ticker } from "./ticker.ts";
@@ -16,7 +17,7 @@ const maxStartFuel = 1_000 * fuelPerMillisecond;
 
 /** What a root context is made for. */
 export interface RootOptions {
-  readonly program: PluginProgram;
+  readonly program: ModuleProgram;
   readonly services: HostServices;
 }
 
@@ -27,7 +28,7 @@ export interface RootOptions {
 export class RootContext {
   readonly id: number;
   readonly vm: Vm;
-  readonly program: PluginProgram;
+  readonly program: ModuleProgram;
   readonly services: HostServices;
   readonly calls: OutstandingCalls;
   readonly streams: GrpcStreams;

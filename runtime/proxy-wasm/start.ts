@@ -1,9 +1,9 @@
-import type { PluginProgram } from "../plugin/contract.ts";
 import { fuelGauge } from "../plugin/sandbox/sandboxed-module.ts";
 import { faultOf, pluginError } from "./fault.ts";
 import { loadExpressions } from "./foreign/load-expressions.ts";
 import { type Callback, guestExports } from "./guest-exports.ts";
 import { hostImports, missingImports } from "./link.ts";
+import type { ModuleProgram } from "./module-program.ts";
 import { mayBeCalled } from "./restriction.ts";
 import type { RootContext, RootOptions } from "./root-context.ts";
 import { Vm } from "./vm.ts";
@@ -120,7 +120,7 @@ function refusal({ program, complaint }: RootContext, { name }: Callback): Error
 }
 
 /** What would let it start all the same, if anything would. */
-function hintFor({ stubsUnknownImports }: PluginProgram, missing: readonly string[]): string {
+function hintFor({ stubsUnknownImports }: ModuleProgram, missing: readonly string[]): string {
   const couldBeStubs = !stubsUnknownImports && missing.every((name) => name.startsWith("env."));
   return couldBeStubs ? "; 'unknownImports: stub' in its manifest lets them answer UNIMPLEMENTED" : "";
 }

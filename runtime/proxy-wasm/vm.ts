@@ -1,4 +1,4 @@
-import type { GrpcReply, HostServices, HttpMessage, PluginProgram } from "../plugin/contract.ts";
+import type { GrpcReply, HostServices, HttpMessage } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { spokenVersion } from "./abi.ts";
 import { CallTokens } from "./call-tokens.ts";
@@ -11,6 +11,7 @@ import type { Expressions } from "./foreign/expressions.ts";
 import type { Callback, Callbacks, GuestExports } from "./guest-exports.ts";
 import { GuestMemory } from "./memory.ts";
 import { Meter } from "./meter.ts";
+import type { ModuleProgram } from "./module-program.ts";
 import { GuestOutput } from "./output.ts";
 import { RootContext, type RootOptions, startFactor } from "./root-context.ts";
 import { type Turn, type TurnOptions, Turns } from "./turns.ts";
@@ -100,7 +101,7 @@ export class Vm {
   }
 
   /** The program of the effective context's root. */
-  get program(): PluginProgram {
+  get program(): ModuleProgram {
     return this.root.program;
   }
 

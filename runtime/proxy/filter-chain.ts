@@ -1,5 +1,5 @@
 import type { Placed } from "../http2/live-set.ts";
-import type { Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
+import type { AnswerSink, AnswerSource, Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ChunkedBody } from "./body-buffer.ts";
@@ -30,6 +30,7 @@ import { Hold } from "./hold.ts";
 import { cleanTrailers } from "./hop-by-hop.ts";
 import { formLocalReply, replyTo, sendDirect } from "./local-reply.ts";
 import { Outlet } from "./outlet.ts";
+import { AnsweringPlugin, PluginAnswer } from "./plugin-answer.ts";
 import { serviceAnswer } from "./service-answer.ts";
 import type { Stream } from "./stream.ts";
 
@@ -165,6 +166,14 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     return this.#reply(slot.index, { ...reply, details: reply.details === "" ? "plugin_response" : reply.details });
   }
 
+  answerBy(slot: FilterSlot, source: AnswerSource): AnswerSink | undefined {
+    if (this.#ignoresTarget || this.#response !== "awaited" || this.#target !== undefined) return undefined;
+    this.stream.plugin = slot.plugin;
+    this.#target = new AnsweringPlugin(source);
+    if (this.#responseHold.held) this.#target.pause();
+    return new PluginAnswer(new FromTarget(this), this.stream.method);
+  }
+
   resetBy(slot: FilterSlot): void {
     if (this.#over) return;
     this.stream.plugin = slot.plugin;
@@ -176,7 +185,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     if (this.#over) return;
     this.#tell(slot, error);
     this.stream.plugin = slot.plugin || error.plugin;
-    const unknown = error.fault === "missing" && slot.answer !== undefined && slot.plugin === "";
+    const unknown = error.fault === "missing" && slot.filled !== undefined && slot.plugin === "";
     const failure = unknown ? pluginNotFound : pluginFailed(this.stream.plugin, error);
     if (!this.#reply(slot.index, replyTo(failure))) this.#abort(failure);
   }
@@ -344,6 +353,8 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   }
 
   sendRequestHead(headers: HeaderList, endOfStream: boolean): void {
+    // A plugin answers already.
+    if (this.#target !== undefined) return;
     const fault = headers.changed ? faultOfRequest(headers) : undefined;
     if (fault !== undefined) {
       this.fail(brokenHead("request", fault));

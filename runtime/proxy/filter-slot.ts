@@ -1,4 +1,6 @@
 import type {
+  AnswerSink,
+  AnswerSource,
   BodyBuffer,
   Direction,
   FilterAction,
@@ -51,6 +53,8 @@ export interface SlotChain {
   failedOpen(slot: FilterSlot, error: PluginError): void;
   /** The destination is to be chosen anew before the request goes there. */
   clearRoute(): void;
+  /** Undefined when it is too late for an answer. */
+  answerBy(slot: FilterSlot, source: AnswerSource): AnswerSink | undefined;
 }
 
 /** A use that is looked up when a request comes to it; rejects with PluginError when there is none. */
@@ -68,7 +72,8 @@ export interface ServiceAnswer {
  */
 export class FilterSlot implements StreamHost {
   readonly index: number;
-  readonly answer: ServiceAnswer | undefined;
+  /** Of a service only. */
+  readonly filled: ServiceAnswer | undefined;
   readonly #chain: SlotChain;
   readonly #source: PluginUse | LateUse;
   #use: PluginUse | undefined;
@@ -82,11 +87,11 @@ export class FilterSlot implements StreamHost {
   #resetWanted = false;
   #failure: PluginError | undefined;
 
-  constructor(index: number, chain: SlotChain, source: PluginUse | LateUse, answer?: ServiceAnswer) {
+  constructor(index: number, chain: SlotChain, source: PluginUse | LateUse, filled?: ServiceAnswer) {
     this.index = index;
     this.#chain = chain;
     this.#source = source;
-    this.answer = answer;
+    this.filled = filled;
   }
 
   /** Name of the plugin; empty as long as it is not known. */
@@ -144,7 +149,7 @@ export class FilterSlot implements StreamHost {
       case "request-trailers":
         return this.#request.trailers === "awaited" ? undefined : stream.requestTrailers;
       case "response-headers":
-        if (this.answer !== undefined) return this.answer.headers;
+        if (this.filled !== undefined) return stream.response ?? this.filled.headers;
         return this.#responseVisible() ? stream.response : undefined;
       case "response-trailers":
         return this.#responseVisible() && this.#response.trailers !== "awaited" ? stream.responseTrailers : undefined;
@@ -153,7 +158,7 @@ export class FilterSlot implements StreamHost {
 
   body(direction: Direction): BodyBuffer | undefined {
     if (this.#phase === "ended") return undefined;
-    if (direction === "response" && this.answer !== undefined) return this.answer.body;
+    if (direction === "response" && this.filled !== undefined) return this.filled.body;
     const half = this.#half(direction);
     const visible = (this.#shown?.half === half && this.#shown.step === "body") || half.hold === "body";
     return visible ? half.body : undefined;
@@ -201,6 +206,11 @@ export class FilterSlot implements StreamHost {
     this.#chain.clearRoute();
   }
 
+  answer(source: AnswerSource): AnswerSink | undefined {
+    const isAlive = this.#phase === "idle" || this.#phase === "running" || this.#phase === "suspended";
+    return isAlive && this.filled !== undefined ? this.#chain.answerBy(this, source) : undefined;
+  }
+
   #half(direction: Direction): Half {
     return direction === "request" ? this.#request : this.#response;
   }
@@ -230,7 +240,7 @@ export class FilterSlot implements StreamHost {
   #skips(half: Half): boolean {
     if (this.#phase === "bypassed") return true;
     // A service has no part in its response, nor has a filter in that of a request it never saw.
-    return half === this.#response && (this.answer !== undefined || this.#phase === "new");
+    return half === this.#response && (this.filled !== undefined || this.#phase === "new");
   }
 
   #open(): void {
@@ -414,7 +424,7 @@ export class FilterSlot implements StreamHost {
     this.#phase = "bypassed";
     this.#filter = undefined;
     this.#shown = undefined;
-    if (this.answer !== undefined || this.#use?.fail !== "open") {
+    if (this.filled !== undefined || this.#use?.fail !== "open") {
       this.#chain.failedClosed(this, error);
       return;
     }

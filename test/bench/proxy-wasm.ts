@@ -47,6 +47,10 @@ class BareStream implements StreamHost {
   reset(): void {}
   clearRoute(): void {}
 
+  answer(): undefined {
+    return undefined;
+  }
+
   failed(error: Error): void {
     throw error;
   }

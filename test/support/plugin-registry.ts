@@ -8,6 +8,7 @@ import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";
 import { createLog, type Log } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { toyEngine } from "./toy-engine.ts";
+import { unusedApi } from "./unused-api.ts";
 
 /** A log that is kept. */
 export interface KeptLog {
@@ -73,6 +74,7 @@ export function openRegistry({
       invokeService: unreachable,
       hasMethod: () => false,
       property: () => undefined,
+      api: unusedApi,
     }),
     ...options,
   });

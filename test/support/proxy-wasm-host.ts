@@ -28,6 +28,7 @@ import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";
 import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { type GuestText, guestText, type PlaceText } from "./proxy-wasm-guest.ts";
 import { sandboxed } from "./sandboxed.ts";
+import { unusedApi } from "./unused-api.ts";
 import { assemble } from "./wat.ts";
 
 type Fields = readonly (readonly [name: string, value: string])[];
@@ -156,6 +157,10 @@ export class TestStream implements StreamHost {
     this.#tell("clear route");
   }
 
+  answer(): undefined {
+    return undefined;
+  }
+
   /** Resolves when an event that begins so has happened. */
   async saw(event: string): Promise<void> {
     while (!this.events.some((one) => one.startsWith(event))) await once(this.#told, "event");
@@ -183,6 +188,7 @@ export class TestServices implements HostServices {
   readonly upstreams = new Map<string, (request: HttpMessage, signal: AbortSignal) => Promise<HttpMessage>>();
   readonly methods = new Map<string, (request: GrpcRequest, signal: AbortSignal) => Promise<GrpcReply>>();
   readonly properties = new Map<string, PropertyValue>();
+  readonly api = unusedApi;
   readonly #data = new Map<string, { readonly value: Uint8Array; readonly cas: number }>();
   readonly #told = new EventEmitter();
 

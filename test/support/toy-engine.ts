@@ -11,6 +11,7 @@ import type {
   StreamHost,
 } from "../../runtime/plugin/contract.ts";
 import { PluginError } from "../../runtime/plugin/plugin-error.ts";
+import { isComponent } from "../../runtime/plugin/sandbox/sandboxed-component.ts";
 import { fuelGauge } from "../../runtime/plugin/sandbox/sandboxed-module.ts";
 import { assemble } from "./wat.ts";
 
@@ -21,7 +22,11 @@ import { assemble } from "./wat.ts";
  */
 export const toyEngine: PluginEngine = {
   name: "proxy-wasm",
-  detect: (module) => (WebAssembly.Module.exports(module).some(({ name }) => name === "toy") ? "toy 1" : undefined),
+  isExclusive: false,
+  detect: (compiled) => {
+    if (isComponent(compiled)) return undefined;
+    return WebAssembly.Module.exports(compiled.module).some(({ name }) => name === "toy") ? "toy 1" : undefined;
+  },
   start: async (program, services, lost) => new ToyInstance(program, services, lost),
 };
 
@@ -59,6 +64,7 @@ class ToyInstance implements PluginInstance {
     this.#program = program;
     this.#services = services;
     this.#lost = lost;
+    if (isComponent(program.module)) throw new TypeError("the toy is a module");
     const instance = new WebAssembly.Instance(program.module.module, {});
     this.#gauge = fuelGauge(instance);
     const { version, configure, call } = instance.exports;
@@ -238,6 +244,10 @@ export class ToyRequest implements StreamHost {
   }
 
   clearRoute(): void {}
+
+  answer(): undefined {
+    return undefined;
+  }
 
   #note(event: string): void {
     this.events.push(event);

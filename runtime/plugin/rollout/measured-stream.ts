@@ -1,4 +1,6 @@
 import type {
+  AnswerSink,
+  AnswerSource,
   BodyBuffer,
   Direction,
   FilterAction,
@@ -138,6 +140,24 @@ export class MeasuredStream implements StreamFilter, StreamHost {
 
   clearRoute(): void {
     this.#host.clearRoute();
+  }
+
+  answer(source: AnswerSource): AnswerSink | undefined {
+    const sink = this.#host.answer(source);
+    if (sink === undefined) return undefined;
+    return {
+      head: (headers, endOfStream) => {
+        sink.head(headers, endOfStream);
+        this.#isAnswered = true;
+        this.#hasResponse = true;
+      },
+      data: (chunk, endOfStream) => sink.data(chunk, endOfStream),
+      trailers: (trailers) => sink.trailers(trailers),
+      reset: (reason) => {
+        this.#hasFailed = true;
+        sink.reset(reason);
+      },
+    };
   }
 
   #show(direction: Direction, isHead: boolean, isEnd: boolean): void {

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { HeaderMap, LocalReply, StreamFilter, StreamHost, StreamMap } from "../contract.ts";
+import type { AnswerSink, HeaderMap, LocalReply, StreamFilter, StreamHost, StreamMap } from "../contract.ts";
 import type { Manifest } from "../manifest.ts";
 import { PluginError } from "../plugin-error.ts";
 
@@ -134,6 +134,19 @@ class SyntheticRequest implements StreamHost {
   }
 
   clearRoute(): void {}
+
+  /** Takes the answer, and keeps nothing of it. */
+  answer(): AnswerSink {
+    this.#isAnswered = true;
+    const end = (_part: unknown, endOfStream: boolean): void => {
+      if (endOfStream) this.#ended();
+    };
+    return { head: end, data: end, trailers: () => this.#ended(), reset: () => this.#ended() };
+  }
+
+  #ended(): void {
+    this.#settled.resolve();
+  }
 
   async #passes(show: () => string): Promise<boolean> {
     this.#settled = Promise.withResolvers<void>();

@@ -1,14 +1,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PluginError } from "../../../runtime/plugin/plugin-error.ts";
+import { SandboxCompiler } from "../../../runtime/plugin/sandbox/compiler.ts";
 import { proxyWasmEngine } from "../../../runtime/proxy-wasm/engine.ts";
 import { drop, out, say, tell } from "../../support/proxy-wasm-guest.ts";
 import { startGuest, startText, TestStream } from "../../support/proxy-wasm-host.ts";
 import { assemble } from "../../support/wat.ts";
 
 const log = (text: string): string => drop(`(call $proxy_log (i32.const 2) ${text})`);
-const detect = async (fields: string): Promise<string | undefined> =>
-  proxyWasmEngine().detect(await WebAssembly.compile(await assemble("guest", `(module ${fields})`)));
+async function detect(fields: string): Promise<string | undefined> {
+  await using compiler = new SandboxCompiler();
+  const limits = { memoryBytes: 65_536, tableEntries: 1, startFuel: 1_000 };
+  return proxyWasmEngine().detect(await compiler.compile(await assemble("guest", `(module ${fields})`), limits));
+}
 
 /** The error that a module ends its start with. */
 async function refusal(starting: Promise<AsyncDisposable>): Promise<PluginError> {

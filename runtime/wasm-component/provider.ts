@@ -1,0 +1,58 @@
+/** What the parts of this engine agree on: imports are provided for one instance, exports are called on one. */
+import type { HostServices, PluginProgram, StreamFilter, StreamHost } from "../plugin/contract.ts";
+
+/** The host of one instance of a component, as its imports see it. */
+export interface GuestHost {
+  readonly program: PluginProgram;
+  readonly services: HostServices;
+  /** Of the call under way: aborts at its deadline, or when nobody wants its outcome any more; what waits rejects then. */
+  readonly signal: AbortSignal;
+  /** Charges the call under way for work that is done for the guest, in fuel. Throws, and ends the instance, when it has none left. */
+  pay(fuel: number): void;
+  /** Ends the instance, and the call under way with it: what a guest asks for by `exit`. */
+  exit(hasFailed: boolean): never;
+  /** A whole line that the guest wrote, for the plugin's log. */
+  log(level: "trace" | "debug" | "info" | "warn" | "error" | "critical", line: string): void;
+}
+
+/** An interface that guests may import. */
+export interface ImportedInterface {
+  /** Without a version: `wasi:io/streams`. */
+  readonly name: string;
+  /** `0.2`: 0.2.0 and every later 0.2.x that is no pre-release. A list: exactly these. */
+  readonly versions: "0.2" | readonly string[];
+  /** Functions that may wait for something, as WIT names them: `get`, `[method]bucket.get`. All others return at once. */
+  readonly waiting: readonly string[];
+  /**
+   * Its functions and classes under jco's names: lower camel case, resources in Pascal case, methods on their prototypes,
+   * static functions and constructors as such. Called once for each instance. The error of a `result` is thrown as it is; an
+   * Error that is thrown is the host's own fault, and ends the instance.
+   */
+  make(host: GuestHost): Readonly<Record<string, unknown>>;
+}
+
+/** An instance that has started. */
+export interface Guest {
+  readonly host: GuestHost;
+  /** The export, under its name in full; undefined when the component has none. An interface is an object of functions. */
+  exported(name: string): unknown;
+  /**
+   * Runs one call of the guest: with its whole budget, until the deadline. Rejects with PluginError when the guest traps,
+   * overruns, exits or waits too long, and then the instance is gone; with what the guest threw as the error of a `result`.
+   * `cancelled` ends the call, and the instance, when nobody wants its outcome any more.
+   */
+  call<Result>(what: string, enter: () => Result | Promise<Result>, cancelled?: AbortSignal): Promise<Result>;
+}
+
+/** An interface by whose exports a component takes streams. */
+export interface ExportedInterface {
+  /** Without a version: `wasi:http/incoming-handler`. */
+  readonly name: string;
+  readonly versions: "0.2" | readonly string[];
+  /** Functions that are called, as WIT names them. */
+  readonly functions: readonly string[];
+  /** Whether the stream is for this interface; of several the first that takes it has it. */
+  takes(host: StreamHost, kind: PluginProgram["kind"]): boolean;
+  /** Begins a stream on an instance that has no other; `ended` is called once when the guest has nothing more to do for it. */
+  open(guest: Guest, exported: Readonly<Record<string, unknown>>, host: StreamHost, ended: () => void): StreamFilter;
+}
