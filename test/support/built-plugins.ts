@@ -9,7 +9,7 @@ import { ProgramMissing } from "./programs.ts";
 /** The folder of each language's plugins. */
 export const pluginSources = join(import.meta.dirname, "../plugins");
 /** Where what tests build is kept. */
-const buildCache = join(import.meta.dirname, "../../node_modules/.cache/outrigger");
+export const buildCache = join(import.meta.dirname, "../../node_modules/.cache/outrigger");
 
 const lowPriority = 10;
 

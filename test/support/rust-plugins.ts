@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { copyFile, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
-import { builtPlugins, modulesIn, pluginSources, run, ToolchainMissing } from "./built-plugins.ts";
+import { builtPlugins, modulesIn, pluginSources, type RunOptions, run, ToolchainMissing } from "./built-plugins.ts";
 import { findProgram, installPackages } from "./programs.ts";
 
 /** With nothing around the plugin, and with WASI. */
@@ -15,7 +15,7 @@ const debian = { rustc: "/usr/bin/rustc", cargo: "/usr/bin/cargo" };
 const debianPackages = ["rustc", "cargo", "libstd-rust-dev-wasm32"];
 const rustupPlace = join(homedir(), ".cargo/bin");
 
-interface Toolchain {
+export interface RustToolchain {
   readonly rustc: string;
   readonly cargo: string;
   readonly targets: Readonly<Record<RustTarget, string>>;
@@ -45,7 +45,7 @@ export async function rustPlugins(): Promise<Readonly<Record<RustTarget, Readonl
 }
 
 /** Who has Rust has it build for WebAssembly, too; who has not gets Debian's. */
-async function findToolchain(): Promise<Toolchain> {
+export async function findToolchain(): Promise<RustToolchain> {
   const rustc = findProgram("rustc", [rustupPlace]);
   const cargo = findProgram("cargo", [rustupPlace]);
   const own = rustc === undefined || cargo === undefined ? undefined : await extended(rustc, cargo);
@@ -58,7 +58,7 @@ async function findToolchain(): Promise<Toolchain> {
 }
 
 /** The toolchain, with what rustup adds to it if it has to. */
-async function extended(rustc: string, cargo: string): Promise<Toolchain | undefined> {
+async function extended(rustc: string, cargo: string): Promise<RustToolchain | undefined> {
   const known = await ready(rustc, cargo);
   const rustup = findProgram("rustup", [rustupPlace]);
   if (known !== undefined || rustup === undefined) return known;
@@ -67,7 +67,7 @@ async function extended(rustc: string, cargo: string): Promise<Toolchain | undef
 }
 
 /** The toolchain if it is there and builds for both targets. */
-async function ready(rustc: string, cargo: string): Promise<Toolchain | undefined> {
+async function ready(rustc: string, cargo: string): Promise<RustToolchain | undefined> {
   if (!existsSync(rustc) || !existsSync(cargo)) return undefined;
   const targets = await targetsOf(rustc);
   for (const target of Object.values(targets)) {
@@ -78,12 +78,12 @@ async function ready(rustc: string, cargo: string): Promise<Toolchain | undefine
 }
 
 /** WASI preview 1 had another name before Rust 1.78. */
-async function targetsOf(rustc: string): Promise<Toolchain["targets"]> {
+async function targetsOf(rustc: string): Promise<RustToolchain["targets"]> {
   const known = (await run(rustc, ["--print", "target-list"])).split("\n");
   return { unknown: "wasm32-unknown-unknown", wasi: known.includes("wasm32-wasip1") ? "wasm32-wasip1" : "wasm32-wasi" };
 }
 
-async function build({ rustc, cargo, targets }: Toolchain, directory: string): Promise<void> {
+async function build({ rustc, cargo, targets }: RustToolchain, directory: string): Promise<void> {
   const built = join(directory, "target");
   const env = {
     RUSTC: rustc,
@@ -93,13 +93,18 @@ async function build({ rustc, cargo, targets }: Toolchain, directory: string): P
     CARGO_UNSTABLE_SPARSE_REGISTRY: "true",
   };
   const options = { cwd: workspace, env };
-  await run(cargo, ["fetch", "--locked"], options).catch((error: Error) => {
-    throw new ToolchainMissing("Rust", error.message);
-  });
+  await fetchCrates(cargo, options);
   const chosen = Object.values(targets).flatMap((target) => ["--target", target]);
   await run(cargo, ["build", "--quiet", "--release", "--locked", "--offline", ...chosen], options);
   for (const kind of targetKinds)
     for (const path of (await modulesIn(join(built, targets[kind], "release"))).values())
       await copyFile(path, join(directory, `${basename(path, ".wasm")}.${kind}.wasm`));
   await rm(built, { recursive: true, force: true });
+}
+
+/** Gets what the plugins of a workspace are made of; rejects with ToolchainMissing when it cannot be had. */
+export async function fetchCrates(cargo: string, options: RunOptions): Promise<void> {
+  await run(cargo, ["fetch", "--locked"], options).catch((error: Error) => {
+    throw new ToolchainMissing("Rust", error.message);
+  });
 }
