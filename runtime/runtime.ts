@@ -11,9 +11,10 @@ import { type HealthReport, healthOf } from "./admin/health.ts";
 import { BindingBlock } from "./api/binding.ts";
 import { createConfig } from "./api/config.ts";
 import { createFiles } from "./api/file.ts";
+import { guestApi, noUpstreams } from "./api/guest-api.ts";
 import { type GuestTargets, hostServices } from "./api/host-services.ts";
 import { createInvoke } from "./api/invoke.ts";
-import { createRuntimeService } from "./api/layotto/runtime-service.ts";
+import { type Blocks, createRuntimeService } from "./api/layotto/runtime-service.ts";
 import { createLock } from "./api/lock.ts";
 import { checkGrants } from "./api/method-grants.ts";
 import { PubSubBlock } from "./api/pubsub.ts";
@@ -119,7 +120,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
 
   const pubsub = new PubSubBlock({ stores: components.storesOf("pubsub"), appId: app.id, log, metrics });
   const binding = new BindingBlock({ stores: components.storesOf("binding"), log, metrics });
-  const service = createRuntimeService({
+  const blocks: Blocks = {
     state: createState(components.storesOf("state")),
     config: createConfig(components.storesOf("config")),
     lock: createLock(components.storesOf("lock")),
@@ -129,8 +130,8 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     binding,
     invoke: createInvoke(targets),
     pubsub,
-  });
-
+  };
+  const service = createRuntimeService(blocks);
   const methods = inProcessCaller([service], calls);
   const sharedData = new SharedDataStore();
   const sharedQueues = new SharedQueueStore();
@@ -170,6 +171,11 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
           metrics: pluginMetrics.of(plugin.name),
           sharedData: sharedData.of(plugin),
           sharedQueues: sharedQueues.of(plugin),
+          api: guestApi(
+            { plugin: plugin.name, version: plugin.version, grants: plugin.capabilities, appId: app.id, log, calls },
+            blocks,
+            noUpstreams,
+          ),
           mayLog: pluginLogRates.of(plugin.name),
           logged: (level, message) => pluginLogs.add(plugin.name, plugin.version, level, message),
           log,

@@ -15,7 +15,8 @@ export interface InvokeTargets {
 }
 
 /** HTTP methods that a service can be invoked with. */
-export type InvokeVerb = "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "TRACE" | "PATCH";
+export const invokeVerbs = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"] as const;
+export type InvokeVerb = (typeof invokeVerbs)[number];
 type Pairs = readonly (readonly [name: string, value: string])[];
 
 /** A call to another service. */

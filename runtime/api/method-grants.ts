@@ -82,11 +82,15 @@ export function checkGrants(plugin: string, grants: Capabilities, method: string
     throw new RuntimeError("PERMISSION_DENIED", "METHOD_NOT_GRANTED", message, { details: { plugin, method } });
   }
   for (const { kind, names } of required) {
-    const name = names.find((one) => !grants[kind].includes(one));
-    if (name === undefined) continue;
-    const message = `plugin '${plugin}' was not granted the ${nouns[kind] ?? kind} '${name}'; let its manifest ask for it under capabilities.${kind}, and grant it under plugins.grants.${plugin}.${kind}`;
-    throw new RuntimeError("PERMISSION_DENIED", "NOT_GRANTED", message, { details: { plugin, kind, name } });
+    for (const name of names) requireGrant(plugin, grants, kind, name);
   }
+}
+
+/** Throws PERMISSION_DENIED, naming the plugin, the kind and the name, unless it was granted. */
+export function requireGrant(plugin: string, grants: Capabilities, kind: keyof Capabilities, name: string): void {
+  if (grants[kind].includes(name)) return;
+  const message = `plugin '${plugin}' was not granted the ${nouns[kind] ?? kind} '${name}'; let its manifest ask for it under capabilities.${kind}, and grant it under plugins.grants.${plugin}.${kind}`;
+  throw new RuntimeError("PERMISSION_DENIED", "NOT_GRANTED", message, { details: { plugin, kind, name } });
 }
 
 function textAt(request: unknown, path: readonly string[]): string {

@@ -77,6 +77,8 @@ export function createState(stores: StoreSet<StateStore>): StateBlock {
     items: readonly T[],
     apply: (item: T) => Promise<void>,
   ): Promise<void> => {
+    const [only] = items;
+    if (items.length === 1 && only !== undefined) return apply(only);
     const failures: Failure[] = [];
     await inParallel([...Map.groupBy(items, ({ key }) => key).values()], writesAtOnce, async (sameKey) => {
       for (const item of sameKey) {
@@ -181,7 +183,8 @@ function readState(key: string, entry: Awaited<ReturnType<StateStore["get"]>>): 
   return { key, value: entry.value, etag: entry.etag, metadata: expiryMetadata(entry.expiresAtMs) };
 }
 
-function requireCount(field: string, count: number): void {
+/** Throws INVALID_ARGUMENT when one request has too many. */
+export function requireCount(field: string, count: number): void {
   if (count <= maxStateItems) return;
   const message = `the request has ${count} ${field}; at most ${maxStateItems} go in one`;
   throw new RuntimeError("INVALID_ARGUMENT", "TOO_MANY_ITEMS", message);
