@@ -66,7 +66,7 @@ const compileCache =
 /** The licenses of the packages that the bundle has parts of, as they ask for it. */
 function licenses({ inputs }: Metafile): string {
   const folders = new Set(
-    Object.keys(inputs).flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []),
+    Object.keys(inputs).flatMap((path) => /^[^:]*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []),
   );
   const notices = [...folders].sort().map((folder) => {
     const { name, version, license }: Record<string, unknown> = JSON.parse(

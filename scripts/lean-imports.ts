@@ -7,16 +7,21 @@ import type { OnLoadResult, Plugin } from "esbuild";
 export const leanImports: Plugin = {
   name: "lean imports",
   setup(build) {
+    const root = `${build.initialOptions.absWorkingDir ?? process.cwd()}/`;
     build.onResolve({ filter: /.*/ }, ({ path, kind, importer }) => {
       if (!isBuiltin(path)) return undefined;
       const name = path.startsWith("node:") ? path : `node:${path}`;
       const isWhole = kind === "require-call" || readsAnyName.test(importer);
-      return { path: name, namespace: isWhole ? "required builtin" : "imported builtin" };
+      // What files share becomes a file of the bundle, and each import between those costs a start: each has its own instead.
+      const own = `${name} in ${importer.replace(root, "")}`;
+      return { path: own, namespace: isWhole ? "required builtin" : "imported builtin", pluginData: name };
     });
-    build.onLoad({ filter: /.*/, namespace: "required builtin" }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule("${path}");`,
+    build.onLoad({ filter: /.*/, namespace: "required builtin" }, ({ pluginData: name }) => ({
+      contents: `module.exports = process.getBuiltinModule("${name}");`,
     }));
-    build.onLoad({ filter: /.*/, namespace: "imported builtin" }, ({ path }) => importedBuiltin(path));
+    build.onLoad({ filter: /.*/, namespace: "imported builtin" }, ({ pluginData: name }) =>
+      importedBuiltin(String(name)),
+    );
 
     build.onResolve({ filter: /^[^./]/ }, ({ path, kind, resolveDir }) =>
       kind === "dynamic-import" && !isBuiltin(path)
@@ -53,10 +58,12 @@ function importedBuiltin(name: string): OnLoadResult {
     ([key, { get, enumerable }]) => get === undefined && enumerable === true && key !== "default",
   );
   if (loadedByFirstCall.has(name)) return { contents: loadingByFirstCall(name, exported) };
+  // A call that is marked as pure is left out when nobody uses what it returns; a property that is read never is.
   return {
-    contents: `const module = process.getBuiltinModule("${name}");
+    contents: `const module = /* @__PURE__ */ process.getBuiltinModule("${name}");
+const exported = (name) => module[name];
 export default module;
-export const { ${exported.map(([key]) => key).join(", ")} } = module;`,
+${exported.map(([key]) => `export const ${key} = /* @__PURE__ */ exported("${key}");`).join("\n")}`,
   };
 }
 
@@ -65,7 +72,7 @@ function loadingByFirstCall(name: string, exported: readonly [string, PropertyDe
   const functions = exported.filter(([key, { value }]) => typeof value === "function" && /^[a-z]/.test(key));
   return `let module;
 const load = () => (module ??= process.getBuiltinModule("${name}"));
-export default new Proxy({}, { get: (_, key) => load()[key] });
+export default /* @__PURE__ */ new Proxy({}, { get: (_, key) => load()[key] });
 ${functions.map(([key]) => `export function ${key}(...parameters) { return load().${key}(...parameters); }`).join("\n")}`;
 }
 
