@@ -9,6 +9,8 @@ export interface GuestHost {
   readonly signal: AbortSignal;
   /** Charges the call under way for work that is done for the guest, in fuel. Throws, and ends the instance, when it has none left. */
   pay(fuel: number): void;
+  /** Calls `act` once, when the call under way has ended, whatever came of it: what was begun for that call alone is let go then. */
+  atEnd(act: () => void): void;
   /** Ends the instance, and the call under way with it: what a guest asks for by `exit`. */
   exit(hasFailed: boolean): never;
   /** A whole line that the guest wrote, for the plugin's log. */
