@@ -8,6 +8,7 @@ import { makeFolder } from "../components/clients/make-folder.ts";
 import { RuntimeError } from "../components/error.ts";
 import { type Admin, openAdmin } from "./admin/admin.ts";
 import { type HealthReport, healthOf } from "./admin/health.ts";
+import { tokensOf } from "./admin/protect.ts";
 import { BindingBlock } from "./api/binding.ts";
 import { createConfig } from "./api/config.ts";
 import { createFiles } from "./api/file.ts";
@@ -35,6 +36,7 @@ import { reflectionServices } from "./grpc/reflection.ts";
 import type { GrpcListener } from "./grpc/transport.ts";
 import { Ingress } from "./ingress/ingress.ts";
 import { TcpIngress } from "./ingress/tcp-ingress.ts";
+import { late } from "./late.ts";
 import { lifecycleOf } from "./lifecycle.ts";
 import { LiveConfiguration } from "./live-configuration.ts";
 import { openComponents } from "./open-components.ts";
@@ -44,7 +46,7 @@ import { PluginMetricsStore } from "./plugin/plugin-metrics.ts";
 import { PluginRegistry } from "./plugin/registry.ts";
 import { SharedDataStore } from "./plugin/shared-data.ts";
 import { SharedQueueStore } from "./plugin/shared-queues.ts";
-import { adminTokens, bringUpPlugins, openDeployments, openPluginDisk } from "./plugin-deployments.ts";
+import { bringUpPlugins, openPluginDisk } from "./plugin-disk.ts";
 import { PluginEvents } from "./plugin-events.ts";
 import { PluginHost } from "./plugin-host.ts";
 import { unmetNeeds } from "./plugin-needs.ts";
@@ -193,14 +195,17 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const { directory } = plugins;
   const signatures = () => live.current.configuration.plugins.signatures;
   opening.use(await bringUpPlugins({ disk: pluginDisk, registry, directory, signatures, log }));
-  const { deployments, functions } = openDeployments(pluginDisk, registry, () => live.current.configuration.plugins);
+  const administration = late(async () => {
+    const { openDeployments } = await import("./plugin-deployments.ts");
+    return openDeployments(pluginDisk, registry, () => live.current.configuration.plugins);
+  });
 
   const names = ["spec.proto.runtime.v1.Runtime", "spec.proto.runtime.v1.Lifecycle", "grpc.health.v1.Health"];
   const health = openHealth(names);
   const grpc = opening.use(
     await http2Transport.serve({
       addresses: api.grpc,
-      services: [service, lifecycleOf(live, adminTokens(admin)), health.service, ...reflectionServices(names)],
+      services: [service, lifecycleOf(live, tokensOf(admin)), health.service, ...reflectionServices(names)],
       unknown: new ServiceProxy({ appId: app.id, upstreams, metrics }),
       maxMessageBytes: api.maxMessageBytes,
       appId: app.id,
@@ -239,12 +244,11 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       http: admin.http,
       probes: admin.probes,
       wasmAddress: admin.wasmAddress,
-      tokens: adminTokens(admin),
+      tokens: tokensOf(admin),
       version,
       liveness: () => healthOf({ process: { status: "UP" } }),
       readiness,
-      deployments,
-      functions,
+      plugins: administration,
       logs: pluginLogs,
       setLogLevel: (level) => {
         log.level = level;

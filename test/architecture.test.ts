@@ -16,7 +16,11 @@ interface Rule {
 }
 
 /** What every folder of runtime/ may import: the error, the telemetry, the listeners, and the types of a call. */
-const leaves = [/^components\/(error|http-status)\.ts$/, /^runtime\/telemetry\//, /^runtime\/(listen|version)\.ts$/];
+const leaves = [
+  /^components\/(error|http-status)\.ts$/,
+  /^runtime\/telemetry\//,
+  /^runtime\/(listen|version|late)\.ts$/,
+];
 const callTypes = /^components\/component\.ts$/;
 const contracts =
   /^components\/(state\/state-store|pubsub\/pubsub|config\/config-store|lock\/lock-store|sequencer\/sequencer|secret\/secret-store|binding\/binding|object\/object-store)\.ts$/;
@@ -41,10 +45,10 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
     files:
-      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments|plugin-needs|plugin-events|plugin-delivery)\.ts$/,
+      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|plugin-deployments|plugin-disk|plugin-needs|plugin-events|plugin-delivery)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
-  { files: /^runtime\/(listen|version|settle)\.ts$/, may: [], ownFolder: false },
+  { files: /^runtime\/(listen|version|settle|late)\.ts$/, may: [], ownFolder: false },
   {
     files: /^runtime\/(telemetry|config|security|resilience|http1|http2)\//,
     may: leaves,

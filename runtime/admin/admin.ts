@@ -7,11 +7,16 @@ import type { PluginLogs } from "../plugin/plugin-logs.ts";
 import type { Log, LogLevel } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { HealthReport } from "./health.ts";
+import { probeRoutes, processRoutes } from "./process-routes.ts";
 import type { Protection } from "./protect.ts";
-import type { Route } from "./route.ts";
-import { adminRoutes, probeRoutes } from "./routes.ts";
+import { onlyRoutes, type RouteTable, withLateRoutes } from "./route-table.ts";
 import { serve } from "./serve.ts";
-import { wasmRoutes } from "./wasm-routes.ts";
+
+/** What is done to plugins, as the admin API and Layotto's routes offer it. */
+export interface PluginAdministration {
+  readonly deployments: Deployments;
+  readonly functions: LayottoDeployments;
+}
 
 /** What the admin API shows and controls. */
 export interface AdminOptions {
@@ -26,8 +31,8 @@ export interface AdminOptions {
   readonly version: string;
   readonly liveness: () => HealthReport;
   readonly readiness: () => HealthReport;
-  readonly deployments: Deployments;
-  readonly functions: LayottoDeployments;
+  /** Asked for when a request is about plugins. */
+  readonly plugins: () => Promise<PluginAdministration>;
   readonly logs: PluginLogs;
   readonly setLogLevel: (level: LogLevel) => void;
   readonly metrics: Metrics;
@@ -52,12 +57,14 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const open = async (address: string, listening: Listening): Promise<string> =>
     opened.use(await openListener(address, listening, options)).address;
   const { http, probes, wasmAddress } = options;
-  const main = await open(http, { routes: adminRoutes(options), isProtected: true });
-  const probesAt = probes === undefined ? undefined : await open(probes, { routes: probeRoutes(options) });
+  const routes = withLateRoutes(processRoutes(options), async () => (await import("./routes.ts")).adminRoutes(options));
+  const functions = withLateRoutes([], async () => (await import("./routes.ts")).functionRoutes(options));
+  const main = await open(http, { routes, isProtected: true });
+  const probesAt = probes === undefined ? undefined : await open(probes, { routes: onlyRoutes(probeRoutes(options)) });
   const wasmAt =
     wasmAddress === undefined
       ? undefined
-      : await open(wasmAddress, { routes: wasmRoutes(options.functions), isProtected: true, hasEmptyErrors: true });
+      : await open(wasmAddress, { routes: functions, isProtected: true, hasEmptyErrors: true });
   const owned = opened.move();
   return {
     address: main,
@@ -68,7 +75,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 }
 
 interface Listening {
-  readonly routes: readonly Route[];
+  readonly routes: RouteTable;
   /** Default false. */
   readonly isProtected?: boolean;
   /** Whether a path that is unknown is answered with nothing, as Layotto does; default false. */

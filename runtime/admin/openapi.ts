@@ -1,37 +1,7 @@
 /** The document that says what the admin API takes and gives, made from what each route says of itself. */
+import type { ParameterDoc, Schema } from "./operation-doc.ts";
 import type { Route } from "./route.ts";
 import { schemas } from "./schemas.ts";
-
-/** A JSON Schema. */
-export type Schema = Readonly<Record<string, unknown>>;
-type Content = Readonly<Record<string, { readonly schema: Schema }>>;
-
-export interface ParameterDoc {
-  readonly name: string;
-  readonly in: "path" | "query";
-  readonly description: string;
-  readonly required?: boolean;
-  readonly schema: Schema;
-}
-
-export interface ResponseDoc {
-  readonly description: string;
-  readonly content?: Content;
-}
-
-/** What a route says of itself, as OpenAPI words it. */
-export interface OperationDoc {
-  readonly summary: string;
-  readonly description?: string;
-  readonly tags: readonly string[];
-  /** With `token` where one is needed. */
-  readonly security?: readonly Readonly<Record<"token", readonly string[]>>[];
-  /** Beside those of the path. */
-  readonly parameters?: readonly ParameterDoc[];
-  readonly requestBody?: { readonly required?: boolean; readonly content: Content };
-  /** By status. */
-  readonly responses: Readonly<Record<string, ResponseDoc>>;
-}
 
 export interface OpenApiDocument {
   readonly openapi: "3.1.1";

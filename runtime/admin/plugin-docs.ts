@@ -1,8 +1,7 @@
 /** What the routes of plugins say of themselves in the OpenAPI document. */
 import { z } from "zod";
 import { deployBody } from "./deploy-body.ts";
-import type { OperationDoc, ParameterDoc, ResponseDoc, Schema } from "./openapi.ts";
-import { ref } from "./schemas.ts";
+import { type OperationDoc, type ParameterDoc, type ResponseDoc, ref, type Schema } from "./operation-doc.ts";
 
 const tags = ["plugins"];
 const security = [{ token: [] }] as const;

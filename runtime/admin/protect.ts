@@ -69,3 +69,14 @@ export function ownerOf(header: string | undefined, tokens: ReadonlyMap<string, 
   for (const [name, token] of tokens) if (timingSafeEqual(wanted, digest(token))) found = name;
   return found;
 }
+
+/** Bearer tokens by the names of who has them; that of `admin.token` is `admin`. */
+export function tokensOf({ token, tokens }: AdminTokens): ReadonlyMap<string, string> {
+  return new Map([...(token === undefined ? [] : [["admin", token] as const]), ...Object.entries(tokens)]);
+}
+
+/** `admin` of the configuration, as far as it is about tokens. */
+interface AdminTokens {
+  readonly token?: string | undefined;
+  readonly tokens: Readonly<Record<string, string>>;
+}

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { OperationDoc } from "./openapi.ts";
+import type { OperationDoc } from "./operation-doc.ts";
 
 /** A request as a route sees it, once it was let in. */
 export interface AdminRequest {

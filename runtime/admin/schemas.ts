@@ -1,5 +1,5 @@
 /** The shapes that the admin API gives, as JSON Schemas for its OpenAPI document. */
-import type { Schema } from "./openapi.ts";
+import { ref, type Schema } from "./operation-doc.ts";
 
 const text = (description: string): Schema => ({ type: "string", description });
 const count = (description: string): Schema => ({ type: "integer", minimum: 0, description });
@@ -10,7 +10,6 @@ const millis = (description: string): Schema => ({
   description: `${description}, in milliseconds since the epoch`,
 });
 const listOf = (items: Schema): Schema => ({ type: "array", items });
-export const ref = (name: string): Schema => ({ $ref: `#/components/schemas/${name}` });
 
 /** An object; the keys that end in `?` may be absent. */
 function object(description: string, properties: Readonly<Record<string, Schema>>): Schema {

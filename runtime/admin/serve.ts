@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Log } from "../telemetry/log.ts";
 import { authorize, contentTypeOf, isOwn, type Protection, type Refusal } from "./protect.ts";
 import { type AdminRequest, BadRequest, type LinesReply, matchPath, type Reply, type Route } from "./route.ts";
+import type { RouteTable } from "./route-table.ts";
 
 const maxBodyBytes = 1024 ** 2;
 /** Longest time that a body of text may take. */
@@ -13,7 +14,7 @@ const turnedAwayMs = 1_000;
 const slowReaderMs = 30_000;
 
 export interface Serving {
-  readonly routes: readonly Route[];
+  readonly routes: RouteTable;
   /** Undefined where everyone may ask for what there is. */
   readonly protection: Protection | undefined;
   /** What is said where nothing is; default a sentence with the paths there are. */
@@ -30,10 +31,11 @@ export async function serve(
   serving: Serving,
   proceed: () => void,
 ): Promise<void> {
-  const { routes, protection, log } = serving;
+  const { protection, log } = serving;
   try {
     const url = splitUrl(request.url ?? "/");
     const method = request.method === "HEAD" ? "GET" : request.method;
+    const routes = await serving.routes(url.path);
     const onPath = routes.flatMap((route) => {
       const parameters = matchPath(route.path, url.path);
       return parameters === undefined ? [] : [{ route, parameters }];
@@ -41,7 +43,8 @@ export async function serve(
     const found = onPath.find(({ route }) => route.method === method);
     const admitted = protection === undefined ? { by: "" } : admit(request, protection, found?.route);
     if ("status" in admitted) return turnAway(request, response, admitted.status, { error: admitted.message });
-    if (found === undefined) return notFound(request, response, url.path, onPath, serving);
+    if (found === undefined)
+      return notFound(request, response, url.path, { onPath, routes, hasEmptyErrors: serving.hasEmptyErrors });
     proceed();
     const { route, parameters } = found;
     const reply = await route.answer({
@@ -77,12 +80,16 @@ function admit(request: IncomingMessage, protection: Protection, route: Route | 
   return { status: 415, message: `expected the content type ${takes.join(" or ")}` };
 }
 
+interface Unfound extends Pick<Serving, "hasEmptyErrors"> {
+  readonly onPath: readonly { readonly route: Route }[];
+  readonly routes: readonly Route[];
+}
+
 function notFound(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
-  onPath: readonly { readonly route: Route }[],
-  { routes, hasEmptyErrors }: Serving,
+  { onPath, routes, hasEmptyErrors }: Unfound,
 ): void {
   if (onPath.length > 0) {
     response.setHeader("allow", onPath.map(({ route }) => route.method).join(", "));
@@ -99,7 +106,8 @@ function parts(
   closing: AbortSignal,
 ): Pick<AdminRequest, "contentType" | "text" | "stream" | "accepts" | "signal"> {
   const gone = new AbortController();
-  response.once("close", () => gone.abort());
+  if (response.destroyed) gone.abort();
+  else response.once("close", () => gone.abort());
   return {
     contentType: hasBody(request) ? contentTypeOf(request) : "",
     text: () => readText(request),

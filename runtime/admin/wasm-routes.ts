@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { LayottoDeployments } from "../plugin/layotto-deployments.ts";
 import { PluginError } from "../plugin/plugin-error.ts";
-import type { OperationDoc, Schema } from "./openapi.ts";
+import type { OperationDoc, Schema } from "./operation-doc.ts";
 import { type AdminRequest, parseJson, type Reply, type Route } from "./route.ts";
 
 const object = z.record(z.string(), z.unknown());

@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { type Admin, type AdminOptions, openAdmin } from "../../runtime/admin/admin.ts";
 import { healthOf } from "../../runtime/admin/health.ts";
 import { configurationSchema } from "../../runtime/config/schema.ts";
+import { late } from "../../runtime/late.ts";
 import { PluginLogs } from "../../runtime/plugin/plugin-logs.ts";
 import type { PluginRegistry } from "../../runtime/plugin/registry.ts";
-import { openDeployments, openPluginDisk, type PluginDisk } from "../../runtime/plugin-deployments.ts";
+import { openDeployments } from "../../runtime/plugin-deployments.ts";
+import { openPluginDisk, type PluginDisk } from "../../runtime/plugin-disk.ts";
 import type { LogLevel } from "../../runtime/telemetry/log.ts";
 import { keepLog, openRegistry } from "./plugin-registry.ts";
 
@@ -38,7 +40,7 @@ export async function openAdminScene(
   const { log } = keepLog();
   const disk = opening.use(await openPluginDisk(join(root, "data"), log));
   const { registry, metrics } = opening.use(openRegistry({ store: disk.store }));
-  const { deployments, functions } = openDeployments(disk, registry, () => configuration.plugins);
+  const administration = late(() => openDeployments(disk, registry, () => configuration.plugins));
   metrics.counter("outrigger_test_total", "A counter.").inc(3);
   const admin = opening.use(
     await openAdmin({
@@ -50,8 +52,7 @@ export async function openAdminScene(
       version: "1.2.3",
       liveness: () => healthOf({}),
       readiness: () => healthOf({ plugins: { status: "DOWN", details: { reason: "plugin 'x' is not deployed" } } }),
-      deployments,
-      functions,
+      plugins: administration,
       logs,
       setLogLevel: (level) => levels.push(level),
       metrics,
