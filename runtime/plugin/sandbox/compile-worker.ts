@@ -1,35 +1,46 @@
 /** The thread in which modules are rewritten and compiled, so that the sidecar's own is not held up. */
 import { queryObjects } from "node:v8";
 import { parentPort } from "node:worker_threads";
+import { type PartBytes, shareLimits } from "./part-limits.ts";
 import { rewrite } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import type { SandboxLimits } from "./sandboxed-module.ts";
 
-/** What the worker is asked: one module at a time. */
+/** What the worker is asked: one module at a time, or all modules of one component, which share the limits. */
 export interface CompileRequest {
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer> | readonly PartBytes[];
   readonly limits: SandboxLimits;
 }
 
-/** What it answers. */
+/** A module as the sandbox rewrote it. */
+export interface CompiledBytes {
+  readonly module: WebAssembly.Module;
+  readonly rewrittenBytes: number;
+  readonly codeMap: Uint8Array<ArrayBuffer>;
+}
+
+/** What it answers: of a component, the parts in their order. */
 export type CompileReply =
-  | {
-      readonly outcome: "compiled";
-      readonly module: WebAssembly.Module;
-      readonly rewrittenBytes: number;
-      readonly codeMap: Uint8Array<ArrayBuffer>;
-    }
+  | { readonly outcome: "compiled"; readonly modules: readonly CompiledBytes[] }
   | { readonly outcome: "refused"; readonly message: string; readonly offset: number | undefined };
 
 async function compile({ bytes, limits }: CompileRequest): Promise<CompileReply> {
   try {
-    const { bytes: rewritten, codeMap } = rewrite(bytes, limits);
-    const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
-    return { outcome: "compiled", module, rewrittenBytes: rewritten.length, codeMap };
+    if (bytes instanceof Uint8Array) return { outcome: "compiled", modules: [await compileOne(bytes, limits)] };
+    const modules: CompiledBytes[] = [];
+    const shares = shareLimits(bytes, limits);
+    for (const [index, part] of bytes.entries()) modules.push(await compileOne(part.bytes, shares[index] ?? limits));
+    return { outcome: "compiled", modules };
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     return { outcome: "refused", message: error.message, offset: error.offset };
   }
+}
+
+async function compileOne(bytes: Uint8Array<ArrayBuffer>, limits: SandboxLimits): Promise<CompiledBytes> {
+  const { bytes: rewritten, codeMap } = rewrite(bytes, limits);
+  const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
+  return { module, rewrittenBytes: rewritten.length, codeMap };
 }
 
 /** The engine's message is about the bytes that it was given; an author knows those of the original. */
@@ -63,7 +74,9 @@ function collect(): void {
 }
 
 parentPort?.on("message", async (request: CompileRequest) => {
-  const { byteLength } = request.bytes;
+  const { bytes } = request;
+  const byteLength =
+    bytes instanceof Uint8Array ? bytes.length : bytes.reduce((sum, part) => sum + part.bytes.length, 0);
   parentPort?.postMessage(await compile(request));
   uncollected += byteLength;
   if (uncollected < uncollectedBytes) return;

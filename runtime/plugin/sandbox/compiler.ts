@@ -1,7 +1,8 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { CompileReply, CompileRequest } from "./compile-worker.ts";
+import type { CompiledBytes, CompileReply, CompileRequest } from "./compile-worker.ts";
 import { maxModuleBytes } from "./module-limit.ts";
+import type { PartBytes } from "./part-limits.ts";
 import { rewriterVersion } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import type { SandboxedModule, SandboxLimits } from "./sandboxed-module.ts";
@@ -62,6 +63,20 @@ export class SandboxCompiler implements AsyncDisposable {
     return await compiled;
   }
 
+  /**
+   * Rewrites and compiles the core modules of one component, which have the limits together; `digest` names the component.
+   * Their bytes are handed over for good.
+   */
+  async compileParts(
+    parts: readonly PartBytes[],
+    limits: SandboxLimits,
+    digest: string,
+  ): Promise<readonly SandboxedModule[]> {
+    const sizes = parts.map(({ bytes }) => bytes.length);
+    const modules = await this.#compiled({ bytes: parts, limits: { ...limits, partOf: "component" } });
+    return modules.map((one, index) => ({ ...one, digest, limits, originalBytes: sizes[index] ?? 0 }));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     const waiting = this.#queue.splice(0);
@@ -74,10 +89,15 @@ export class SandboxCompiler implements AsyncDisposable {
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedModule> {
     const originalBytes = bytes.length;
-    const reply = await this.#ask({ bytes, limits });
+    const [compiled] = await this.#compiled({ bytes, limits });
+    if (compiled === undefined) throw new SandboxError("the compiler gave nothing for the module");
+    return { ...compiled, digest, limits, originalBytes };
+  }
+
+  async #compiled(request: CompileRequest): Promise<readonly CompiledBytes[]> {
+    const reply = await this.#ask(request);
     if (reply.outcome === "refused") throw new SandboxError(reply.message, reply.offset);
-    const { module, rewrittenBytes, codeMap } = reply;
-    return { module, digest, limits, originalBytes, rewrittenBytes, codeMap };
+    return reply.modules;
   }
 
   #remember(key: string, compiled: Promise<SandboxedModule>): void {
@@ -114,7 +134,7 @@ export class SandboxCompiler implements AsyncDisposable {
       this.#timeoutMs,
     );
     const { request } = this.#current;
-    this.#worker.postMessage(request, [request.bytes.buffer]);
+    this.#worker.postMessage(request, buffersOf(request));
   }
 
   #startWorker(): Worker {
@@ -151,6 +171,11 @@ export class SandboxCompiler implements AsyncDisposable {
     this.#worker = undefined;
     await worker?.terminate();
   }
+}
+
+function buffersOf({ bytes }: CompileRequest): ArrayBuffer[] {
+  if (bytes instanceof Uint8Array) return [bytes.buffer];
+  return [...new Set(bytes.map((part) => part.bytes.buffer))];
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {

@@ -23,8 +23,8 @@ export interface ModuleLayout {
   readonly importedFunctions: number;
   readonly globals: number;
   readonly tags: readonly Arity[];
-  /** Pages of the memory, capped; undefined without a memory. */
-  readonly memory: { readonly minimum: number; readonly maximum: number } | undefined;
+  /** Pages of the memory, capped; undefined without a memory. Whoever defines an imported one has capped it. */
+  readonly memory: { readonly minimum: number; readonly maximum: number; readonly isImported: boolean } | undefined;
   readonly tables: readonly { readonly type: number; readonly minimum: number; readonly maximum: number }[];
 }
 
@@ -168,7 +168,7 @@ class LayoutReader {
       case sectionId.table:
         return (reader) => this.#table(reader);
       case sectionId.memory:
-        return (reader) => this.#addMemory(reader);
+        return (reader) => this.#addMemory(reader, "defined");
       case sectionId.tag:
         return (reader) => this.#tag(reader);
       case sectionId.global:
@@ -222,18 +222,24 @@ class LayoutReader {
     if (kind === 0) {
       this.#functionTypes.push(this.#typeIndex(reader));
       this.#importedFunctions++;
-    } else if (kind === 1)
-      reader.fail(`the module imports the table '${from}.${name}', which the sandbox refuses`, offset);
-    else if (kind === 2)
-      reader.fail(`the module imports the memory '${from}.${name}', which the sandbox refuses`, offset);
-    else if (kind === 3) {
+    } else if (kind === 1) {
+      this.#requirePart(reader, `the table '${from}.${name}'`, offset);
+      referenceType(reader);
+      readLimits(reader, "table");
+    } else if (kind === 2) {
+      this.#requirePart(reader, `the memory '${from}.${name}'`, offset);
+      this.#addMemory(reader, "imported");
+    } else if (kind === 3) {
       valueType(reader);
       const mutability = reader.u8();
-      if (mutability !== 0)
-        reader.fail(`the module imports the mutable global '${from}.${name}', which the sandbox refuses`, offset);
+      if (mutability !== 0) this.#requirePart(reader, `the mutable global '${from}.${name}'`, offset);
       this.#globals++;
     } else if (kind === 4) this.#tag(reader);
     else reader.fail(`the import '${from}.${name}' is of the unknown kind ${kind}`, offset);
+  }
+
+  #requirePart(reader: BinaryReader, what: string, offset: number): void {
+    if (this.#limits.partOf === undefined) reader.fail(`the module imports ${what}, which the sandbox refuses`, offset);
   }
 
   #table(reader: BinaryReader): void {
@@ -249,19 +255,20 @@ class LayoutReader {
     this.#tables.push({ type, minimum, maximum: Math.min(maximum ?? most, most) });
   }
 
-  #addMemory(reader: BinaryReader): void {
+  #addMemory(reader: BinaryReader, origin: "defined" | "imported"): void {
     const offset = reader.position;
     if (this.#memory !== undefined)
       reader.fail("the module has more than one memory (multi-memory), which the sandbox refuses", offset);
     const { minimum, maximum = mostPages } = readLimits(reader, "memory");
     if (maximum > mostPages) reader.fail("the module's memory has a maximum above 4 GiB", offset);
     const most = Math.floor(this.#limits.memoryBytes / bytesPerPage);
-    if (minimum > most)
+    if (minimum > most && origin === "defined")
       reader.fail(
         `the module's memory has ${minimum * bytesPerPage} bytes at least, and the limit is ${this.#limits.memoryBytes}`,
         offset,
       );
-    this.#memory = { minimum, maximum: Math.min(maximum, most) };
+    const isImported = origin === "imported";
+    this.#memory = { minimum, maximum: isImported ? maximum : Math.min(maximum, most), isImported };
   }
 
   #tag(reader: BinaryReader): void {

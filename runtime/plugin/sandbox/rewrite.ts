@@ -115,8 +115,9 @@ function writeContents(
 }
 
 function writeMemory({ memory }: ModuleLayout, out: BinaryWriter): void {
-  out.u32(memory === undefined ? 0 : 1);
-  if (memory === undefined) return;
+  const isDefined = memory !== undefined && !memory.isImported;
+  out.u32(isDefined ? 1 : 0);
+  if (!isDefined) return;
   out.u8(1);
   out.u32(memory.minimum);
   out.u32(memory.maximum);

@@ -6,6 +6,8 @@ export interface SandboxLimits {
   readonly tableEntries: number;
   /** Instructions that instantiation (the start function) may use; the initial value of the fuel counter. */
   readonly startFuel: number;
+  /** For a core module of a component, which may use memories, tables and globals of its neighbours; default: it stands alone. */
+  readonly partOf?: "component";
 }
 
 /** A module that was checked, capped, metered and compiled. */

@@ -1,0 +1,40 @@
+import { bytesPerPage, readLayout } from "./module-layout.ts";
+import { SandboxError } from "./sandbox-error.ts";
+import type { SandboxLimits } from "./sandboxed-module.ts";
+
+/** A core module of a component. */
+export interface PartBytes {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** How many instances the component makes of it. */
+  readonly instances: number;
+}
+
+/** As many tables as a module by itself may have. */
+const mostTables = 64;
+
+/**
+ * What each part of a component may have, so that together they stay within the limits: every memory gets its minimum, and of
+ * what is left a share in proportion to it. The small memories of adapters so leave nearly all to the program. Throws SandboxError.
+ */
+export function shareLimits(parts: readonly PartBytes[], limits: SandboxLimits): SandboxLimits[] {
+  const layouts = parts.map(({ bytes, instances }) => ({ ...readLayout(bytes, limits), instances }));
+  const tables = layouts.reduce((sum, { tables, instances }) => sum + tables.length * instances, 0);
+  if (tables > mostTables)
+    throw new SandboxError(`the component has ${tables} tables together, and the limit is ${mostTables}`);
+  const minima = layouts.map(({ memory }) => (memory === undefined || memory.isImported ? 0 : memory.minimum));
+  // A memory without a minimum counts as a page, so that it can grow at all.
+  const weights = layouts.map(({ memory, instances }, index) =>
+    memory === undefined || memory.isImported ? 0 : Math.max(1, minima[index] ?? 0) * instances,
+  );
+  const least = layouts.reduce((sum, { instances }, index) => sum + (minima[index] ?? 0) * instances, 0);
+  const pages = Math.floor(limits.memoryBytes / bytesPerPage);
+  if (least > pages)
+    throw new SandboxError(
+      `the memories of the component have ${least * bytesPerPage} bytes at least together, and the limit is ${limits.memoryBytes}`,
+    );
+  const weight = weights.reduce((sum, one) => sum + one, 0);
+  return layouts.map(({ instances }, index) => {
+    const share = weight === 0 ? 0 : Math.floor(((pages - least) * (weights[index] ?? 0)) / weight / instances);
+    return { ...limits, memoryBytes: ((minima[index] ?? 0) + share) * bytesPerPage };
+  });
+}
