@@ -1,0 +1,17 @@
+/** Interfaces that others laid down too, on the sidecar's components. */
+import type { ExportedInterface, ImportedInterface } from "../provider.ts";
+import { configInterfaces } from "./config.ts";
+import { keyvalueDraft } from "./keyvalue-draft.ts";
+import { keyvalueDraft2 } from "./keyvalue-draft2.ts";
+import { loggingInterface } from "./logging.ts";
+import { messagingImports } from "./messaging-consumer.ts";
+
+export const standardImports: readonly ImportedInterface[] = [
+  ...keyvalueDraft,
+  ...keyvalueDraft2,
+  ...configInterfaces,
+  loggingInterface,
+  ...messagingImports,
+];
+
+export const standardExports: readonly ExportedInterface[] = [];
