@@ -13,7 +13,7 @@ import {
 export type { RequestOp, TxnRequest };
 
 /** Operations that every server takes in one transaction. */
-const atOnce = 100;
+export const atOnce = 100;
 const none = new Uint8Array(0);
 
 /** The end of the range of all keys that begin with the prefix. */

@@ -5,12 +5,14 @@ import { type BucketSettings, bucketStream } from "./nats-bucket-stream.ts";
 import { NatsClock } from "./nats-clock.ts";
 import { jetStreamCodes } from "./nats-failure.ts";
 import { isRefusal, JetStream, type StreamInfo } from "./nats-jetstream.ts";
+import { positionOf, scan } from "./nats-scan.ts";
 import { NatsSweep } from "./nats-sweep.ts";
 
 /** Header: how long an entry lives from when the server took it, in milliseconds. */
 export const ttlHeader = "Outrigger-Ttl-Ms";
-/** Header: an entry's own name where its subject has only a digest, for people who look into the bucket. */
+/** Header: an entry's own name where its subject has only a digest. Of one that is longer than so many characters the beginning. */
 const nameHeader = "Outrigger-Name";
+const longestName = 3 * 1024;
 /** As all clients of NATS mark that an entry was deleted. */
 export const operationHeader = "KV-Operation";
 /** Not the name of any entry. */
@@ -26,6 +28,16 @@ export interface BucketEntry {
   readonly expiresAtMs: number | undefined;
   /** The header of that name; empty when there is none. */
   header(name: string): string;
+}
+
+/** What a message of the stream says of a key. */
+export interface BucketMessage {
+  readonly key: string;
+  /** The entry's name, where the key is a digest of it and the name is not too long. */
+  readonly name: string | undefined;
+  readonly revision: number;
+  /** Whether there is nothing under the key since, or the entry has expired. */
+  readonly isOver: boolean;
 }
 
 /** What lies under a key: an entry, or the mark of one that was deleted or has expired, or nothing (revision 0). */
@@ -47,6 +59,8 @@ interface PutOptions {
 export class NatsBucket implements AsyncDisposable {
   readonly jetStream: JetStream;
   readonly connection: NatsConnection;
+  /** Whether what was written before stays beside the latest, as in a bucket that was not made here. */
+  readonly keepsHistory: boolean;
   readonly #settings: BucketSettings;
   readonly #hasDirectReads: boolean;
   readonly #maySkipLeader: boolean;
@@ -77,17 +91,14 @@ export class NatsBucket implements AsyncDisposable {
     }
   }
 
-  private constructor(
-    jetStream: JetStream,
-    settings: BucketSettings,
-    config: { allow_direct: boolean; num_replicas: number; deny_delete: boolean },
-  ) {
+  private constructor(jetStream: JetStream, settings: BucketSettings, config: StreamInfo["config"]) {
     this.jetStream = jetStream;
     this.connection = jetStream.connection;
     this.#settings = settings;
     this.#hasDirectReads = config.allow_direct;
     this.#maySkipLeader = config.num_replicas === 1;
     this.#mayRemove = !config.deny_delete;
+    this.keepsHistory = config.max_msgs_per_subject !== 1;
     this.#watch = this.connection.watch((isUp) => {
       if (isUp) this.#isUnsure = true;
     });
@@ -135,9 +146,7 @@ export class NatsBucket implements AsyncDisposable {
       ...headers,
       ...expecting(revision),
       ...(ttlMs === undefined ? {} : { [ttlHeader]: String(ttlMs) }),
-      ...(name === undefined || !key.includes("=_")
-        ? {}
-        : { [nameHeader]: encodeURIComponent(name.toWellFormed()).slice(0, 512) }),
+      ...(name === undefined || !key.includes("=_") ? {} : { [nameHeader]: writtenName(name) }),
     });
   }
 
@@ -149,6 +158,26 @@ export class NatsBucket implements AsyncDisposable {
     const mark = await this.#write(key, "", { ...expecting(revision), ...headers, [operationHeader]: "DEL" });
     if (mark !== undefined && !keepMark) this.#removeLater(mark);
     return mark;
+  }
+
+  /** What was written under the keys, from the revision on and so many times, without the data; without a history each key once. */
+  async *written(from: number, most: number): AsyncGenerator<BucketMessage> {
+    const opening = this.subjectOf("").length;
+    const { stream } = this;
+    for await (const batch of scan(this.jetStream, {
+      stream,
+      filter: this.subjectOf(">"),
+      from,
+      most,
+      headersOnly: true,
+    })) {
+      for (const message of batch) {
+        const { sequence, writtenAtMs } = positionOf(message);
+        const name = nameWritten(message.headers?.get(nameHeader) ?? "");
+        const isOver = this.isOver(message, writtenAtMs);
+        yield { key: message.subject.slice(opening), name, revision: sequence, isOver };
+      }
+    }
   }
 
   /** Whether a message of the stream is an entry that has expired, or the mark of one that was deleted. */
@@ -302,6 +331,19 @@ const storedMessage = z.object({
     hdrs: z.string().default(""),
   }),
 });
+
+/** As long as the name of an entry is in its header. */
+export const nameBytesOf = (key: string, name: string): number => (key.includes("=_") ? writtenName(name).length : 0);
+
+const writtenName = (name: string): string => encodeURIComponent(name.toWellFormed()).slice(0, longestName);
+
+function nameWritten(text: string): string | undefined {
+  try {
+    return text === "" ? undefined : decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
 
 const expecting = (revision: number | undefined): Readonly<Record<string, string>> =>
   revision === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": String(revision) };

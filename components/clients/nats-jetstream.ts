@@ -15,6 +15,7 @@ const streamInfo = z.object({
     retention: z.string(),
     max_bytes: z.number(),
     max_age: z.number(),
+    max_msgs_per_subject: z.number().default(-1),
     discard: z.string(),
     storage: z.string(),
     num_replicas: z.number(),

@@ -23,6 +23,12 @@ export function nameOfToken(token: string): string | undefined {
   ).toString();
 }
 
+/** The name that `natsNameOf` made the key of; `written` is the one that was kept beside a digest. Undefined when it made none. */
+export function nameOfNats(key: string, written: string | undefined): string | undefined {
+  const name = nameOfToken(key) ?? written;
+  return name !== undefined && natsNameOf(name) === key ? name : undefined;
+}
+
 /** A name of fixed length for what several names tell apart, for consumers: those are names of files on the server. */
 export const natsDigestOf = (...names: readonly string[]): string => digest(JSON.stringify(names)).slice(0, 22);
 

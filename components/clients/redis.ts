@@ -44,6 +44,9 @@ export class RedisConnection implements AsyncDisposable {
   #awaited = 0;
   #lastError = "nothing answers";
   #isLost = false;
+  /** Of this connection among all there ever are, and how often it was made. */
+  readonly #id = Math.random().toString(36).slice(2, 10);
+  #made = 0;
 
   constructor(ioredis: Ioredis, place: RedisPlace, { log, reachability }: Pick<OpenContext, "log" | "reachability">) {
     const client = redisClient(ioredis, place);
@@ -66,6 +69,11 @@ export class RedisConnection implements AsyncDisposable {
   /** Whether keys lie on several servers, so that only those of one slot can be in one command. */
   get isCluster(): boolean {
     return this.#client.isCluster;
+  }
+
+  /** Changes when the connection is made anew, and so perhaps to another server or one that was started again. */
+  get era(): string {
+    return `${this.#id}-${this.#made}`;
   }
 
   /** Longest that a command may block at the server: half of what counts as silence, in milliseconds. */
@@ -194,6 +202,7 @@ export class RedisConnection implements AsyncDisposable {
   }
 
   #found(): void {
+    this.#made++;
     if (this.#isLost) {
       this.#reachability.up();
       this.#log.info({}, `the Redis of '${this.#name}' is back`);

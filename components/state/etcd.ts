@@ -2,13 +2,17 @@ import { type EtcdConnection, openEtcd } from "../clients/etcd.ts";
 import { EtcdBatch } from "../clients/etcd-batch.ts";
 import { EtcdLeases } from "../clients/etcd-leases.ts";
 import {
+  atOnce,
+  endOf as behind,
   deleteOp,
   foundBy,
   hasValue,
   isAtRevision,
+  nested,
   nestedInGroups,
   putOp,
   type RequestOp,
+  rangeOf,
   readOp,
   type TxnRequest,
   txnOf,
@@ -19,10 +23,13 @@ import { RuntimeError } from "../error.ts";
 import { etagMismatch } from "./etag.ts";
 import { decodeEntry, encodeEntry, expiredUpTo } from "./etcd-entry.ts";
 import { type Condition, conditionOf, foldOperations } from "./etcd-transaction.ts";
+import { cursorAt, keyOfBytes, pageStart } from "./key-cursor.ts";
 import {
   type DeleteState,
   defineStateStore,
   type GetState,
+  type KeyPage,
+  type ListKeys,
   type SetState,
   type StateEntry,
   type StateOperation,
@@ -37,7 +44,7 @@ const mostAttempts = 10;
 /** State in etcd. Etags are revisions, of which there is never the same again. Lives end by the clocks of the sidecars. */
 export const etcdStateStore = defineStateStore({
   type: "etcd",
-  capabilities: ["transactions", "ttl", "durable", "shared"],
+  capabilities: ["transactions", "keys", "ttl", "durable", "shared"],
   config: etcdSettings("outrigger/state/"),
   open: async (settings, context) => new EtcdStateStore(context.name, await openEtcd(settings, context)),
 });
@@ -95,6 +102,11 @@ class EtcdStateStore implements StateStore {
     if (!succeeded) throw etagMismatch(this.#name, request);
   }
 
+  async keys(request: ListKeys, call: CallContext): Promise<KeyPage> {
+    throwIfAborted(call);
+    return this.#connection.within(call, this.#keys(request));
+  }
+
   async transact(operations: readonly StateOperation[], call: CallContext): Promise<void> {
     throwIfAborted(call);
     if (operations.length === 0) return;
@@ -118,6 +130,43 @@ class EtcdStateStore implements StateStore {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#batch.drain();
     await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #keys(request: ListKeys): Promise<KeyPage> {
+    const opening = Buffer.from(this.#connection.prefix);
+    const beginning = this.#at(request.prefix);
+    const start = Buffer.concat([opening, pageStart(this.#name, request)]);
+    const { kvs, more } = await this.#connection.range(
+      // Of no bytes at all there is no key.
+      rangeOf(start.length === 0 ? Buffer.of(0) : start, {
+        rangeEnd: behind(beginning),
+        limit: BigInt(request.limit),
+        keysOnly: true,
+      }),
+    );
+    const isOver = await this.#expired(kvs.filter(({ lease }) => lease !== 0n).map(({ key }) => key));
+    const keys = kvs.flatMap(({ key }) => {
+      const name = isOver.has(key) ? undefined : keyOfBytes(key.subarray(opening.length));
+      return name === undefined ? [] : [name];
+    });
+    const last = more ? kvs.at(-1)?.key : undefined;
+    return { keys, cursor: last === undefined ? undefined : cursorAt(last.subarray(opening.length)) };
+  }
+
+  /** Those of the keys under which there is only what has expired, or nothing. The server looks at the values, which stay there. */
+  async #expired(keys: readonly Uint8Array[]): Promise<ReadonlySet<Uint8Array>> {
+    const expired = new Set<Uint8Array>();
+    const now = expiredUpTo(Date.now());
+    for (let from = 0; from < keys.length; from += atOnce) {
+      const asked = keys.slice(from, from + atOnce);
+      const success = asked.map((key) => nested(txnOf({ compare: [hasValue(key, "GREATER", now)] })));
+      const { responses } = await this.#connection.txn(txnOf({ success }), "read");
+      for (const [index, key] of asked.entries()) {
+        const response = responses[index]?.response;
+        if (response?.$case === "responseTxn" && !response.value.succeeded) expired.add(key);
+      }
+    }
+    return expired;
   }
 
   async #commit(conditions: ReadonlyMap<string, Condition>, writes: readonly RequestOp[]): Promise<void> {

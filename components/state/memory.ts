@@ -2,10 +2,14 @@ import { z } from "zod";
 import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { etagMismatch, etagSource, expectedEtag } from "./etag.ts";
+import { cursorUnknown } from "./key-cursor.ts";
+import { KeyOrder } from "./key-order.ts";
 import {
   type DeleteState,
   defineStateStore,
   type GetState,
+  type KeyPage,
+  type ListKeys,
   type SetState,
   type StateEntry,
   type StateOperation,
@@ -16,16 +20,20 @@ interface Kept {
   readonly value: Uint8Array;
   readonly etag: string;
   readonly expiresAtMs: number | undefined;
+  /** Where its key stands among all. */
+  place: number;
 }
 
 /** Bytes that an entry takes beside its key and value. */
 const entryBytes = 64;
 const sweepMs = 30_000;
+/** Keys that are looked at for one page, however few of them come on it. */
+const mostLooks = 10_000;
 
 /** State in the process's own memory: quick, and gone with it. */
 export const memoryStateStore = defineStateStore({
   type: "memory",
-  capabilities: ["transactions", "ttl"],
+  capabilities: ["transactions", "keys", "ttl"],
   config: z.strictObject({
     maxBytes: z
       .int()
@@ -40,6 +48,7 @@ class MemoryStateStore implements StateStore {
   readonly #name: string;
   readonly #maxBytes: number;
   readonly #entries = new Map<string, Kept>();
+  readonly #order = new KeyOrder();
   readonly #sweeper: NodeJS.Timeout;
   readonly #nextEtag = etagSource();
   #bytes = 0;
@@ -86,9 +95,24 @@ class MemoryStateStore implements StateStore {
     }
   }
 
+  /** In the order in which they were made. */
+  async keys({ prefix, cursor, limit }: ListKeys, call: CallContext): Promise<KeyPage> {
+    throwIfAborted(call);
+    if (cursor !== undefined && !/^\d{1,15}$/.test(cursor)) throw cursorUnknown(this.#name, cursor);
+    const keys: string[] = [];
+    let looks = 0;
+    for (const [key, place] of this.#order.from(Number(cursor ?? 0))) {
+      if (keys.length === limit || looks === mostLooks) return { keys, cursor: String(place) };
+      looks++;
+      if (key.startsWith(prefix) && this.#live(key) !== undefined) keys.push(key);
+    }
+    return { keys, cursor: undefined };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeper);
     this.#entries.clear();
+    this.#order.clear();
   }
 
   #live(key: string): Kept | undefined {
@@ -108,6 +132,7 @@ class MemoryStateStore implements StateStore {
       value: new Uint8Array(value),
       etag: this.#nextEtag(),
       expiresAtMs: ttlMs === undefined ? undefined : Date.now() + ttlMs,
+      place: -1,
     });
   }
 
@@ -127,9 +152,14 @@ class MemoryStateStore implements StateStore {
   }
 
   #put(key: string, kept: Kept | undefined): void {
-    this.#bytes -= this.#sizeNow(key);
-    if (kept === undefined) this.#entries.delete(key);
-    else {
+    const before = this.#entries.get(key);
+    if (before !== undefined) this.#bytes -= sizeOf(key, before.value);
+    if (kept === undefined) {
+      if (before === undefined) return;
+      this.#entries.delete(key);
+      this.#order.remove(before.place);
+    } else {
+      kept.place = before?.place ?? this.#order.add(key);
       this.#entries.set(key, kept);
       this.#bytes += sizeOf(key, kept.value);
     }

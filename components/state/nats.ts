@@ -1,14 +1,17 @@
 import { openNats } from "../clients/nats.ts";
-import { type BucketSlot, NatsBucket } from "../clients/nats-bucket.ts";
-import { natsNameOf } from "../clients/nats-name.ts";
+import { type BucketSlot, NatsBucket, nameBytesOf } from "../clients/nats-bucket.ts";
+import { nameOfNats, natsNameOf } from "../clients/nats-name.ts";
 import { jetStreamSettings, natsMaxBytes, natsName, natsSettings } from "../clients/nats-settings.ts";
 import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { etagMismatch, expectedEtag } from "./etag.ts";
+import { cursorUnknown } from "./key-cursor.ts";
 import {
   type DeleteState,
   defineStateStore,
   type GetState,
+  type KeyPage,
+  type ListKeys,
   type SetState,
   type StateEntry,
   type StateStore,
@@ -16,11 +19,13 @@ import {
 
 /** How often a first-write looks again at a key that others write and delete meanwhile. */
 const mostLooks = 8;
+/** Entries that are looked at for one page, however few of them come on it. */
+const leastOfPage = 1_000;
 
 /** State in a bucket of NATS JetStream: an etag is the bucket's revision. */
 export const natsStateStore = defineStateStore({
   type: "nats",
-  capabilities: ["ttl", "durable", "shared"],
+  capabilities: ["keys", "ttl", "durable", "shared"],
   config: natsSettings.extend({
     ...jetStreamSettings,
     bucket: natsName
@@ -30,7 +35,8 @@ export const natsStateStore = defineStateStore({
       "Most bytes of the bucket, when it is made here; default 1 GiB. A write over it is refused",
     ),
   }),
-  capabilitiesWith: ({ storage }) => (storage === "file" ? ["ttl", "durable", "shared"] : ["ttl", "shared"]),
+  capabilitiesWith: ({ storage }) =>
+    storage === "file" ? ["keys", "ttl", "durable", "shared"] : ["keys", "ttl", "shared"],
   open: async (settings, context) => {
     const bucket = await NatsBucket.open(await openNats(settings, context), settings, { expires: true });
     return new NatsStateStore(context.name, bucket);
@@ -60,10 +66,12 @@ class NatsStateStore implements StateStore {
   async set(request: SetState, call: CallContext): Promise<void> {
     throwIfAborted(call);
     const { key, value, ttlMs, concurrency } = request;
-    this.#bucket.connection.checkSize(`the value of key '${key.slice(0, 100)}'`, value.byteLength);
+    const at = natsNameOf(key);
+    const bytes = value.byteLength + nameBytesOf(at, key);
+    this.#bucket.connection.checkSize(`the value of key '${key.slice(0, 100)}'`, bytes);
     const expected = expectedEtag(request);
     const put = (revision?: number): Promise<number | undefined> =>
-      this.#bucket.put(natsNameOf(key), value, { revision, ttlMs, name: key });
+      this.#bucket.put(at, value, { revision, ttlMs, name: key });
     if (expected !== undefined) {
       if ((await put(this.#revisionOf(expected, request))) === undefined) throw etagMismatch(this.#name, request);
       return;
@@ -83,8 +91,40 @@ class NatsStateStore implements StateStore {
     }
   }
 
+  /** In the order in which they were written last, so that a key that is written meanwhile comes at the end, perhaps again. */
+  async keys({ prefix, cursor, limit }: ListKeys, call: CallContext): Promise<KeyPage> {
+    throwIfAborted(call);
+    if (cursor !== undefined && !/^[1-9]\d{0,15}$/.test(cursor)) throw cursorUnknown(this.#name, cursor);
+    return this.#bucket.orMadeAnew(async () => {
+      const keys = new Set<string>();
+      const most = Math.max(limit, leastOfPage);
+      let [next, read] = [Number(cursor ?? 1), 0];
+      for await (const { key, name: written, revision, isOver } of this.#bucket.written(next, most)) {
+        throwIfAborted(call);
+        if (keys.size === limit) return { keys: await this.#live(keys), cursor: String(next) };
+        next = revision + 1;
+        read++;
+        const name = nameOfNats(key, written);
+        if (name?.startsWith(prefix) !== true) continue;
+        if (isOver) keys.delete(name);
+        else keys.add(name);
+      }
+      return { keys: await this.#live(keys), cursor: read < most ? undefined : String(next) };
+    });
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#bucket[Symbol.asyncDispose]();
+  }
+
+  /** Those that are still there, where what the keys came from may be of the past. */
+  async #live(keys: ReadonlySet<string>): Promise<readonly string[]> {
+    if (!this.#bucket.keepsHistory) return [...keys];
+    const found = [...keys].map(async (key) => {
+      const { entry } = await this.#bucket.get(natsNameOf(key), "leader");
+      return entry === undefined ? [] : [key];
+    });
+    return (await Promise.all(found)).flat();
   }
 
   /** Writes where nothing is, or only the mark of what was deleted or has expired. */

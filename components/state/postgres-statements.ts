@@ -3,7 +3,10 @@ import type { PostgresTable } from "../clients/postgres-table.ts";
 
 /** The statements of a state store, without their values. */
 export type StateStatements = Readonly<
-  Record<"get" | "getMany" | "put" | "putNew" | "replace" | "delete" | "deleteVersion" | "sweep", PostgresStatement>
+  Record<
+    "get" | "getMany" | "keys" | "put" | "putNew" | "replace" | "delete" | "deleteVersion" | "sweep",
+    PostgresStatement
+  >
 >;
 
 /** What makes the table. Its times are the server's, since those who share it may have clocks that differ. */
@@ -19,7 +22,8 @@ export const makeStateTable = ({ sql, name }: PostgresTable): readonly string[] 
 
 /**
  * Values of a write: key, value, etag, milliseconds to live or null, and the etag that it insists on; of a delete: key and
- * etag. `getMany` takes keys and has, for each that is there, its place among them; `get` takes one.
+ * etag. `getMany` takes keys and has, for each that is there, its place among them; `get` takes one. `keys` takes the first key,
+ * what lies behind the last one, and how many; those that are cut off and so have a byte 255 are not among them.
  */
 export function stateStatements({ sql: table }: PostgresTable): StateStatements {
   const isLive = "(s.expires_at IS NULL OR s.expires_at > clock_timestamp())";
@@ -36,6 +40,11 @@ export function stateStatements({ sql: table }: PostgresTable): StateStatements 
       "getMany",
       `SELECT ${fields}, k.place::int4 - 1
        FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, place) JOIN ${table} AS s ON s.key = k.key WHERE ${isLive}`,
+    ),
+    keys: named(
+      "keys",
+      `SELECT s.key FROM ${table} AS s
+       WHERE s.key >= $1 AND s.key < $2 AND ${isLive} AND position('\\xff'::bytea IN s.key) = 0 ORDER BY s.key LIMIT $3::int4`,
     ),
     put: named("put", put),
     putNew: named("putNew", `${put} WHERE NOT ${isLive}`),

@@ -6,11 +6,14 @@ import { isOfOne, type PostgresWrite, together, writeTogether } from "../clients
 import { TurnBatch } from "../clients/turn-batch.ts";
 import { type CallContext, throwIfAborted } from "../component.ts";
 import { etagMismatch, etagSource, expectedEtag } from "./etag.ts";
+import { cursorAt, pageStart } from "./key-cursor.ts";
 import { makeStateTable, type StateStatements, stateStatements } from "./postgres-statements.ts";
 import {
   type DeleteState,
   defineStateStore,
   type GetState,
+  type KeyPage,
+  type ListKeys,
   type SetState,
   type StateEntry,
   type StateOperation,
@@ -22,7 +25,7 @@ const sweepMs = 30_000;
 /** State in a table of a Postgres database. */
 export const postgresStateStore = defineStateStore({
   type: "postgres",
-  capabilities: ["transactions", "ttl", "durable", "shared"],
+  capabilities: ["transactions", "keys", "ttl", "durable", "shared"],
   config: postgresSettings,
   async open(settings, context) {
     const { name, log } = context;
@@ -84,6 +87,16 @@ class PostgresStateStore implements StateStore {
     throwIfAborted(call);
     const write = this.#writeOf({ operation: "delete", delete: request });
     this.#check(write, await this.#writes.ask(write, write.key.length));
+  }
+
+  async keys(request: ListKeys, call: CallContext): Promise<KeyPage> {
+    throwIfAborted(call);
+    const start = pageStart(this.#name, request);
+    const values = [start, endOf(request.prefix), request.limit];
+    const { rows } = await this.#connection.run({ ...this.#statements.keys, values });
+    const keys = rows.flatMap(([key]) => (Buffer.isBuffer(key) ? [key] : []));
+    const last = keys.length < request.limit ? undefined : keys.at(-1);
+    return { keys: keys.map(String), cursor: last === undefined ? undefined : cursorAt(last) };
   }
 
   async transact(operations: readonly StateOperation[], call: CallContext): Promise<void> {
@@ -151,3 +164,12 @@ class PostgresStateStore implements StateStore {
 
 const isRefused = ({ isConditional }: Write, result: PostgresResult | undefined): boolean =>
   isConditional && result?.changes !== 1;
+
+/** What all keys that begin with the prefix come before: UTF-8 has no byte 255. */
+function endOf(prefix: string): Buffer {
+  const end = Buffer.from(prefix);
+  const last = end.length - 1;
+  if (last < 0) return Buffer.of(0xff);
+  end.writeUInt8(end.readUInt8(last) + 1, last);
+  return end;
+}

@@ -28,6 +28,20 @@ export const readStates = redisScript(`
   return found
 `);
 
+/** For each key 1 when state lies there, else 0. */
+export const areStates = redisScript(`
+  local found = {}
+  for i, key in ipairs(KEYS) do
+    local kind = redis.call('TYPE', key).ok
+    local is_state = kind == 'string'
+    if kind == 'hash' then
+      is_state = redis.call('HEXISTS', key, 'data') == 1 or redis.call('HEXISTS', key, 'version') == 1
+    end
+    found[i] = is_state and 1 or 0
+  end
+  return found
+`);
+
 /**
  * KEYS has the key of each operation. ARGV begins with 'each', by which every operation stands for itself, or 'all', by which
  * none is applied when one is refused. Four arguments an operation follow: 'set', 'first' (a set of an absent key only) or

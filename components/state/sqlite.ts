@@ -5,10 +5,13 @@ import { sweepExpired } from "../clients/sqlite-sweep.ts";
 import { SqliteThread } from "../clients/sqlite-thread.ts";
 import type { CallContext } from "../component.ts";
 import { etagMismatch, etagSource, expectedEtag } from "./etag.ts";
+import { cursorAt, pageStart } from "./key-cursor.ts";
 import {
   type DeleteState,
   defineStateStore,
   type GetState,
+  type KeyPage,
+  type ListKeys,
   type SetState,
   type StateEntry,
   type StateOperation,
@@ -33,6 +36,7 @@ const upsert = `
 
 const statements = {
   get: `SELECT value, etag, expires_at_ms FROM state WHERE key = ?1 AND ${isLive("?2")}`,
+  keys: `SELECT key FROM state WHERE key >= ?1 AND key < ?2 AND ${isLive("?3")} ORDER BY key LIMIT ?4`,
   put: upsert,
   putNew: `${upsert} WHERE state.expires_at_ms <= ?5`,
   replace: `UPDATE state SET value = ?2, etag = ?3, expires_at_ms = ?4 WHERE key = ?1 AND etag = ?6 AND ${isLive("?5")}`,
@@ -47,7 +51,7 @@ const sweepMs = 30_000;
 /** State in a file: survives a restart, a kill and a power cut. */
 export const sqliteStateStore = defineStateStore({
   type: "sqlite",
-  capabilities: ["transactions", "ttl", "durable"],
+  capabilities: ["transactions", "keys", "ttl", "durable"],
   config: z.strictObject({
     path: z
       .string()
@@ -99,6 +103,21 @@ class SqliteStateStore implements StateStore {
     return this.transact([{ operation: "delete", delete: request }], call);
   }
 
+  async keys(request: ListKeys, { signal }: CallContext): Promise<KeyPage> {
+    const start = pageStart(this.#name, request).toString();
+    const { rows } = await this.#database.run(
+      "keys",
+      [start, endOf(request.prefix), Date.now(), request.limit],
+      signal,
+    );
+    const keys = rows.map(([key]) => String(key));
+    const last = keys.at(-1);
+    return {
+      keys,
+      cursor: last === undefined || keys.length < request.limit ? undefined : cursorAt(Buffer.from(last)),
+    };
+  }
+
   async transact(operations: readonly StateOperation[], { signal }: CallContext): Promise<void> {
     const outcome = await this.#database.transact(
       operations.map((one) => (one.operation === "set" ? this.#set(one.set) : this.#delete(one.delete))),
@@ -130,4 +149,14 @@ class SqliteStateStore implements StateStore {
     if (etag === undefined) return { statement: "delete", values: [request.key] };
     return { statement: "deleteVersion", values: [request.key, Date.now(), etag], mustChange: true };
   }
+}
+
+/** What all texts that begin with the prefix come before, and no other that comes after them. */
+function endOf(prefix: string): string | Uint8Array {
+  const points = Array.from(prefix.toWellFormed(), (character) => character.codePointAt(0) ?? 0);
+  while (points.at(-1) === 0x10ffff) points.pop();
+  const last = points.pop();
+  // Every text comes before every blob.
+  if (last === undefined) return new Uint8Array(0);
+  return String.fromCodePoint(...points, last === 0xd7ff ? 0xe000 : last + 1);
 }

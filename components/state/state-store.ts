@@ -41,6 +41,22 @@ export type StateOperation =
   | { readonly operation: "set"; readonly set: SetState }
   | { readonly operation: "delete"; readonly delete: DeleteState };
 
+export interface ListKeys {
+  /** What the keys begin with; empty for all. */
+  readonly prefix: string;
+  /** Of the page before, with the same prefix; undefined for the first. */
+  readonly cursor: string | undefined;
+  /** Most keys of the page, at least 1; a server that counts in pieces of its own may give a few more. */
+  readonly limit: number;
+}
+
+export interface KeyPage {
+  /** No key is twice on a page. There may be none, and yet a page after it. */
+  readonly keys: readonly string[];
+  /** What to ask the next page with; undefined when this is the last. */
+  readonly cursor: string | undefined;
+}
+
 /**
  * A key-value store with etags and expiry. A refused etag throws RuntimeError ABORTED / ETAG_MISMATCH; an expired entry
  * is absent everywhere at once. Deleting what does not exist succeeds, unless an etag was given.
@@ -53,13 +69,21 @@ export interface StateStore extends AsyncDisposable {
   delete(request: DeleteState, call: CallContext): Promise<void>;
   /** All operations in order, or none of them; absent on a store without transactions. */
   transact?(operations: readonly StateOperation[], call: CallContext): Promise<void>;
+  /**
+   * The keys of entries, a page at a time, in no promised order; absent on a store that cannot list them. A key that is there
+   * from the first page to the last comes at least once; one that is made or deleted meanwhile may come or not, and what has
+   * expired never does. A key may come on two pages when it is written meanwhile, and on Redis also when the server moves it.
+   * Left out may be keys of more than 1024 bytes, of which some stores keep a digest only. INVALID_ARGUMENT / CURSOR_UNKNOWN for
+   * a cursor that no page gave, ABORTED / LISTING_INTERRUPTED for one that the server no longer knows: then begin again.
+   */
+  keys?(request: ListKeys, call: CallContext): Promise<KeyPage>;
 }
 
 /**
- * `transactions`: `transact` is there. `ttl`: entries may have a limit of life. `durable`: entries outlast the component.
+ * `transactions`: `transact` is there. `keys`: `keys` is. `ttl`: entries may have a limit of life. `durable`: entries outlast the component.
  * `shared`: all who have it open with the same settings, in any process, have the same entries.
  */
-export type StateCapability = "transactions" | "ttl" | "durable" | "shared";
+export type StateCapability = "transactions" | "keys" | "ttl" | "durable" | "shared";
 
 export const defineStateStore = <Schema extends z.ZodObject>(
   definition: ComponentDefinition<StateStore, Schema, StateCapability>,

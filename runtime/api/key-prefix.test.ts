@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { storedKey } from "./key-prefix.ts";
+import { keyOfStored, storedBeginning, storedKey } from "./key-prefix.ts";
 
 const key = (kind: "state" | "lock" | "sequencer", keyPrefix: string): string =>
   storedKey(kind, { name: "cache", keyPrefix }, "k", { appId: "shop", what: "key" });
@@ -30,4 +30,37 @@ test("an empty key and one that holds the separator are refused, whatever the pr
       message: /resource 'a\|\|b'/,
     });
   }
+});
+
+test("a key of the backend is given back as it was, under every prefix", () => {
+  for (const keyPrefix of ["", "none", "appid", "name", "eu"]) {
+    for (const kind of ["state", "lock", "sequencer"] as const) {
+      const store = { name: "cache", keyPrefix };
+      const use = { appId: "shop", what: "key" };
+      for (const name of ["k", "a|b", "|", "ключ"]) {
+        assert.equal(keyOfStored(kind, store, storedKey(kind, store, name, use), "shop"), name);
+      }
+      assert.ok(storedKey(kind, store, "key", use).startsWith(storedBeginning(kind, store, "ke", use)));
+      assert.ok(storedKey(kind, store, "key", use).startsWith(storedBeginning(kind, store, "", use)));
+    }
+  }
+});
+
+test("a key of another application, of another kind or without a name is nobody's", () => {
+  const bare = { name: "cache", keyPrefix: "none" };
+  const own = { name: "cache", keyPrefix: "appid" };
+  for (const stored of ["shop||k", "lock|||shop||k", ""]) {
+    assert.equal(keyOfStored("state", bare, stored, "shop"), undefined);
+  }
+  for (const stored of ["k", "bank||k", "shop||", "shop||a||b", "lock|||shop||k"]) {
+    assert.equal(keyOfStored("state", own, stored, "shop"), undefined);
+  }
+});
+
+test("a beginning of keys that holds the separator is refused", () => {
+  const use = { appId: "shop", what: "prefix" };
+  assert.throws(() => storedBeginning("state", { name: "cache", keyPrefix: "" }, "bank||", use), {
+    reason: "KEY_RESERVED",
+    message: /prefix 'bank\|\|'/,
+  });
 });

@@ -4,12 +4,14 @@ import type {
   Concurrency,
   Consistency,
   DeleteState,
+  KeyPage,
   SetState,
   StateOperation,
   StateStore,
 } from "../../components/state/state-store.ts";
 import { inParallel } from "./in-parallel.ts";
-import { storedKey } from "./key-prefix.ts";
+import { Increments } from "./increments.ts";
+import { keyOfStored, storedBeginning, storedKey } from "./key-prefix.ts";
 import { type Failure, partialFailure } from "./partial-failure.ts";
 import { type OpenedStore, requireCapability, type StoreSet } from "./stores.ts";
 import { expiryMetadata, ttlMsOf } from "./time-to-live.ts";
@@ -18,6 +20,7 @@ import { expiryMetadata, ttlMsOf } from "./time-to-live.ts";
 export const maxStateItems = 10_000;
 const writesAtOnce = 64;
 const readsAtOnce = { byDefault: 10, most: 100 };
+const keysOfPage = { byDefault: 100, most: 1_000 };
 
 /** A value as it was read, under the application's key. A missing key has an empty value and an empty etag. */
 export interface ReadState {
@@ -68,6 +71,25 @@ export interface StateBlock {
   delete(request: { store: string; items: readonly DeleteItem[] }, call: CallContext): Promise<void>;
   /** All steps in order, or none of them; UNIMPLEMENTED on a store without transactions. */
   transact(request: { store: string; steps: readonly TransactionStep[] }, call: CallContext): Promise<void>;
+  /**
+   * The application's keys, a page at a time, as `StateStore.keys` promises them; those of others who share the backend
+   * never. UNIMPLEMENTED on a store that cannot list keys. `limit` 0 is 100; 1000 is the most.
+   */
+  keys(request: ListApplicationKeys, call: CallContext): Promise<KeyPage>;
+  /**
+   * Adds to a whole number in decimal, 0 when there is no such key, and resolves to the sum; its limit of life stays. What many
+   * add at once all counts. INVALID_ARGUMENT when what is there, or the sum, is no whole number from -2^63 to 2^64-1.
+   */
+  increment(request: { store: string; key: string; delta: bigint }, call: CallContext): Promise<bigint>;
+}
+
+export interface ListApplicationKeys {
+  readonly store: string;
+  /** What the keys begin with, as the application calls them; empty for all. */
+  readonly prefix: string;
+  /** Of the page before; undefined for the first. */
+  readonly cursor: string | undefined;
+  readonly limit: number;
 }
 
 /** The block over the stores that are open when a call comes. */
@@ -87,6 +109,8 @@ export function createState(stores: StoreSet<StateStore>): StateBlock {
     });
     if (failures.length > 0) throw partialFailure(`state store '${opened.name}'`, failures, items.length);
   };
+
+  const increments = new Increments();
 
   return {
     async get({ store, key, consistency }, call) {
@@ -132,6 +156,22 @@ export function createState(stores: StoreSet<StateStore>): StateBlock {
       requireCount("operations", steps.length);
       const operations = steps.map((step, index) => operationOf(opened, step, index, call));
       if (operations.length > 0) await opened.store.transact?.(operations, call);
+    },
+
+    async keys({ store, prefix, cursor, limit }, call) {
+      const opened = stores.find(store);
+      requireCapability("state", opened, "keys", "listing of keys");
+      const { appId } = call;
+      const beginning = storedBeginning("state", opened, prefix, { appId, what: "prefix" });
+      const most = limit > 0 ? Math.min(Math.ceil(limit), keysOfPage.most) : keysOfPage.byDefault;
+      const page = await opened.store.keys?.({ prefix: beginning, cursor, limit: most }, call);
+      const own = (page?.keys ?? []).flatMap((stored) => keyOfStored("state", opened, stored, appId) ?? []);
+      return { keys: own, cursor: page?.cursor };
+    },
+
+    async increment({ store, key, delta }, call) {
+      const opened = stores.find(store);
+      return increments.add(opened.store, { key: stateKey(opened, key, call), name: key, delta }, call);
     },
   };
 }

@@ -36,7 +36,9 @@ await withServer("redis-server", startDurableRedis, (server) => {
 });
 
 await withServer("redis-server", startRedisCluster, (server) =>
-  linesWith(() => ({ cluster: server().addresses }), "cluster"),
+  linesWith(() => ({ cluster: server().addresses }), "cluster").map((line) =>
+    line.kind === "state" ? { ...line, capabilities: ["transactions", "ttl", "durable", "shared"] } : line,
+  ),
 );
 
 await withServer(

@@ -15,6 +15,7 @@ import {
 } from "./backend.ts";
 import { apiChecks } from "./state-api.ts";
 import { durabilityChecks } from "./state-durability.ts";
+import { incrementChecks, keyChecks } from "./state-keys.ts";
 import { type Changes, deleteOf, etagMismatch, onlyWinner, setOf } from "./state-requests.ts";
 import { transactionChecks } from "./state-transactions.ts";
 
@@ -310,6 +311,8 @@ export function testStateStore(backend: Backend<StateStore>): void {
   });
 
   transactionChecks(backend, store);
+  keyChecks(backend, store);
+  incrementChecks(backend, store);
   apiChecks(backend, store);
   durabilityChecks(backend);
 }
