@@ -12,7 +12,7 @@ import { leftLines, printed, tablesOf } from "../test/conformance/tables.ts";
 import { check } from "./check.ts";
 import { type MissingServer, setupServers } from "./setup-servers.ts";
 
-const patterns = ["{proto,runtime,components,sdk,scripts,test}/**/*.test.ts"];
+const patterns = ["{proto,runtime,components,sdk,scripts,test}/**/*.test.ts", "wasm-plugins/kit/**/*.test.ts"];
 const isCi = process.env.CI === "true";
 
 async function testFiles(excluded: readonly string[]): Promise<string[]> {

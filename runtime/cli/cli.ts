@@ -127,6 +127,10 @@ const runners: Readonly<Record<Exclude<CommandName, "help">, () => Promise<Runne
   undeploy: async () => (await import("./undeploy.ts")).undeploy,
   history: async () => (await import("./history.ts")).history,
   logs: async () => (await import("./logs.ts")).logs,
+  new: async () => {
+    const { newService } = await import("./new-service.ts");
+    return (call) => newService(call.words, { language: call.text("language"), http: call.is("http") }, call);
+  },
   pack: async () => {
     const { pack } = await import("./pack.ts");
     return (call) => pack(call.words[0] ?? "", { manifest: call.text("manifest"), output: call.text("output") }, call);

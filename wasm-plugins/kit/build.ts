@@ -1,0 +1,124 @@
+/**
+ * `node kit/build.ts [--http] [--wit FOLDER]`, in the folder of a plugin: makes a component of src/NAME.ts and puts its manifest
+ * into it. NAME is that of the folder's package.json.
+ */
+import { spawn } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+import { rewriteTypes } from "./guest-types.ts";
+
+/** The engine of JavaScript that becomes part of the component: `quickjs` is small and quick, `starlingmonkey` has what browsers have. */
+export type Engine = "quickjs" | "starlingmonkey";
+
+export interface ComponentOptions {
+  /** The plugin's folder. */
+  readonly folder: string;
+  readonly engine: Engine;
+  /** A folder with the WIT of the sidecar, where the plugin's `wit` has none. */
+  readonly wit?: string | undefined;
+  /** The file that the component becomes. */
+  readonly out: string;
+}
+
+const kit = import.meta.dirname;
+const require = createRequire(import.meta.url);
+const jco = join(dirname(require.resolve("@bytecodealliance/jco")), "jco.js");
+const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
+
+export const nameOf = (folder: string): string => {
+  const { name }: { readonly name?: unknown } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  if (typeof name === "string" && name !== "") return name;
+  throw new Error(`${join(folder, "package.json")} has no name`);
+};
+
+/** Writes `types` from the WIT, and checks the sources against them. Rejects with what is wrong. */
+export async function checkTypes({ folder, engine, wit }: Omit<ComponentOptions, "out">): Promise<void> {
+  const types = join(folder, "types");
+  rmSync(types, { recursive: true, force: true });
+  await run(jco, ["guest-types", witOf(folder, wit), "--world-name", "plugin", "--out-dir", types], folder);
+  if (engine === "quickjs") rewriteTypes(types);
+  await run(tsc, ["--noEmit", "--project", folder], folder);
+}
+
+/** Makes a component of the plugin. Rejects with what is wrong. */
+export async function buildComponent({ folder, engine, wit, out }: ComponentOptions): Promise<void> {
+  const source = join(folder, "src", `${nameOf(folder)}.ts`);
+  const bundle = join(folder, "build", `${nameOf(folder)}.js`);
+  const polyfill = engine === "quickjs" ? `import ${JSON.stringify(join(kit, "polyfill/index.ts"))};\n` : "";
+  await build({
+    stdin: { contents: `${polyfill}export * from ${JSON.stringify(source)};\n`, resolveDir: folder, loader: "ts" },
+    outfile: bundle,
+    bundle: true,
+    format: "esm",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    target: "es2023",
+    external: ["outrigger:*", "wasi:*", "wasmcloud:*"],
+    logLevel: "warning",
+  });
+  const backend = engine === "quickjs" ? ["--backend", "quickjs", "--backend-qjs-disable-async"] : [];
+  mkdirSync(dirname(out), { recursive: true });
+  const options = ["--wit", witOf(folder, wit), "--world-name", "plugin", ...backend, "--out", out];
+  await run(jco, ["componentize", bundle, ...options], folder);
+}
+
+/** Puts the manifest into the component, so that one file is all that is deployed. */
+async function pack(folder: string, out: string): Promise<void> {
+  const manifest = join(folder, `${nameOf(folder)}.yaml`);
+  await run("outrigger", ["pack", out, "--manifest", manifest], folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== "ENOENT") throw cause;
+    throw new Error(
+      `${out} is built, but its manifest is not in it, for there is no command 'outrigger': install the package here, in a folder above or with --global`,
+    );
+  });
+}
+
+/** The plugin's WIT; what it lacks of the sidecar's is put beside it in `build/wit`. */
+function witOf(folder: string, sidecar: string | undefined): string {
+  const own = join(folder, "wit");
+  if (sidecar === undefined) return own;
+  const whole = join(folder, "build/wit");
+  rmSync(whole, { recursive: true, force: true });
+  cpSync(join(sidecar, "deps"), join(whole, "deps"), { recursive: true });
+  cpSync(join(sidecar, "outrigger.wit"), join(whole, "deps/outrigger/outrigger.wit"));
+  cpSync(own, whole, { recursive: true });
+  return whole;
+}
+
+/** Runs a command, or a script on this Node; rejects with what it wrote when it fails. */
+function run(program: string, parameters: readonly string[], folder: string): Promise<void> {
+  const command = existsSync(program) ? process.execPath : program;
+  const child = spawn(command, command === program ? [...parameters] : [program, ...parameters], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  return new Promise((done, failed) => {
+    child.once("error", failed);
+    child.once("close", (code) => (code === 0 ? done() : failed(new Error(output.trim()))));
+  });
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { http: { type: "boolean" }, wit: { type: "string" } } });
+  const folder = process.cwd();
+  const engine = values.http === true ? "starlingmonkey" : "quickjs";
+  const wit = values.wit === undefined ? undefined : resolve(values.wit);
+  const out = join(folder, "build", `${nameOf(folder)}.wasm`);
+  try {
+    await checkTypes({ folder, engine, wit });
+    await buildComponent({ folder, engine, wit, out });
+    await pack(folder, out);
+    process.stdout.write(`built ${out}\n`);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
