@@ -12,7 +12,7 @@ import { tokensOf } from "./admin/protect.ts";
 import { BindingBlock } from "./api/binding.ts";
 import { createConfig } from "./api/config.ts";
 import { createFiles } from "./api/file.ts";
-import { guestApi, noUpstreams } from "./api/guest-api.ts";
+import { guestApi } from "./api/guest-api.ts";
 import { type GuestTargets, hostServices } from "./api/host-services.ts";
 import { createInvoke } from "./api/invoke.ts";
 import { type Blocks, createRuntimeService } from "./api/layotto/runtime-service.ts";
@@ -25,6 +25,7 @@ import { createState } from "./api/state.ts";
 import { openApplication } from "./application.ts";
 import type { LoadedConfiguration } from "./config/load.ts";
 import { load, loadOptions } from "./configuration-file.ts";
+import { guestHttp } from "./egress/guest-http.ts";
 import { ServiceProxy } from "./egress/service-proxy.ts";
 import { Upstreams } from "./egress/upstreams.ts";
 import { CallsInFlight } from "./grpc/calls-in-flight.ts";
@@ -176,7 +177,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
           api: guestApi(
             { plugin: plugin.name, version: plugin.version, grants: plugin.capabilities, appId: app.id, log, calls },
             blocks,
-            noUpstreams,
+            guestHttp(plugin.name, plugin.capabilities.upstreams, upstreams),
           ),
           mayLog: pluginLogRates.of(plugin.name),
           logged: (level, message) => pluginLogs.add(plugin.name, plugin.version, level, message),

@@ -85,16 +85,6 @@ export function guestApi(plugin: CallingPlugin, blocks: Blocks, http: HttpApi): 
   };
 }
 
-/** For plugins that reach no upstream. */
-export const noUpstreams: HttpApi = {
-  has: () => false,
-  request(upstream, _headers, _endOfStream, receiver) {
-    queueMicrotask(() => receiver.failed("no_such_upstream", `there is no upstream '${upstream}' for this plugin`));
-    const nothing = (): void => undefined;
-    return { data: nothing, trailers: nothing, cancel: nothing, pause: nothing, resume: nothing };
-  },
-};
-
 /** The bytes may be of a guest's memory, which goes on changing. */
 const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 

@@ -204,6 +204,8 @@ export interface HttpReceiver {
 
 /** The rest of a request to an upstream. Calls after the end or `cancel` have no effect. */
 export interface HttpSender {
+  /** Whether there is a connection to an endpoint, as far as it is known. */
+  readonly isConnected: boolean;
   /** The chunk may be kept: nobody may write to it again. */
   data(chunk: Uint8Array, endOfStream: boolean): void;
   trailers(trailers: Fields): void;
