@@ -1,5 +1,6 @@
 import type { PluginEngine } from "../plugin/contract.ts";
 import { isComponent } from "../plugin/sandbox/sandboxed-component.ts";
+import { StartTurns } from "../plugin/start-turns.ts";
 import { abiVersions, spokenVersion, supportedVersions } from "./abi.ts";
 import { pluginError } from "./fault.ts";
 import { ProxyWasmInstance } from "./instance.ts";
@@ -8,7 +9,6 @@ import type { RootContext, RootOptions } from "./root-context.ts";
 import { SharedVms } from "./shared-vms.ts";
 import { startGuest } from "./start.ts";
 import { StartRecord } from "./start-record.ts";
-import { StartTurns } from "./start-turns.ts";
 
 /** Runs Proxy-Wasm modules of ABI 0.1.0, 0.2.0 and 0.2.1. Programs that one engine starts may share VMs, as their `vmKey` says. */
 export function proxyWasmEngine(): PluginEngine {

@@ -1,10 +1,10 @@
 import type { PluginProgram } from "../plugin/contract.ts";
 import { PluginError } from "../plugin/plugin-error.ts";
+import type { StartTurns } from "../plugin/start-turns.ts";
 import { pluginError } from "./fault.ts";
 import type { RootContext, RootOptions } from "./root-context.ts";
 import { joinGuest, startGuest } from "./start.ts";
 import type { StartRecord } from "./start-record.ts";
-import type { StartTurns } from "./start-turns.ts";
 import type { Vm } from "./vm.ts";
 
 /**

@@ -1,0 +1,49 @@
+import type { PluginEngine } from "../plugin/contract.ts";
+import { isComponent } from "../plugin/sandbox/sandboxed-component.ts";
+import { StartTurns } from "../plugin/start-turns.ts";
+import { type ComponentProgram, isComponentProgram } from "./component-program.ts";
+import { ComponentGuest } from "./guest.ts";
+import { pluginError } from "./guest-fault.ts";
+import { ComponentInstance } from "./instance.ts";
+import { callableNames, exportedAmong } from "./interfaces.ts";
+import { requireImports } from "./linker.ts";
+
+/** Runs components: worlds of WASI 0.2, and the sidecar's own. */
+export function wasmComponentEngine(): PluginEngine {
+  const turns = new StartTurns();
+
+  return {
+    name: "wasm-component",
+    isExclusive: true,
+
+    detect(compiled) {
+      if (!isComponent(compiled)) return undefined;
+      return [
+        "component",
+        exportedAmong(compiled.exports)
+          .map(({ name }) => name)
+          .join(", "),
+      ]
+        .join(" ")
+        .trim();
+    },
+
+    async start(program, services, lost, freed) {
+      if (!isComponentProgram(program)) throw new TypeError("not a component");
+      requireImports(program);
+      requireExports(program);
+      await turns.next();
+      const guest = await ComponentGuest.start(program, services);
+      return new ComponentInstance(guest, { lost, freed });
+    },
+  };
+}
+
+/** Throws PluginError when the component exports nothing by which it could be called. */
+function requireExports(program: ComponentProgram): void {
+  const { exports } = program.module;
+  if (exportedAmong(exports).length > 0) return;
+  const exported = exports.length === 0 ? "nothing" : exports.join(", ");
+  const known = callableNames().join(", ");
+  throw pluginError(program, "refused", `exports ${exported}; expected at least one of ${known}`);
+}

@@ -1,0 +1,60 @@
+import { type FuelGauge, fuelExports, fuelGauge } from "../plugin/sandbox/sandboxed-module.ts";
+
+/** What ends a guest from inside a host call. Its fuel is negative when it is thrown, so catching it does not help the guest. */
+export class GuestStopped extends Error {}
+
+/** The fuel and the memories of all core instances of one component. */
+export class GuestMeter {
+  readonly #gauges: FuelGauge[] = [];
+  readonly #memories = new Set<WebAssembly.Memory>();
+  /** What the call under way began with, in each core instance. */
+  #full = 0;
+  /** Charged for host calls in the call under way. */
+  #paid = 0;
+
+  attach(instance: WebAssembly.Instance): void {
+    if (fuelExports.set in instance.exports) this.#gauges.push(fuelGauge(instance));
+    for (const exported of Object.values(instance.exports))
+      if (exported instanceof WebAssembly.Memory) this.#memories.add(exported);
+  }
+
+  /** The largest memory. */
+  get memory(): WebAssembly.Memory | undefined {
+    let largest: WebAssembly.Memory | undefined;
+    for (const memory of this.#memories)
+      if (largest === undefined || memory.buffer.byteLength > largest.buffer.byteLength) largest = memory;
+    return largest;
+  }
+
+  refill(fuel: number): void {
+    this.#full = fuel;
+    this.#paid = 0;
+    for (const gauge of this.#gauges) gauge.set(fuel);
+  }
+
+  /** Every core instance traps at its next checkpoint, and at every one after it. */
+  halt(): void {
+    for (const gauge of this.#gauges) gauge.set(-1);
+  }
+
+  /** Charges work that the host does for the guest. Throws, and halts the guest, when it has no fuel for it. */
+  pay(fuel: number): void {
+    this.#paid += fuel;
+    if (this.used <= this.#full) return;
+    this.halt();
+    throw new GuestStopped("out of fuel");
+  }
+
+  /** Whether some core instance has run out, or was halted. */
+  get isOut(): boolean {
+    for (const gauge of this.#gauges) if (gauge.get() < 0) return true;
+    return false;
+  }
+
+  /** What the call under way has used so far, host calls included. */
+  get used(): number {
+    let used = this.#paid;
+    for (const gauge of this.#gauges) used += this.#full - Math.max(0, gauge.get());
+    return used;
+  }
+}

@@ -1,0 +1,52 @@
+import { nearest } from "../config/nearest.ts";
+import type { ComponentProgram } from "./component-program.ts";
+import { pluginError } from "./guest-fault.ts";
+import { importableNames, importedInterface } from "./interfaces.ts";
+import type { GuestHost, ImportedInterface } from "./provider.ts";
+
+/** All that the component imports, made for one instance, by names in full. */
+export function linkImports(program: ComponentProgram, host: GuestHost): Readonly<Record<string, unknown>> {
+  const made = new Map<ImportedInterface, Readonly<Record<string, unknown>>>();
+  const linked: Record<string, unknown> = {};
+  for (const name of program.module.imports) {
+    const found = importedInterface(name);
+    if (found === undefined) {
+      linked[name] = stub(name);
+      continue;
+    }
+    // Two versions of an interface are one: what a guest got from one it may hand to the other.
+    const functions = made.get(found) ?? found.make(host);
+    made.set(found, functions);
+    linked[name] = functions;
+  }
+  return linked;
+}
+
+/** Throws PluginError when the component imports what this host does not have, unless its manifest wants stubs. */
+export function requireImports(program: ComponentProgram): void {
+  if (program.stubsUnknownImports) return;
+  const missing = program.module.imports.filter((name) => importedInterface(name) === undefined);
+  if (missing.length === 0) return;
+  const hint = "; 'unknownImports: stub' in its manifest lets it start, and trap when it calls one of them";
+  const names = missing.map(withNearest).join(", ");
+  throw pluginError(program, "refused", `imports what this host does not have: ${names}${hint}`);
+}
+
+function withNearest(name: string): string {
+  const near = nearest(name, importableNames());
+  return near === undefined ? name : `${name} (the host has ${near})`;
+}
+
+/** An interface whose every function, and every constructor, traps. */
+const stub = (interfaceName: string): unknown =>
+  new Proxy(
+    {},
+    {
+      get: (_target, name) =>
+        function stubbed(): never {
+          throw new WebAssembly.RuntimeError(
+            `it called ${String(name)} of ${interfaceName}, which this host does not have`,
+          );
+        },
+    },
+  );
