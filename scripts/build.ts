@@ -1,5 +1,5 @@
 /** `npm run build`: bundles the sidecar into dist/, which is what is published (`npm pack ./dist`) and what the image runs. */
-import { chmodSync, copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build, type Metafile } from "esbuild";
 import { leanImports } from "./lean-imports.ts";
@@ -12,6 +12,9 @@ const entryPoints = {
   "sqlite-worker": "components/clients/sqlite-worker.ts",
   "compile-worker": "runtime/plugin/sandbox/compile-worker.ts",
 };
+
+/** What `outrigger new` makes projects of. */
+const projectFolders = ["wasm-plugins/kit", "wasm-plugins/template", "proto/wit"];
 
 /** Bundles the sidecar into the directory, which is emptied first. `runtime/main.js` is the command. */
 export async function buildSidecar(directory: string): Promise<void> {
@@ -45,6 +48,7 @@ export async function buildSidecar(directory: string): Promise<void> {
   writeFileSync(join(directory, "THIRD-PARTY-LICENSES"), licenses(metafile));
   writeFileSync(join(directory, "package.json"), `${JSON.stringify(publishedManifest(), undefined, 2)}\n`);
   for (const file of ["LICENSE", "README.md"]) copyFileSync(join(root, file), join(directory, file));
+  for (const folder of projectFolders) cpSync(join(root, folder), join(directory, folder), { recursive: true });
 }
 
 /** The bundle holds what the checkout depends on: whoever installs it installs nothing else. */
@@ -53,7 +57,16 @@ function publishedManifest(): object {
     readFileSync(join(root, "package.json"), "utf8"),
   );
   const bin = { outrigger: "runtime/main.js" };
-  return { name, version, description, license, type, engines, bin, files: ["runtime", "THIRD-PARTY-LICENSES"] };
+  return {
+    name,
+    version,
+    description,
+    license,
+    type,
+    engines,
+    bin,
+    files: ["runtime", ...projectFolders, "THIRD-PARTY-LICENSES"],
+  };
 }
 
 /**

@@ -15,7 +15,7 @@ export interface NewServiceOptions {
 /** What the templates call the plugin, in the names of files and in their text. */
 const placeholder = "service-name";
 const longestName = 64;
-const installed = ["../..", ".."].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+const installed = ["..", "../.."].map((path) => fileURLToPath(new URL(path, import.meta.url)));
 
 /** `outrigger new service NAME`: writes a project into ./NAME. Throws CommandError when the name or the folder will not do. */
 export async function newService(

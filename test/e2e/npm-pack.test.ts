@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { glob, mkdir, readdir, writeFile } from "node:fs/promises";
+import { access, glob, mkdir, readdir, writeFile } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
@@ -67,8 +67,17 @@ test("the sidecar's package brings nothing but itself, and `npx outrigger start`
     ["outrigger"],
   );
   assert.deepEqual(await readdir(join(user, "node_modules/.bin")), ["outrigger"]);
-  for await (const file of glob("node_modules/outrigger/**/*.{ts,node}", { cwd: user }))
+  for await (const file of glob("node_modules/outrigger/{runtime/**/*.ts,**/*.node}", { cwd: user }))
     assert.fail(`${file} is in it`);
+  await run("npx", ["outrigger", "new", "service", "orders-list"], { cwd: user, env });
+  for (const file of [
+    "src/orders-list.ts",
+    "test/orders-list.test.ts",
+    ".gitignore",
+    "kit/build.ts",
+    "wit/deps/http/types.wit",
+  ])
+    await access(join(user, "orders-list", file));
 
   const configuration = onFreePorts({
     plugins: { directory: "./plugins" },
