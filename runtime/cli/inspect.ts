@@ -1,6 +1,5 @@
 import { pluginSignatures, pluginSources } from "../config/plugin-sources.ts";
 import type { Configuration } from "../config/schema.ts";
-import { moduleProblem } from "../plugin/artifact.ts";
 import type { Manifest } from "../plugin/manifest.ts";
 import { type ModuleOutline, outlineOf } from "../plugin/module-outline.ts";
 import { unpackManifest } from "../plugin/packed-manifest.ts";
@@ -90,13 +89,12 @@ async function look(fetched: FetchedModule): Promise<Inspection> {
 }
 
 function problemsOf(
-  { bytes }: FetchedModule,
+  { check }: FetchedModule,
   { unknownImports }: Manifest,
   { module, problem }: ModuleOutline,
   missing: readonly string[],
 ): string[] {
-  const frame = moduleProblem(bytes);
-  if (frame !== undefined) return [frame.message];
+  if (check.problem !== undefined) return [check.problem.message];
   const problems = problem === undefined ? [] : [problem];
   if (module === undefined) return problems;
   if (spokenVersion(module) === undefined) {

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { digestOf } from "./digest.ts";
 import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
+import { checkModule, type ModuleCheck } from "./module-check.ts";
 import { unpackManifest } from "./packed-manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { readRegularFile, UnreadableFile } from "./regular-file.ts";
@@ -8,13 +9,11 @@ import { maxModuleBytes } from "./sandbox/module-limit.ts";
 import { type FrameProblem, frameProblem } from "./wasm-sections.ts";
 
 /** What is deployed: a module and its manifest. */
-export interface PluginArtifact {
+export interface PluginArtifact extends ModuleCheck {
   readonly manifest: Manifest;
   /** The manifest as it was given, in YAML; of a bare module its name alone. */
   readonly manifestText: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** `sha256:` and hex, of the module as it lies in its file. */
-  readonly digest: string;
   /** Where it came from, for messages. */
   readonly origin: string;
 }
@@ -33,7 +32,8 @@ export const signatureExtension = ".sig";
  * manifest beside the module replaces the one inside. Throws PluginError (`refused`) when the manifest is wrong.
  */
 export async function readArtifact(path: string): Promise<PluginArtifact> {
-  return makeArtifact(await readModule(path), path, await readManifestBeside(path));
+  const bytes = await readModule(path);
+  return makeArtifact(bytes, path, await readManifestBeside(path), undefined, await checkModule(bytes));
 }
 
 /** The module in a file. Rejects with PluginError (`refused`) when it is larger than any may be, or no file. */
@@ -73,17 +73,21 @@ async function readBeside(module: string, path: string, maxBytes: number, what: 
   }
 }
 
-/** As `readArtifact`, of bytes that are at hand; without a manifest it is called `fileName`. */
+/**
+ * As `readArtifact`, of bytes that are at hand; without a manifest it is called `fileName`. They are read through at once unless
+ * that was done before.
+ */
 export function makeArtifact(
   bytes: Uint8Array<ArrayBuffer>,
   path: string,
   beside?: { readonly text: string; readonly path: string },
   fileName: string = basename(path, ".wasm"),
+  { digest, problem }: ModuleCheck = { digest: digestOf(bytes), problem: moduleProblem(bytes) },
 ): PluginArtifact {
   const { text, source } = givenManifest(bytes, path, beside);
   const manifest = text === undefined ? bareManifest(fileName, path) : parseManifest(text, source, fileName);
   const manifestText = text ?? bareText(manifest.name);
-  return { manifest, manifestText, bytes, digest: digestOf(bytes), origin: path };
+  return { manifest, manifestText, bytes, digest, problem, origin: path };
 }
 
 const bareText = (name: string): string => `name: ${name}\n`;
@@ -102,8 +106,7 @@ export const moduleProblem = (bytes: Uint8Array): FrameProblem | undefined =>
   unpackManifest(bytes)?.problem ?? frameProblem(bytes);
 
 /** Throws PluginError (`refused`) when the file is cut off, or is not WebAssembly. */
-export function requireWhole({ manifest, bytes, origin }: PluginArtifact): void {
-  const problem = moduleProblem(bytes);
+export function requireWhole({ manifest, problem, origin }: PluginArtifact): void {
   if (problem === undefined) return;
   const message = `plugin '${manifest.name}' cannot be deployed from ${origin}: ${problem.message}`;
   throw new PluginError(manifest.name, manifest.version, "refused", message);

@@ -201,8 +201,9 @@ async function uploadedArtifact(
     const message = "the module that was uploaded has no manifest inside; give one with it, or a name";
     throw new PluginError("", "", "refused", message);
   }
-  const { makeArtifact } = await import("./artifact.ts");
-  return makeArtifact(bytes, "upload", { text, path: "upload" }, name ?? "");
+  const [{ makeArtifact }, { checkModule }] = await Promise.all([import("./artifact.ts"), import("./module-check.ts")]);
+  const check = await checkModule(bytes, upload.digest);
+  return makeArtifact(bytes, "upload", { text, path: "upload" }, name ?? "", check);
 }
 
 const shown = ({ manifest: _, ...version }: VersionRecord, role: KnownVersion["role"]): KnownVersion => ({

@@ -1,5 +1,6 @@
-import { makeArtifact, moduleProblem, type PluginArtifact, readManifestBeside, readModule } from "./artifact.ts";
+import { makeArtifact, type PluginArtifact, readManifestBeside, readModule } from "./artifact.ts";
 import type { PluginFile } from "./directory-scan.ts";
+import { checkModule } from "./module-check.ts";
 import { isPacked } from "./packed-manifest.ts";
 import type { PluginDirectoryOptions } from "./watch.ts";
 
@@ -42,8 +43,9 @@ async function readWhole(
 ): Promise<PluginArtifact | undefined> {
   try {
     const bytes = await readModule(path);
-    if (moduleProblem(bytes) !== undefined) return undefined;
-    const artifact = makeArtifact(bytes, path, await readManifestBeside(path));
+    const check = await checkModule(bytes);
+    if (check.problem !== undefined) return undefined;
+    const artifact = makeArtifact(bytes, path, await readManifestBeside(path), undefined, check);
     await admit?.(artifact, path);
     return artifact;
   } catch {

@@ -80,5 +80,5 @@ async function changed(artifact: PluginArtifact, change: Readonly<Record<string,
   const manifest = (parse(artifact.manifestText) ?? {}) as Record<string, unknown>;
   const limits = { ...(manifest["limits"] as object | undefined), ...(change["limits"] as object | undefined) };
   const text = stringify({ ...manifest, ...change, ...(Object.keys(limits).length > 0 && { limits }) });
-  return makeArtifact(artifact.bytes, artifact.origin, { text, path: artifact.origin });
+  return makeArtifact(artifact.bytes, artifact.origin, { text, path: artifact.origin }, undefined, artifact);
 }

@@ -3,6 +3,7 @@
  * endian) and the SHA-256 of everything after the section, then the YAML. So a file that was cut off, wherever, is found out.
  */
 import { createHash } from "node:crypto";
+import { sha256InParts } from "./digest.ts";
 import { type FrameProblem, firstSection, leb, readLeb } from "./wasm-sections.ts";
 
 export const manifestSection = "outrigger.manifest";
@@ -30,26 +31,46 @@ export const isPacked = (bytes: Uint8Array): boolean => findSection(bytes) !== u
 export function unpackManifest(
   bytes: Uint8Array,
 ): { readonly manifest: string; readonly problem: FrameProblem | undefined } | undefined {
-  const section = findSection(bytes);
-  if (section === undefined || section.end > bytes.length) return undefined;
-  const content = bytes.subarray(section.contentStart, section.end);
-  const rest = bytes.subarray(section.end);
+  const packed = splitPacked(bytes);
+  if (packed === undefined) return undefined;
   return {
-    manifest: new TextDecoder().decode(content.subarray(headBytes)),
+    manifest: new TextDecoder().decode(packed.content.subarray(headBytes)),
     get problem() {
-      return problemOf(content, rest);
+      return lengthProblem(packed) ?? hashProblem(packed, sha256(packed.rest));
     },
   };
 }
 
-function problemOf(content: Uint8Array, rest: Uint8Array): FrameProblem | undefined {
+/** What `unpackManifest` tells as the problem, read through in parts; undefined also of a module without a manifest inside. */
+export async function packedProblem(bytes: Uint8Array): Promise<FrameProblem | undefined> {
+  const packed = splitPacked(bytes);
+  if (packed === undefined) return undefined;
+  return lengthProblem(packed) ?? hashProblem(packed, await sha256InParts(packed.rest));
+}
+
+/** What the section holds, and everything after it. */
+interface Packed {
+  readonly content: Uint8Array;
+  readonly rest: Uint8Array;
+}
+
+function splitPacked(bytes: Uint8Array): Packed | undefined {
+  const section = findSection(bytes);
+  if (section === undefined || section.end > bytes.length) return undefined;
+  return { content: bytes.subarray(section.contentStart, section.end), rest: bytes.subarray(section.end) };
+}
+
+function lengthProblem({ content, rest }: Packed): FrameProblem | undefined {
   if (content.length < headBytes) return foreign(`its section ${manifestSection} is too short`);
   const missing = Buffer.from(content.subarray(0, headBytes)).readUInt32LE() - rest.length;
   if (missing > 0) return { kind: "incomplete", message: `the file is cut off, ${missing} bytes are missing` };
-  const matches = missing === 0 && sha256(rest).equals(content.subarray(4, headBytes));
-  return matches ? undefined : foreign("the module is not the one that was packed with its manifest");
+  return missing === 0 ? undefined : foreign(another);
 }
 
+const hashProblem = ({ content }: Packed, hash: Buffer): FrameProblem | undefined =>
+  hash.equals(content.subarray(4, headBytes)) ? undefined : foreign(another);
+
+const another = "the module is not the one that was packed with its manifest";
 const foreign = (message: string): FrameProblem => ({ kind: "foreign", message });
 
 function findSection(bytes: Uint8Array): { readonly contentStart: number; readonly end: number } | undefined {

@@ -9,8 +9,8 @@ import type { SandboxLimits } from "./sandbox/sandboxed-module.ts";
 
 /** Rewrites and compiles modules away from the event loop. */
 export interface ModuleCompiler {
-  /** Rejects with an error whose message says why the module is not acceptable. */
-  compile(bytes: Uint8Array<ArrayBuffer>, limits: SandboxLimits): Promise<CompiledPlugin>;
+  /** The digest is that of the bytes. Rejects with an error whose message says why the module is not acceptable. */
+  compile(bytes: Uint8Array<ArrayBuffer>, limits: SandboxLimits, digest: string): Promise<CompiledPlugin>;
 }
 
 /** A plugin that can be started: granted, compiled, and its engine known. */
@@ -44,9 +44,11 @@ export async function preparePlugin(artifact: PluginArtifact, options: PrepareOp
   const { manifest, digest } = artifact;
   requireWhole(artifact);
   requireGranted(manifest, options.grants);
-  const module = await options.compiler.compile(artifact.bytes, sandboxLimits(manifest)).catch((cause: unknown) => {
-    throw refused(manifest, `is not acceptable: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
-  });
+  const module = await options.compiler
+    .compile(artifact.bytes, sandboxLimits(manifest), digest)
+    .catch((cause: unknown) => {
+      throw refused(manifest, `is not acceptable: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+    });
   for (const engine of options.engines) {
     const speaks = engine.detect(module);
     if (speaks !== undefined)

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { Log } from "../telemetry/log.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import { DeployHistory } from "./deploy-history.ts";
-import { digestOf } from "./digest.ts";
+import { digestInParts } from "./digest.ts";
 import { listFiles, makeOwnFolder, removeFile, replaceFile } from "./durable-file.ts";
 import { FolderRefused } from "./folder-lock.ts";
 import { PluginError } from "./plugin-error.ts";
@@ -87,10 +87,15 @@ export class DiskVersionStore implements VersionStore {
     const bytes = await readFile(path).catch((cause: unknown) => {
       throw unusable(version, `${path} cannot be read (${codeOf(cause)})`, cause);
     });
-    if (digestOf(bytes) !== version.digest) throw unusable(version, `${path} is not the module that was kept`);
+    const [{ makeArtifact }, { checkModule }] = await Promise.all([
+      import("./artifact.ts"),
+      import("./module-check.ts"),
+    ]);
+    const check = await checkModule(bytes);
+    if (check.digest !== version.digest) throw unusable(version, `${path} is not the module that was kept`);
     const manifest = { text: version.manifest, path: version.origin };
-    const { makeArtifact } = await import("./artifact.ts");
-    return makeArtifact(new Uint8Array(bytes), version.origin, manifest);
+    const module = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    return makeArtifact(module, version.origin, manifest, undefined, check);
   }
 
   save(record: PluginRecord): Promise<void> {
@@ -217,7 +222,7 @@ const isEmpty = ({ record, directory }: StoredPlugin): boolean =>
 /** Whether the file is there already, undamaged. */
 async function holds(path: string, size: number, digest: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
-  return found?.size === size && digestOf(await readFile(path)) === digest;
+  return found?.size === size && (await digestInParts(await readFile(path))) === digest;
 }
 
 const codeOf = (error: unknown): string =>

@@ -1,6 +1,6 @@
 import { basename, resolve } from "node:path";
 import type { Log } from "../telemetry/log.ts";
-import { moduleProblem, type PluginArtifact, readArtifact } from "./artifact.ts";
+import { type PluginArtifact, readArtifact } from "./artifact.ts";
 import { DirectoryDeploys, type DirectoryMemory } from "./directory-deploys.ts";
 import { type PluginFile, scanDirectory } from "./directory-scan.ts";
 import { earlyFiles, type SettledFile } from "./early-files.ts";
@@ -141,7 +141,7 @@ export class PluginDirectory implements AsyncDisposable {
       const artifact = early ?? (await this.#read(file, known));
       if (artifact === undefined) continue;
       const mayBecomeWhole = this.#files.mayBecomeWhole(known);
-      if (mayBecomeWhole && moduleProblem(artifact.bytes)?.kind === "incomplete") isPending = true;
+      if (mayBecomeWhole && artifact.problem?.kind === "incomplete") isPending = true;
       else if (this.#claim(artifact.manifest.name, file, known)) deploys.push(this.#deploy(artifact, file, known));
     }
     const freed = await Promise.all(deploys);

@@ -50,15 +50,13 @@ export class SandboxCompiler implements AsyncDisposable {
     this.#idleMs = options.idleMs ?? 10_000;
   }
 
-  /** Rejects with SandboxError when the module is refused, is not valid, or takes too long. */
-  async compile(bytes: Uint8Array, limits: SandboxLimits): Promise<SandboxedModule> {
+  /** Is spared taking the digest where that is known. Rejects with SandboxError when the module is refused, not valid, or takes too long. */
+  async compile(bytes: Uint8Array, limits: SandboxLimits, known?: string): Promise<SandboxedModule> {
     if (bytes.length > this.#maxBytes)
       throw new SandboxError(`the module has ${bytes.length} bytes, and the limit is ${this.#maxBytes}`);
-    const original = new Uint8Array(bytes);
-    const digest = await sha256(original);
+    const digest = known ?? (await sha256(new Uint8Array(bytes)));
     const key = [digest, limits.memoryBytes, limits.tableEntries, limits.startFuel, rewriterVersion].join(" ");
-    const known = this.#cache.get(key);
-    const compiled = known ?? this.#compile(original, digest, { ...limits });
+    const compiled = this.#cache.get(key) ?? this.#compile(new Uint8Array(bytes), digest, { ...limits });
     this.#remember(key, compiled);
     return await compiled;
   }

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { PluginSignatures, PluginSources } from "../../config/plugin-sources.ts";
 import { hasOwnManifest, makeArtifact, type PluginArtifact, readManifestBeside, readModule } from "../artifact.ts";
-import { digestOf } from "../digest.ts";
+import { checkModule, type ModuleCheck } from "../module-check.ts";
 import { PluginError } from "../plugin-error.ts";
 import { maxModuleBytes } from "../sandbox/module-limit.ts";
 import { AddressGuard } from "./address-guard.ts";
@@ -41,6 +41,7 @@ export interface FetchOptions {
 /** A module with where it is from. */
 export interface FetchedModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly check: ModuleCheck;
   readonly reference: Reference;
   /** Of an image: the digest of its manifest. */
   readonly image: string | undefined;
@@ -67,6 +68,8 @@ export interface Errand<Kind extends Reference = Reference> {
 /** What a way to fetch brings. */
 export interface Haul {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** `sha256:` and hex, where it was taken of the bytes. */
+  readonly digest?: string;
   /** What may have been signed. */
   readonly subject: Subject;
   readonly image?: string;
@@ -87,7 +90,7 @@ export async function fetchArtifact(reference: string, options: FetchOptions): P
 
 /** The artifact that a module is, with a manifest in place of its own. Throws PluginError (`refused`) when it is wrong. */
 export async function artifactOf(
-  { bytes, reference, mustBeSigned }: FetchedModule,
+  { bytes, check, reference, mustBeSigned }: FetchedModule,
   manifest?: string,
 ): Promise<PluginArtifact> {
   const { shown, stem } = reference;
@@ -96,7 +99,7 @@ export async function artifactOf(
   }
   const given = manifest === undefined ? undefined : { text: manifest, path: "the manifest given" };
   const beside = given ?? (reference.kind === "file" ? await readManifestBeside(reference.path) : undefined);
-  const artifact = makeArtifact(bytes, shown, beside, stem);
+  const artifact = makeArtifact(bytes, shown, beside, stem, check);
   if (mustBeSigned && !hasOwnManifest(artifact, stem)) throw refusal(reference, strayManifest);
   return artifact;
 }
@@ -140,12 +143,13 @@ async function fetchSigned(reference: Reference, options: FetchOptions, late: Ab
     progress,
   };
   const haul = await fetchBy(reference, errand);
-  requireDigest(haul, sha256);
+  const check = await checkModule(haul.bytes, haul.digest);
+  requireDigest(check, haul.image, sha256);
   const signature = judge(haul, keys);
   if (mustBeSigned && signature !== "good") {
     throw new SourceError(unsigned(haul.signatures ?? []));
   }
-  return { bytes: haul.bytes, reference, image: haul.image, signature, mustBeSigned };
+  return { bytes: haul.bytes, check, reference, image: haul.image, signature, mustBeSigned };
 }
 
 function fetchBy(reference: Reference, errand: Omit<Errand, "reference">): Promise<Haul> {
@@ -186,10 +190,8 @@ function wholeDigest(text: string): string {
   throw new SourceError("the sha256 that it should have is none; expected 64 hexadecimal digits");
 }
 
-function requireDigest({ bytes, image }: Haul, sha256: string | undefined): void {
-  if (sha256 === undefined || sha256 === image) return;
-  const digest = digestOf(bytes);
-  if (digest === sha256) return;
+function requireDigest({ digest }: ModuleCheck, image: string | undefined, sha256: string | undefined): void {
+  if (sha256 === undefined || sha256 === image || sha256 === digest) return;
   const found = image === undefined ? digest : `${digest}, in an image of ${image}`;
   throw new SourceError(`it is ${found}, and ${sha256} was asked for`);
 }

@@ -1,4 +1,4 @@
-import { digestOf } from "../digest.ts";
+import { digestInParts } from "../digest.ts";
 import { dockerCredentials } from "./docker-credentials.ts";
 import type { Errand, Haul } from "./fetch-artifact.ts";
 import type { HttpReference } from "./reference.ts";
@@ -15,7 +15,7 @@ export async function fetchFromHttp(errand: Errand<HttpReference>): Promise<Haul
   const kept = mayBeKept ? await cache?.find(reference.url.href) : undefined;
   if (kept !== undefined && (sha256 === undefined || kept.record.module === sha256)) {
     const { bytes, record } = kept;
-    const haul = { bytes, subject: { bytes }, signatures: record.signatures };
+    const haul = { bytes, digest: record.module, subject: { bytes }, signatures: record.signatures };
     if (errand.suffices(haul)) return haul;
   }
   return download(errand);
@@ -29,11 +29,11 @@ async function download(errand: Errand<HttpReference>): Promise<Haul> {
   const { status, body: bytes } = await host.get({ url, maxBytes, progress });
   if (status !== 200) throw new SourceError(`${url.host} answers with status ${status}`);
   const signatures = wantsSignatures ? await signatureBeside(host, url) : undefined;
-  const module = digestOf(bytes);
+  const module = await digestInParts(bytes);
   if (sha256 === undefined || sha256 === module) {
     await cache?.keep({ reference: url.href, module, signatures: [...(signatures ?? [])] }, bytes);
   }
-  return { bytes, subject: { bytes }, signatures };
+  return { bytes, digest: module, subject: { bytes }, signatures };
 }
 
 async function signatureBeside(host: SignedInHost, url: URL): Promise<readonly Signature[]> {

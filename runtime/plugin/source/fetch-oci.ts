@@ -1,4 +1,4 @@
-import { digestOf } from "../digest.ts";
+import { digestInParts } from "../digest.ts";
 import { dockerCredentials } from "./docker-credentials.ts";
 import type { Errand, Haul, PullPolicy } from "./fetch-artifact.ts";
 import { speaksPlain } from "./http-get.ts";
@@ -43,15 +43,16 @@ async function pull(errand: Errand<OciReference>, kept: Kept | undefined): Promi
   const signatures = wantsSignatures ? await signaturesOfAny(repository, digests) : undefined;
   const bytes =
     kept?.record.image === manifest.digest ? kept.bytes : await moduleOf(repository, image, maxBytes, progress);
+  const module = kept?.bytes === bytes ? kept.record.module : await digestInParts(bytes);
   const record = {
     reference: reference.shown,
-    module: digestOf(bytes),
+    module,
     image: manifest.digest,
     images: digests,
     signatures: [...(signatures ?? [])],
   };
   if (errand.sha256 === undefined || hasDigest(record, errand.sha256)) await cache?.keep(record, bytes);
-  return { bytes, subject: { digests }, image: manifest.digest, signatures };
+  return { bytes, digest: module, subject: { digests }, image: manifest.digest, signatures };
 }
 
 function repositoryOf({ reference, transport, sources }: Errand<OciReference>): OciRepository {
@@ -71,6 +72,6 @@ async function signaturesOfAny(repository: OciRepository, digests: readonly stri
   return found;
 }
 
-function haulOf({ bytes, record: { image, images = [], signatures } }: Kept): Haul {
-  return { bytes, subject: { digests: images }, ...(image !== undefined && { image }), signatures };
+function haulOf({ bytes, record: { module, image, images = [], signatures } }: Kept): Haul {
+  return { bytes, digest: module, subject: { digests: images }, ...(image !== undefined && { image }), signatures };
 }

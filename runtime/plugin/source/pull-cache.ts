@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { digestOf } from "../digest.ts";
+import { digestInParts } from "../digest.ts";
 import { digestPattern } from "./reference.ts";
 
 const digest = z.string().regex(digestPattern);
@@ -46,7 +46,7 @@ export class PullCache {
     if (record === undefined || record.reference !== reference) return undefined;
     const path = this.#moduleFile(record.module);
     const bytes = await readIfThere(path);
-    if (bytes !== undefined && digestOf(bytes) === record.module) {
+    if (bytes !== undefined && (await digestInParts(bytes)) === record.module) {
       // Its age is what decides which goes first; a folder that cannot be written to keeps what it has.
       const now = new Date();
       await Promise.all([path, file].map((used) => utimes(used, now, now).catch(() => {})));
@@ -100,7 +100,8 @@ async function readRecord(file: string): Promise<PullRecord | undefined> {
 
 async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    return new Uint8Array(await readFile(path));
+    const { buffer, byteOffset, length } = await readFile(path);
+    return new Uint8Array(buffer, byteOffset, length);
   } catch (error) {
     if (error instanceof Error && "code" in error) return undefined;
     throw error;
