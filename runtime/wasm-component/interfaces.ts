@@ -13,8 +13,8 @@ const importedInterfaces: readonly ImportedInterface[] = [
   ...standardImports,
 ];
 
-/** In this order they are asked for a stream. */
-const exportedInterfaces: readonly ExportedInterface[] = [...outriggerExports, ...httpExports, ...standardExports];
+/** In this order they are asked for a stream: those that take only what the sidecar brings come before those that take every request. */
+const exportedInterfaces: readonly ExportedInterface[] = [...standardExports, ...outriggerExports, ...httpExports];
 
 /** The interface of that name in full, such as `wasi:io/streams@0.2.3`; undefined when guests may not import it. */
 export const importedInterface = (fullName: string): ImportedInterface | undefined =>

@@ -24,7 +24,8 @@ export const eventsInterface: ExportedInterface = {
   },
 };
 
-function eventOf(host: StreamHost): GuestEvent {
+/** The event that a request of the sidecar brings. */
+export function eventOf(host: StreamHost): GuestEvent {
   const headers = host.headers("request-headers");
   return guestEvent({
     pubsub: headers?.get("x-outrigger-pubsub") ?? "",

@@ -5,6 +5,7 @@ import { keyvalueDraft } from "./keyvalue-draft.ts";
 import { keyvalueDraft2 } from "./keyvalue-draft2.ts";
 import { loggingInterface } from "./logging.ts";
 import { messagingImports } from "./messaging-consumer.ts";
+import { messagingHandler } from "./messaging-handler.ts";
 
 export const standardImports: readonly ImportedInterface[] = [
   ...keyvalueDraft,
@@ -14,4 +15,4 @@ export const standardImports: readonly ImportedInterface[] = [
   ...messagingImports,
 ];
 
-export const standardExports: readonly ExportedInterface[] = [];
+export const standardExports: readonly ExportedInterface[] = [messagingHandler];
