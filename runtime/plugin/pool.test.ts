@@ -6,7 +6,8 @@ import { unusedApi } from "../../test/support/unused-api.ts";
 import type { HostServices, HttpMessage, PluginProgram } from "./contract.ts";
 import { CrashBudget, type CrashLimits, defaultCrashLimits } from "./crash-budget.ts";
 import type { PluginError } from "./plugin-error.ts";
-import { InstancePool, type PoolSize } from "./pool.ts";
+import { InstancePool } from "./pool.ts";
+import type { PoolSize } from "./pool-members.ts";
 import { SandboxCompiler } from "./sandbox/compiler.ts";
 import { SharedDataStore } from "./shared-data.ts";
 import { SharedQueueStore } from "./shared-queues.ts";
@@ -16,9 +17,10 @@ after(() => compiler[Symbol.asyncDispose]());
 const limits = { memoryBytes: 65_536, tableEntries: 10, startFuel: 1_000_000 };
 const module = await compiler.compile(await toyModule(201), limits);
 
-const shared: PoolSize = { perStream: false, most: 1, spares: 1 };
-const suspending: PoolSize = { perStream: false, most: 3, spares: 1 };
-const perStream: PoolSize = { perStream: true, most: 2, spares: 1 };
+const shared: PoolSize = { use: "shared", most: 1, spares: 1 };
+const suspending: PoolSize = { use: "shared", most: 3, spares: 1 };
+const exclusive: PoolSize = { use: "exclusive", most: 2, spares: 1 };
+const perStream: PoolSize = { use: "per-stream", most: 2, spares: 1 };
 
 interface OpenOptions {
   readonly size?: PoolSize;
@@ -59,8 +61,8 @@ async function open(options: OpenOptions = {}) {
     plugin: "toy",
     version: "1.0.0",
     size: options.size ?? shared,
-    start: async (lost) => {
-      const instance = await toyEngine.start(program, services(gate.promise), lost);
+    start: async (lost, freed) => {
+      const instance = await toyEngine.start(program, services(gate.promise), lost, freed);
       if (++seen.starts >= seen.wanted) seen.reached.resolve();
       return instance;
     },
@@ -305,6 +307,66 @@ describe("a pool of guests that wait for the host", () => {
     await one.starts(2);
     for (let request = 0; request < 10; request++) send(one.pool, 0).end();
     assert.equal(one.seen.starts, 2);
+  });
+});
+
+describe("a pool whose instances take one stream at a time", () => {
+  it("gives a stream an instance that nobody uses, and starts nothing while there is one", async () => {
+    await using one = await open({ size: exclusive });
+    await one.starts(2);
+    for (let request = 0; request < 10; request++) send(one.pool, 1).end();
+    assert.equal(one.seen.starts, 2);
+    assert.equal(one.pool.counters.instances, 2);
+  });
+
+  it("grows for a burst, and lets who finds none wait for the first that is free", async () => {
+    await using one = await open({ size: exclusive });
+    await one.starts(2);
+    const first = send(one.pool, 1);
+    const second = send(one.pool, 1);
+    const third = send(one.pool, 1);
+    const fourth = send(one.pool, 0);
+    await one.starts(3);
+    assert.equal(one.pool.counters.instances, 3, "two at work, one spare");
+    assert.deepEqual(
+      [first, second, third, fourth].map(({ events }) => events),
+      [["pause"], ["pause"], ["suspended"], ["suspended"]],
+    );
+    second.end();
+    await third.happened("settled pause");
+    assert.deepEqual(fourth.events, ["suspended"], "the others come one after the other");
+    first.end();
+    await fourth.happened("settled continue");
+  });
+
+  it("starts as many at once as a burst can use", async () => {
+    await using one = await open({ size: { ...exclusive, most: 8 } });
+    const burst = Array.from({ length: 8 }, () => send(one.pool, 1));
+    for (const request of burst) await request.happened(/pause/);
+    await one.starts(9);
+    assert.equal(one.pool.counters.instances, 9, "eight at work, one spare");
+  });
+
+  it("costs a crash one stream, and lets no other wait because of it", async () => {
+    await using one = await open({ size: exclusive, crashLimits: { immediate: 0, backoffMs: 100_000 } });
+    await one.starts(2);
+    const begun = send(one.pool, 1);
+    await send(one.pool, 13).happened("failed trap");
+    await send(one.pool, 1).happened(/pause/);
+    assert.deepEqual(begun.events, ["pause"]);
+    assert.deepEqual(one.crashes, ["trap: it is replaced"]);
+  });
+
+  it("hands on the streams that wait to the pool that takes over", async () => {
+    await using old = await open({ size: { ...exclusive, most: 1 } });
+    await using next = await open({ size: exclusive });
+    const begun = send(old.pool, 1);
+    const waiting = send(old.pool, 0);
+    const retired = old.pool.retire(60_000, next.pool);
+    await waiting.happened("settled continue");
+    begun.end();
+    await retired;
+    assert.equal(old.pool.counters.instances, 0);
   });
 });
 

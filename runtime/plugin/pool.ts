@@ -8,19 +8,10 @@ import type {
 } from "./contract.ts";
 import { CrashRecovery, type RecoveryTerms } from "./crash-recovery.ts";
 import { PluginError, type PluginFault } from "./plugin-error.ts";
+import { type Member, PoolMembers, type PoolSize } from "./pool-members.ts";
 import { WaitingConnection } from "./waiting-connection.ts";
 import type { Waiter, WaitingTerms } from "./waiting-place.ts";
 import { WaitingStream } from "./waiting-stream.ts";
-
-/** How many instances a pool has and what for. */
-export interface PoolSize {
-  /** Each stream gets an instance of its own, which ends with it. */
-  readonly perStream: boolean;
-  /** Most instances at work, spares aside. */
-  readonly most: number;
-  /** Started instances that wait to take over. */
-  readonly spares: number;
-}
 
 export interface PoolOptions extends RecoveryTerms {
   readonly version: string;
@@ -42,15 +33,6 @@ export interface PoolCounters extends Pick<InstanceCounters, "calls" | "fuel"> {
   readonly streams: number;
 }
 
-/** One started instance. */
-interface Member {
-  readonly instance: PluginInstance;
-  /** Aborted when nothing is to be waited for any more: it died, or its time to finish is over. */
-  readonly over: AbortController;
-  /** Its calls at the last look for idle ones. */
-  callsSeen: number;
-}
-
 const maxWaiting = 1_024;
 const idleSweepMs = 30_000;
 /** What waits for a version to take over comes before the starts of its spares. */
@@ -66,10 +48,7 @@ export class InstancePool implements AsyncDisposable {
   readonly #options: PoolOptions;
   readonly #recovery: CrashRecovery;
   #phase: "serving" | "crashed" | "retired" = "serving";
-  #active: Member[] = [];
-  #spares: Member[] = [];
-  /** On their way out: no stream begins on them any more. */
-  readonly #ending = new Set<Member>();
+  readonly #members: PoolMembers;
   readonly #waiting = new Set<Waiter>();
   #starting = 0;
   #sweep: NodeJS.Timeout | undefined;
@@ -81,6 +60,7 @@ export class InstancePool implements AsyncDisposable {
 
   private constructor(options: PoolOptions) {
     this.#options = options;
+    this.#members = new PoolMembers(options.size);
     this.#recovery = new CrashRecovery(options, () => {
       this.#phase = "serving";
       this.#replenish();
@@ -98,7 +78,7 @@ export class InstancePool implements AsyncDisposable {
   /** Whether a stream may begin, if need be after a short wait. */
   get ready(): boolean {
     if (this.#phase !== "serving") return false;
-    if (this.#active.length + this.#spares.length + this.#starting > 0) return true;
+    if (this.#members.active.length + this.#members.spares.length + this.#starting > 0) return true;
     return this.#recovery.isDueWithin(this.#options.deadlineMs * shareForRestart);
   }
 
@@ -109,13 +89,12 @@ export class InstancePool implements AsyncDisposable {
 
   /** The id that its guests gave themselves; empty when they have none, or none is there. */
   get reportedId(): string {
-    return (this.#active[0] ?? this.#spares[0])?.instance.reportedId ?? "";
+    return (this.#members.active[0] ?? this.#members.spares[0])?.instance.reportedId ?? "";
   }
 
   /** Those that are there, on their way out included. */
   *instances(): Generator<PluginInstance> {
-    for (const members of [this.#active, this.#spares, this.#ending])
-      for (const { instance } of members) yield instance;
+    for (const { instance } of this.#members) yield instance;
   }
 
   /** What the instances that are there have done and do. */
@@ -171,7 +150,7 @@ export class InstancePool implements AsyncDisposable {
 
   #hurry(): void {
     this.#hurried = true;
-    for (const { over } of this.#ending) over.abort();
+    for (const { over } of this.#members.ending) over.abort();
   }
 
   #leaveService(successor: InstancePool | undefined): void {
@@ -197,32 +176,15 @@ export class InstancePool implements AsyncDisposable {
 
   #take(): Member | undefined {
     if (this.#phase !== "serving") return undefined;
-    return this.#options.size.perStream ? this.#takeOwn() : this.#takeShared();
-  }
-
-  /** An instance for one stream: told at once to finish, which it does when that stream has ended. */
-  #takeOwn(): Member | undefined {
-    const member = this.#ending.size < this.#options.size.most ? this.#spares.shift() : undefined;
-    if (member === undefined) return undefined;
-    this.#end(member);
+    const { active, spares } = this.#members;
+    const spared = spares.length;
+    const member = this.#members.take();
+    if (member === undefined || spares.length === spared) return member;
+    // For one stream: told at once to finish, which it does when that stream has ended.
+    if (this.#options.size.use === "per-stream") this.#end(member);
+    else if (active.length > 1) this.#sweep ??= setInterval(() => this.#shrink(), idleSweepMs).unref();
     this.#replenish();
     return member;
-  }
-
-  #takeShared(): Member | undefined {
-    let best = this.#active[0];
-    for (const member of this.#active) {
-      if (best === undefined || best.instance.pending === 0) break;
-      if (member.instance.pending < best.instance.pending) best = member;
-    }
-    const isBusy = best === undefined || best.instance.pending > 0;
-    if (!isBusy || this.#active.length >= this.#options.size.most) return best;
-    const spare = this.#spares.shift();
-    if (spare === undefined) return best;
-    this.#active.push(spare);
-    if (this.#active.length > 1) this.#sweep ??= setInterval(() => this.#shrink(), idleSweepMs).unref();
-    this.#replenish();
-    return spare;
   }
 
   #wait<One extends Waiter>(make: (terms: WaitingTerms) => One): One {
@@ -248,11 +210,8 @@ export class InstancePool implements AsyncDisposable {
   /** Starts what is missing, unless a restart waits. */
   #replenish(): void {
     if (this.#phase !== "serving" || this.#recovery.waits) return;
-    const { perStream, most, spares } = this.#options.size;
-    const wanted = perStream
-      ? Math.min(spares + this.#waiting.size, spares + Math.max(0, most - this.#ending.size))
-      : spares + (this.#active.length === 0 ? 1 : 0);
-    for (let standing = this.#spares.length + this.#starting; standing < wanted; standing++) {
+    const wanted = this.#members.wantedSpares(this.#waiting.size);
+    for (let standing = this.#members.spares.length + this.#starting; standing < wanted; standing++) {
       this.#track(this.#start().catch((error: unknown) => this.#crash(this.#asPluginError(error), "unhurried")));
     }
   }
@@ -280,19 +239,17 @@ export class InstancePool implements AsyncDisposable {
       throw lost;
     }
     if (this.#phase !== "serving") this.#end(member);
-    else if (this.#active.length === 0 && !this.#options.size.perStream) this.#active.push(member);
-    else this.#spares.push(member);
+    else this.#members.add(member);
     this.#serve();
   }
 
   #lost(member: Member, error: PluginError): void {
-    const known = this.#ending.delete(member) || remove(this.#active, member) || remove(this.#spares, member);
-    if (!known) return;
+    if (!this.#members.remove(member)) return;
     this.#options.gone(member.instance.counters);
     member.over.abort();
     this.#track(this.#dispose(member));
     // What had a stream to itself has none to be replaced for: others do not wait because of it.
-    const wait = this.#options.size.perStream ? "hurried" : "unhurried";
+    const wait = this.#options.size.use === "shared" ? "unhurried" : "hurried";
     if (error.fault === "closed") this.#replenish();
     else this.#crash(error, wait);
   }
@@ -312,12 +269,13 @@ export class InstancePool implements AsyncDisposable {
   }
 
   #endAll(): void {
-    for (const member of [...this.#active.splice(0), ...this.#spares.splice(0)]) this.#end(member);
+    const { active, spares } = this.#members;
+    for (const member of [...active.splice(0), ...spares.splice(0)]) this.#end(member);
   }
 
   /** Lets the instance finish its streams, then it is gone. */
   #end(member: Member): void {
-    this.#ending.add(member);
+    this.#members.ending.add(member);
     this.#track(this.#finish(member));
   }
 
@@ -327,11 +285,11 @@ export class InstancePool implements AsyncDisposable {
     const { instance, over } = member;
     // A guest that fails while it finishes is told of through `lost`.
     if (!this.#hurried) await Promise.race([instance.drain().catch(() => {}), aborted(over.signal)]);
-    if (!this.#ending.has(member)) return;
+    if (!this.#members.ending.has(member)) return;
     try {
       await instance[Symbol.asyncDispose]();
     } finally {
-      if (this.#ending.delete(member)) this.#options.gone(instance.counters);
+      if (this.#members.ending.delete(member)) this.#options.gone(instance.counters);
     }
     this.#serve();
     this.#replenish();
@@ -343,13 +301,8 @@ export class InstancePool implements AsyncDisposable {
 
   /** Lets go of instances that a burst needed and nobody has used since the last look. */
   #shrink(): void {
-    for (const member of this.#active.slice(1)) {
-      const { calls } = member.instance.counters;
-      const isIdle = calls === member.callsSeen && member.instance.streams === 0 && member.instance.pending === 0;
-      member.callsSeen = calls;
-      if (isIdle && remove(this.#active, member)) this.#end(member);
-    }
-    if (this.#active.length < 2) this.#sweepNoMore();
+    for (const member of this.#members.takeIdle()) this.#end(member);
+    if (this.#members.active.length < 2) this.#sweepNoMore();
   }
 
   #sweepNoMore(): void {
@@ -387,12 +340,6 @@ export class InstancePool implements AsyncDisposable {
     const { plugin, version } = this.#options;
     return new PluginError(plugin, version, fault, `plugin '${plugin}' ${version} ${what}`);
   }
-}
-
-function remove(members: Member[], member: Member): boolean {
-  const index = members.indexOf(member);
-  if (index >= 0) members.splice(index, 1);
-  return index >= 0;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

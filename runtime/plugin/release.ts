@@ -4,7 +4,8 @@ import { CrashBudget, type CrashLimits } from "./crash-budget.ts";
 import type { Manifest } from "./manifest.ts";
 import type { PluginError } from "./plugin-error.ts";
 import type { PluginTally } from "./plugin-tally.ts";
-import { InstancePool, type PoolSize } from "./pool.ts";
+import { InstancePool } from "./pool.ts";
+import type { PoolSize } from "./pool-members.ts";
 import type { PreparedPlugin } from "./prepare.ts";
 import { fuelPerMillisecond } from "./sandbox/fuel.ts";
 import { vmKeyOf } from "./vm-key.ts";
@@ -67,7 +68,7 @@ export class Release {
     const pool = await InstancePool.open({
       plugin: manifest.name,
       version: manifest.version,
-      size: sizeOf(manifest),
+      size: sizeOf(this.prepared),
       start: (lost, freed) => engine.start(program, this.#options.services, lost, freed),
       budget: new CrashBudget(crashLimits, now),
       replacesAtOnce: () => replacesAtOnce(configuration),
@@ -120,9 +121,11 @@ export class Release {
   }
 }
 
-function sizeOf({ isolation, suspends, limits }: Manifest): PoolSize {
-  if (isolation === "stream") return { perStream: true, most: limits.instances, spares: 2 };
-  return { perStream: false, most: suspends ? limits.instances : 1, spares: 1 };
+function sizeOf({ engine, manifest }: PreparedPlugin): PoolSize {
+  const { isolation, suspends, limits } = manifest;
+  if (isolation === "stream") return { use: "per-stream", most: limits.instances, spares: 2 };
+  if (engine.isExclusive) return { use: "exclusive", most: limits.instances, spares: 1 };
+  return { use: "shared", most: suspends ? limits.instances : 1, spares: 1 };
 }
 
 function programOf(prepared: PreparedPlugin, configuration: string, release: string): PluginProgram {

@@ -27,7 +27,7 @@ export const toyEngine: PluginEngine = {
     if (isComponent(compiled)) return undefined;
     return WebAssembly.Module.exports(compiled.module).some(({ name }) => name === "toy") ? "toy 1" : undefined;
   },
-  start: async (program, services, lost) => new ToyInstance(program, services, lost),
+  start: async (program, services, lost, freed) => new ToyInstance(program, services, lost, freed),
 };
 
 /** A toy module: traps for x = 13, loops for ever for x = 99, refuses a configuration of 7 bytes and crashes on one of 8. */
@@ -52,6 +52,7 @@ class ToyInstance implements PluginInstance {
   readonly #program: PluginProgram;
   readonly #services: HostServices;
   readonly #lost: (error: PluginError) => void;
+  readonly #freed: (() => void) | undefined;
   readonly #guest: Guest;
   readonly #gauge: ReturnType<typeof fuelGauge>;
   readonly #hosts = new Set<StreamHost>();
@@ -60,10 +61,16 @@ class ToyInstance implements PluginInstance {
   #isDead = false;
   pending = 0;
 
-  constructor(program: PluginProgram, services: HostServices, lost: (error: PluginError) => void) {
+  constructor(
+    program: PluginProgram,
+    services: HostServices,
+    lost: (error: PluginError) => void,
+    freed: (() => void) | undefined,
+  ) {
     this.#program = program;
     this.#services = services;
     this.#lost = lost;
+    this.#freed = freed;
     if (isComponent(program.module)) throw new TypeError("the toy is a module");
     const instance = new WebAssembly.Instance(program.module.module, {});
     this.#gauge = fuelGauge(instance);
@@ -167,6 +174,7 @@ class ToyInstance implements PluginInstance {
   #forget(host: StreamHost): void {
     this.#hosts.delete(host);
     if (this.#isDraining && this.#hosts.size === 0) this.#empty.resolve();
+    else if (!this.#isDead && this.#hosts.size === 0) this.#freed?.();
   }
 
   #error(fault: PluginError["fault"], what: string): PluginError {
