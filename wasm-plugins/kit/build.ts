@@ -21,6 +21,8 @@ export interface ComponentOptions {
   readonly wit?: string | undefined;
   /** The file that the component becomes. */
   readonly out: string;
+  /** What the plugin takes for its version; default the manifest's. */
+  readonly version?: string | undefined;
 }
 
 const kit = import.meta.dirname;
@@ -34,17 +36,23 @@ export const nameOf = (folder: string): string => {
   throw new Error(`${join(folder, "package.json")} has no name`);
 };
 
-/** Writes `types` from the WIT, and checks the sources against them. Rejects with what is wrong. */
+const versionOf = (folder: string): string =>
+  /^version:[ \t]*["']?([^"'\s#]+)/m.exec(readFileSync(manifestOf(folder), "utf8"))?.[1] ?? "0.0.0";
+
+const manifestOf = (folder: string): string => join(folder, `${nameOf(folder)}.yaml`);
+
+/** Writes `build/types` from the WIT, and checks the sources and the tests against them. Rejects with what is wrong. */
 export async function checkTypes({ folder, engine, wit }: Omit<ComponentOptions, "out">): Promise<void> {
-  const types = join(folder, "types");
+  const types = join(folder, "build/types");
   rmSync(types, { recursive: true, force: true });
   await run(jco, ["guest-types", witOf(folder, wit), "--world-name", "plugin", "--out-dir", types], folder);
   if (engine === "quickjs") rewriteTypes(types);
-  await run(tsc, ["--noEmit", "--project", folder], folder);
+  for (const project of [folder, join(folder, "test")].filter((place) => existsSync(join(place, "tsconfig.json"))))
+    await run(tsc, ["--noEmit", "--project", project], folder);
 }
 
 /** Makes a component of the plugin. Rejects with what is wrong. */
-export async function buildComponent({ folder, engine, wit, out }: ComponentOptions): Promise<void> {
+export async function buildComponent({ folder, engine, wit, out, version }: ComponentOptions): Promise<void> {
   const source = join(folder, "src", `${nameOf(folder)}.ts`);
   const bundle = join(folder, "build", `${nameOf(folder)}.js`);
   const polyfill = engine === "quickjs" ? `import ${JSON.stringify(join(kit, "polyfill/index.ts"))};\n` : "";
@@ -56,6 +64,7 @@ export async function buildComponent({ folder, engine, wit, out }: ComponentOpti
     platform: "neutral",
     mainFields: ["module", "main"],
     target: "es2023",
+    define: { "globalThis.pluginVersion": JSON.stringify(version ?? versionOf(folder)) },
     external: ["outrigger:*", "wasi:*", "wasmcloud:*"],
     logLevel: "warning",
   });
@@ -67,13 +76,14 @@ export async function buildComponent({ folder, engine, wit, out }: ComponentOpti
 
 /** Puts the manifest into the component, so that one file is all that is deployed. */
 async function pack(folder: string, out: string): Promise<void> {
-  const manifest = join(folder, `${nameOf(folder)}.yaml`);
-  await run("outrigger", ["pack", out, "--manifest", manifest], folder).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== "ENOENT") throw cause;
-    throw new Error(
-      `${out} is built, but its manifest is not in it, for there is no command 'outrigger': install the package here, in a folder above or with --global`,
-    );
-  });
+  await run("outrigger", ["pack", out, "--manifest", manifestOf(folder)], folder).catch(
+    (cause: NodeJS.ErrnoException) => {
+      if (cause.code !== "ENOENT") throw cause;
+      throw new Error(
+        `${out} is built, but its manifest is not in it, for there is no command 'outrigger': install the package here, in a folder above or with --global`,
+      );
+    },
+  );
 }
 
 /** The plugin's WIT; what it lacks of the sidecar's is put beside it in `build/wit`. */
