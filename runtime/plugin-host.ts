@@ -18,11 +18,11 @@ export class PluginHost implements AsyncDisposable {
   }
 
   async #load(): Promise<PluginToolchain> {
-    const [{ SandboxCompiler }, { proxyWasmEngine }] = await Promise.all([
+    const [{ SandboxCompiler }, { proxyWasmEngine, soughtTexts }] = await Promise.all([
       import("./plugin/sandbox/compiler.ts"),
       import("./proxy-wasm/engine.ts"),
     ]);
-    this.#compiler = new SandboxCompiler();
+    this.#compiler = new SandboxCompiler({ texts: soughtTexts });
     return { engines: [proxyWasmEngine()], compiler: this.#compiler };
   }
 }

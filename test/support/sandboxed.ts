@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
+import { textsInData } from "../../runtime/plugin/sandbox/data-texts.ts";
 import { rewrite } from "../../runtime/plugin/sandbox/rewrite.ts";
 import type { SandboxedModule, SandboxLimits } from "../../runtime/plugin/sandbox/sandboxed-module.ts";
+import { soughtTexts } from "../../runtime/proxy-wasm/engine.ts";
 
 const testLimits: SandboxLimits = { memoryBytes: 16 << 20, tableEntries: 10_000, startFuel: 1_000_000 };
 
@@ -17,5 +19,6 @@ export async function sandboxed(
     originalBytes: wasm.byteLength,
     rewrittenBytes: rewritten.byteLength,
     codeMap,
+    texts: textsInData(wasm, soughtTexts),
   };
 }

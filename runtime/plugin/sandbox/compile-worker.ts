@@ -1,6 +1,7 @@
 /** The thread in which modules are rewritten and compiled, so that the sidecar's own is not held up. */
 import { queryObjects } from "node:v8";
 import { parentPort } from "node:worker_threads";
+import { textsInData } from "./data-texts.ts";
 import { type PartBytes, shareLimits } from "./part-limits.ts";
 import { rewrite } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -10,6 +11,8 @@ import type { SandboxLimits } from "./sandboxed-module.ts";
 export interface CompileRequest {
   readonly bytes: Uint8Array<ArrayBuffer> | readonly PartBytes[];
   readonly limits: SandboxLimits;
+  /** What to look for among the data of a module. */
+  readonly texts?: readonly string[] | undefined;
 }
 
 /** A module as the sandbox rewrote it. */
@@ -17,6 +20,8 @@ export interface CompiledBytes {
   readonly module: WebAssembly.Module;
   readonly rewrittenBytes: number;
   readonly codeMap: Uint8Array<ArrayBuffer>;
+  /** Those of the texts that are among its data, when it was to be looked for some. */
+  readonly texts?: readonly string[];
 }
 
 /** What it answers: of a component, the parts in their order. */
@@ -24,9 +29,9 @@ export type CompileReply =
   | { readonly outcome: "compiled"; readonly modules: readonly CompiledBytes[] }
   | { readonly outcome: "refused"; readonly message: string; readonly offset: number | undefined };
 
-async function compile({ bytes, limits }: CompileRequest): Promise<CompileReply> {
+async function compile({ bytes, limits, texts }: CompileRequest): Promise<CompileReply> {
   try {
-    if (bytes instanceof Uint8Array) return { outcome: "compiled", modules: [await compileOne(bytes, limits)] };
+    if (bytes instanceof Uint8Array) return { outcome: "compiled", modules: [await compileOne(bytes, limits, texts)] };
     const modules: CompiledBytes[] = [];
     const shares = shareLimits(bytes, limits);
     for (const [index, part] of bytes.entries()) modules.push(await compileOne(part.bytes, shares[index] ?? limits));
@@ -37,10 +42,15 @@ async function compile({ bytes, limits }: CompileRequest): Promise<CompileReply>
   }
 }
 
-async function compileOne(bytes: Uint8Array<ArrayBuffer>, limits: SandboxLimits): Promise<CompiledBytes> {
+async function compileOne(
+  bytes: Uint8Array<ArrayBuffer>,
+  limits: SandboxLimits,
+  texts?: readonly string[],
+): Promise<CompiledBytes> {
   const { bytes: rewritten, codeMap } = rewrite(bytes, limits);
   const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
-  return { module, rewrittenBytes: rewritten.length, codeMap };
+  const found = texts && { texts: textsInData(bytes, texts) };
+  return { module, rewrittenBytes: rewritten.length, codeMap, ...found };
 }
 
 /** The engine's message is about the bytes that it was given; an author knows those of the original. */

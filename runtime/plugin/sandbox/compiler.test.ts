@@ -50,6 +50,14 @@ describe("the compiler", () => {
     assert.deepEqual(part, bytes);
   });
 
+  it("tells which texts are among the data of a module, when it is to look for some", async () => {
+    const bytes = await assemble("data", `(module (memory 1) (data (i32.const 0) "some"))`);
+    await using looking = new SandboxCompiler({ texts: ["some", "other"] });
+    assert.deepEqual((await looking.compile(bytes, limits)).texts, ["some"]);
+    await using compiler = new SandboxCompiler();
+    assert.equal((await compiler.compile(bytes, limits)).texts, undefined);
+  });
+
   it("compiles the same bytes with the same limits once", async () => {
     await using compiler = new SandboxCompiler();
     const bytes = await spinning();

@@ -16,6 +16,8 @@ export interface CompilerOptions {
   readonly cachedModules?: number;
   /** The thread ends when it had nothing to do for so long; default 10 seconds. */
   readonly idleMs?: number;
+  /** What to look for among the data of each module, where the sidecar's own thread would be held up; default nothing. */
+  readonly texts?: readonly string[];
 }
 
 interface Job {
@@ -35,6 +37,7 @@ export class SandboxCompiler implements AsyncDisposable {
   readonly #timeoutMs: number;
   readonly #cachedModules: number;
   readonly #idleMs: number;
+  readonly #texts: readonly string[] | undefined;
   /** In the order of their last use. */
   readonly #cache = new Map<string, Promise<SandboxedModule>>();
   readonly #queue: Job[] = [];
@@ -48,6 +51,7 @@ export class SandboxCompiler implements AsyncDisposable {
     this.#timeoutMs = options.timeoutMs ?? 30_000;
     this.#cachedModules = options.cachedModules ?? 16;
     this.#idleMs = options.idleMs ?? 10_000;
+    this.#texts = options.texts;
   }
 
   /** Is spared taking the digest where that is known. Rejects with SandboxError when the module is refused, not valid, or takes too long. */
@@ -87,7 +91,7 @@ export class SandboxCompiler implements AsyncDisposable {
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedModule> {
     const originalBytes = bytes.length;
-    const [compiled] = await this.#compiled({ bytes, limits });
+    const [compiled] = await this.#compiled({ bytes, limits, texts: this.#texts });
     if (compiled === undefined) throw new SandboxError("the compiler gave nothing for the module");
     return { ...compiled, digest, limits, originalBytes };
   }

@@ -21,6 +21,8 @@ export interface SandboxedModule {
   readonly rewrittenBytes: number;
   /** Where its code lay in the original. */
   readonly codeMap: Uint8Array;
+  /** Which of the texts that the compiler was told to look for are among its data; absent when nobody looked. */
+  readonly texts?: readonly string[];
 }
 
 /**
