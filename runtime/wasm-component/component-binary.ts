@@ -4,6 +4,7 @@
  */
 import { BinaryReader } from "../plugin/sandbox/binary-reader.ts";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
+import { componentPreamble, isComponentBinary } from "../plugin/sandbox/sandboxed-component.ts";
 
 /** Something that a component takes or gives. */
 export interface ComponentName {
@@ -21,8 +22,6 @@ export interface ComponentOutline {
   readonly memoryPages: number;
 }
 
-/** `\0asm`, version 13, layer 1. */
-const preamble = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
 const mostCoreModules = 64;
 const mostDepth = 16;
 const mostNames = 100_000;
@@ -38,8 +37,6 @@ const section = {
   import: 10,
   export: 11,
 } as const;
-
-export const isComponentBinary = (bytes: Uint8Array): boolean => preamble.every((byte, index) => bytes[index] === byte);
 
 /**
  * Reads a component, and those inside it. Throws SandboxError when it is malformed, has more inside it than any should, or
@@ -70,7 +67,7 @@ class OutlineReader {
     if (!isComponentBinary(this.#bytes.subarray(start, end)))
       throw new SandboxError(`what should be a component inside the component is none (byte ${start})`, start);
     const outside: { imports: ComponentName[]; exports: ComponentName[] } = { imports: [], exports: [] };
-    const reader = new BinaryReader(this.#bytes, "component", start + preamble.length, end);
+    const reader = new BinaryReader(this.#bytes, "component", start + componentPreamble.length, end);
     while (!reader.done) {
       const id = reader.u8();
       const size = reader.u32();
@@ -198,7 +195,7 @@ class OutlineReader {
   #coreModule(start: number, end: number): void {
     if (this.coreModules.push(end - start) > mostCoreModules)
       throw new SandboxError(`the component has more than ${mostCoreModules} core modules`, start);
-    const reader = new BinaryReader(this.#bytes, "core module", start + preamble.length, end);
+    const reader = new BinaryReader(this.#bytes, "core module", start + componentPreamble.length, end);
     while (!reader.done) {
       const id = reader.u8();
       const size = reader.u32();
@@ -221,9 +218,10 @@ class OutlineReader {
         reader.u8();
         this.#coreLimits(reader);
       } else if (kind === 2) this.#coreLimits(reader);
-      else if (kind === 3 || kind === 4) {
+      else if (kind === 3) reader.passOver(2);
+      else if (kind === 4) {
         reader.u8();
-        reader.u8();
+        reader.u32();
       } else reader.fail(`an import is of the unknown kind ${kind}`, reader.position - 1);
     }
   }

@@ -180,7 +180,8 @@ function buffersOf({ bytes }: CompileRequest): ArrayBuffer[] {
   return [...new Set(bytes.map((part) => part.bytes.buffer))];
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+/** `sha256:` and hex, computed away from the event loop. */
+export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes);
   return `sha256:${Buffer.from(digest).toString("hex")}`;
 }

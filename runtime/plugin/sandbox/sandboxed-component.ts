@@ -24,6 +24,12 @@ export interface SandboxedComponent {
   readonly rewrittenBytes: number;
 }
 
+/** `\0asm`, version 13, layer 1: what a component begins with. */
+export const componentPreamble: readonly number[] = [0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00];
+
+export const isComponentBinary = (bytes: Uint8Array): boolean =>
+  componentPreamble.every((byte, index) => bytes[index] === byte);
+
 /** What a plugin was compiled to. */
 export type CompiledPlugin = SandboxedModule | SandboxedComponent;
 

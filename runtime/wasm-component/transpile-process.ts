@@ -1,0 +1,102 @@
+/**
+ * The process in which a component is checked and transpiled: it reads one component from its input, writes what became of it to
+ * its output, and ends. What jco takes of memory goes with it, and what a hostile component does to jco stays in it.
+ */
+import { createHash } from "node:crypto";
+import { transpileBytes } from "@bytecodealliance/jco-transpile";
+import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
+import { readComponent } from "./component-binary.ts";
+import { countInstances, patchGlue } from "./patch-glue.ts";
+import {
+  type AsyncInterface,
+  type AsyncInterfaces,
+  answerKind,
+  encodeTranspiled,
+  type Transpiled,
+} from "./transpiled.ts";
+
+/** Every core instance counts its fuel by itself, so that their number bounds what one call may use. */
+const mostCoreInstances = 64;
+const mostReasonCharacters = 600;
+
+async function transpile(bytes: Uint8Array, interfaces: AsyncInterfaces): Promise<Transpiled> {
+  const outline = readComponent(bytes);
+  const imports = outline.imports.filter(isLinked).map(({ name }) => name);
+  const exports = outline.exports.filter(isLinked).map(({ name }) => name);
+  const { files } = await transpileBytes(bytes, {
+    name: "component",
+    instantiation: "async",
+    emitTypescriptDeclarations: false,
+    nodejsCompat: false,
+    map: Object.fromEntries(imports.map((name) => [name, name])),
+    asyncMode: "jspi",
+    asyncImports: asyncNames(imports, interfaces.imports),
+    asyncExports: asyncNames(exports, interfaces.exports),
+  });
+  const source = files["component.js"];
+  if (source === undefined) throw new SandboxError("the transpiler wrote no code for the component");
+  const glue = new TextDecoder().decode(source);
+  const instances = countInstances(glue);
+  const total = [...instances.values()].reduce((sum, count) => sum + count, 0);
+  if (total > mostCoreInstances)
+    throw new SandboxError(`the component makes ${total} core instances, and the limit is ${mostCoreInstances}`);
+  const cores = Object.entries(files).flatMap(([name, core]) =>
+    name.endsWith(".wasm") ? [{ name, bytes: new Uint8Array(core), instances: instances.get(name) ?? 0 }] : [],
+  );
+  return { glue: patchGlue(glue), cores, imports, exports };
+}
+
+const isLinked = ({ kind }: { readonly kind: string }): boolean => kind === "interface" || kind === "function";
+
+/** Of the interfaces that the component really has, in their versions: `wasi:io/poll@0.2.3#poll`. */
+function asyncNames(present: readonly string[], interfaces: readonly AsyncInterface[]): string[] {
+  return present.flatMap((fullName) =>
+    interfaces
+      .filter((one) => isOf(one, fullName))
+      .flatMap(({ functions }) => functions.map((name) => `${fullName}#${name}`)),
+  );
+}
+
+function isOf({ name, versions }: AsyncInterface, fullName: string): boolean {
+  const at = fullName.lastIndexOf("@");
+  if (at < 0 || fullName.slice(0, at) !== name) return false;
+  const version = fullName.slice(at + 1);
+  return versions === "0.2" ? /^0\.2\.\d+$/.test(version) : versions.includes(version);
+}
+
+/** The interfaces, as JSON that is preceded by its length, and then the component. */
+async function readRequest(): Promise<{ bytes: Uint8Array; interfaces: AsyncInterfaces }> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk);
+  const request = Buffer.concat(chunks);
+  const end = 4 + request.readUInt32LE(0);
+  return { bytes: request.subarray(end), interfaces: JSON.parse(request.toString("utf8", 4, end)) };
+}
+
+function write(kind: number, pieces: readonly Uint8Array[]): void {
+  process.stdout.write(Uint8Array.of(kind));
+  const hash = createHash("sha256");
+  for (const piece of pieces) {
+    hash.update(piece);
+    process.stdout.write(piece);
+  }
+  process.stdout.end(hash.digest());
+}
+
+/** The transpiler's words, of which only the first line is for people, without its own frames around them. */
+function reasonOf(error: unknown): string {
+  const whole = error instanceof Error ? error.message : String(error);
+  const printable = whole.replace(/[^ -~\n]/g, "?").trim();
+  return (printable.split("\n").find((line) => line.trim() !== "") ?? "no reason given").slice(0, mostReasonCharacters);
+}
+
+async function answer(): Promise<void> {
+  try {
+    const { bytes, interfaces } = await readRequest();
+    write(answerKind.transpiled, encodeTranspiled(await transpile(bytes, interfaces)));
+  } catch (error) {
+    write(answerKind.refused, [Buffer.from(reasonOf(error))]);
+  }
+}
+
+void answer();
