@@ -1,0 +1,136 @@
+import { closed } from "../wasi/io-error.ts";
+import { type OutputSink, roomPerWrite } from "../wasi/output-stream.ts";
+import type { Waitable } from "../wasi/waiting.ts";
+import { type ErrorCode, streamFailure } from "./error-code.ts";
+import type { Field } from "./fields.ts";
+
+/** Takes the body of a message whose head has gone. */
+export interface BodyTarget {
+  data(chunk: Uint8Array, endOfStream: boolean): void;
+  trailers(trailers: readonly Field[]): void;
+  /** The rest does not come. */
+  broken(reason: string): void;
+}
+
+const noBytes = new Uint8Array(0);
+
+/** A body on its way out of a guest. What is written before the head has gone is kept, as far as there is room. */
+export class BodyFlow implements OutputSink {
+  waiter: Waitable["waiter"];
+  readonly #message: "request" | "response";
+  /** What the head declares, if it does. */
+  #length: number | undefined;
+  #written = 0;
+  #target: BodyTarget | undefined;
+  #kept: Uint8Array[] | undefined;
+  #trailers: readonly Field[] | undefined;
+  #isPaused = false;
+  /** `whole`: finished, with the right length. `broken`: given up by the guest. `closed`: nobody takes more. */
+  #state: "open" | "whole" | "broken" | "closed" = "open";
+
+  constructor(message: "request" | "response", length: number | undefined) {
+    this.#message = message;
+    this.#length = length;
+  }
+
+  /** Sends what was written so far, and from now on what is. */
+  attach(target: BodyTarget): void {
+    this.#target = target;
+    const kept = this.#kept;
+    this.#kept = undefined;
+    if (kept !== undefined) for (const chunk of kept) target.data(chunk, false);
+    if (this.#state === "whole") this.#sendEnd(target);
+    else if (this.#state === "broken") target.broken(this.#reason);
+    else this.waiter?.wake();
+  }
+
+  /** The body is not sent, as of an answer to HEAD: it need not be as long as was declared. */
+  ignoreLength(): void {
+    this.#length = undefined;
+  }
+
+  /** Nobody takes any more of it. */
+  close(): void {
+    this.#stop("closed");
+  }
+
+  /** Breaks it off when it is not whole. */
+  abandon(): void {
+    if (this.#stop("broken")) this.#target?.broken(this.#reason);
+  }
+
+  /** Ends it. Throws an error code, and breaks it off, when it is not as long as was declared. */
+  finish(trailers: readonly Field[]): void {
+    if (this.#state !== "open") return;
+    if (this.#length !== undefined && this.#written !== this.#length) {
+      this.abandon();
+      throw this.#sizeError(this.#written);
+    }
+    this.#state = "whole";
+    this.#trailers = trailers;
+    if (this.#target !== undefined) this.#sendEnd(this.#target);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.waiter?.wake();
+  }
+
+  get isReady(): boolean {
+    return this.#state !== "open" || this.#room > 0;
+  }
+
+  room(): number {
+    if (this.#state !== "open") throw closed;
+    return this.#room;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#state !== "open") throw closed;
+    const written = this.#written + bytes.length;
+    if (this.#length !== undefined && written > this.#length) {
+      const sentence = `the body is longer than the ${this.#length} bytes that its head declares`;
+      this.abandon();
+      throw streamFailure(sentence, this.#sizeError(written));
+    }
+    this.#written = written;
+    if (this.#target !== undefined) this.#target.data(bytes, false);
+    else if (this.#kept === undefined) this.#kept = [bytes];
+    else this.#kept.push(bytes);
+  }
+
+  dropped(): void {
+    // A body ends by `finish`, not with its stream.
+  }
+
+  get #room(): number {
+    if (this.#isPaused) return 0;
+    return this.#target === undefined ? Math.max(0, roomPerWrite - this.#written) : roomPerWrite;
+  }
+
+  get #reason(): string {
+    return `the plugin did not finish the body of its ${this.#message}`;
+  }
+
+  #stop(state: "broken" | "closed"): boolean {
+    if (this.#state !== "open") return false;
+    this.#state = state;
+    this.#kept = undefined;
+    this.waiter?.wake();
+    return true;
+  }
+
+  #sendEnd(target: BodyTarget): void {
+    if (this.#trailers === undefined || this.#trailers.length === 0) target.data(noBytes, true);
+    else target.trailers(this.#trailers);
+  }
+
+  #sizeError(bytes: number): ErrorCode {
+    const tag = this.#message === "request" ? "HTTP-request-body-size" : "HTTP-response-body-size";
+    return { tag, val: BigInt(bytes) };
+  }
+}

@@ -1,0 +1,84 @@
+import type { GuestHost } from "../provider.ts";
+import { payForCall } from "../wasi/charge.ts";
+import { Pollable } from "../wasi/pollable.ts";
+import type { Waitable } from "../wasi/waiting.ts";
+import type { ErrorCode } from "./error-code.ts";
+import { type Field, Fields } from "./fields.ts";
+import { type BodyFeed, IncomingBody } from "./incoming-body.ts";
+
+/** The resource `wasi:http/types.incoming-response`. */
+export class IncomingResponse implements Disposable {
+  readonly #host: GuestHost;
+  readonly #head: readonly Field[];
+  readonly #feed: BodyFeed;
+  #isConsumed = false;
+
+  constructor(host: GuestHost, head: readonly Field[], feed: BodyFeed) {
+    this.#host = host;
+    this.#head = head;
+    this.#feed = feed;
+  }
+
+  status(): number {
+    return Number(this.#head.find(([name]) => name === ":status")?.[1]);
+  }
+
+  headers(): Fields {
+    return Fields.received(this.#host, this.#head);
+  }
+
+  consume(): IncomingBody {
+    payForCall(this.#host);
+    if (this.#isConsumed) throw undefined;
+    this.#isConsumed = true;
+    return new IncomingBody(this.#host, this.#feed);
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isConsumed) this.#feed.unwanted();
+  }
+}
+
+type Outcome =
+  | { readonly tag: "ok"; readonly val: IncomingResponse }
+  | { readonly tag: "err"; readonly val: ErrorCode };
+
+/** The resource `wasi:http/types.future-incoming-response`. */
+export class FutureIncomingResponse implements Waitable, Disposable {
+  waiter: Waitable["waiter"];
+  readonly #host: GuestHost;
+  readonly #unwanted: () => void;
+  #outcome: Outcome | undefined;
+  #isTaken = false;
+
+  /** `unwanted` is called when the guest lets go of it before it has taken the response. */
+  constructor(host: GuestHost, unwanted: () => void) {
+    this.#host = host;
+    this.#unwanted = unwanted;
+  }
+
+  subscribe(): Pollable {
+    return new Pollable(this.#host, this);
+  }
+
+  get(): unknown {
+    payForCall(this.#host);
+    if (this.#outcome === undefined) return undefined;
+    if (this.#isTaken) return { tag: "err" };
+    this.#isTaken = true;
+    return { tag: "ok", val: this.#outcome };
+  }
+
+  get isReady(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  settle(outcome: Outcome): void {
+    this.#outcome ??= outcome;
+    this.waiter?.wake();
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#isTaken) this.#unwanted();
+  }
+}

@@ -1,0 +1,46 @@
+import type { GuestHost, ImportedInterface } from "../provider.ts";
+import { payForCall } from "../wasi/charge.ts";
+import type { ErrorCode } from "./error-code.ts";
+import type { FutureIncomingResponse } from "./incoming-response.ts";
+import { OutgoingCall } from "./outgoing-call.ts";
+import type { OutgoingRequest, RequestOptions } from "./outgoing-request.ts";
+
+/** Requests that one instance may have under way. */
+const maxCalls = 128;
+
+const denied: ErrorCode = { tag: "HTTP-request-denied" };
+const tooMany: ErrorCode = { tag: "connection-limit-reached" };
+const noTls: ErrorCode = { tag: "TLS-protocol-error" };
+
+/** `wasi:http/outgoing-handler`: the authority of a request is the name of an upstream that the plugin was granted. */
+export const outgoingHandler: ImportedInterface = {
+  name: "wasi:http/outgoing-handler",
+  versions: "0.2",
+  waiting: [],
+  make(host) {
+    let calls = 0;
+    const over = (): void => {
+      calls--;
+    };
+    return {
+      handle(request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse {
+        payForCall(host);
+        const upstream = upstreamOf(host, request.authority() ?? "");
+        if (upstream === undefined) throw denied;
+        const scheme = request.scheme()?.tag ?? "HTTP";
+        if (scheme !== "HTTP") throw noTls;
+        if (calls >= maxCalls) throw tooMany;
+        calls++;
+        return new OutgoingCall(host, upstream, request, options, over).future;
+      },
+    };
+  },
+};
+
+/** The port that some clients add to the name says nothing. */
+function upstreamOf({ services }: GuestHost, authority: string): string | undefined {
+  const { http } = services.api;
+  if (http.has(authority)) return authority;
+  const name = authority.endsWith(":80") ? authority.slice(0, -3) : "";
+  return name !== "" && http.has(name) ? name : undefined;
+}
