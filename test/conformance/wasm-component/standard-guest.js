@@ -46,12 +46,12 @@ const bucketCalls = ({ open }, { getMany, setMany, deleteMany }, cursorOf) => ({
 
 const calls = {
   draft: {
-    ...bucketCalls(store, batch, BigInt),
-    increment: (name, key, delta) => String(atomics.increment(store.open(name), key, BigInt(delta))),
+    ...bucketCalls(store, batch, Number),
+    increment: (name, key, delta) => String(atomics.increment(store.open(name), key, delta)),
   },
   draft2: {
     ...bucketCalls(store2, batch2, String),
-    increment: (name, key, delta) => String(atomics2.increment(store2.open(name), key, BigInt(delta))),
+    increment: (name, key, delta) => String(atomics2.increment(store2.open(name), key, delta)),
     current: (name, key) => textOf(atomics2.Cas.new(store2.open(name), key).current()),
     swap(name, key, value) {
       const cas = atomics2.Cas.new(store2.open(name), key);
