@@ -1,18 +1,21 @@
-// Builds the plugins below wasm-plugins/ into wasm-plugins/build/, which a sidecar may be watching. Says nothing and
-// loads no compiler when everything is current.
+// Builds the plugins below wasm-plugins/ into wasm-plugins/build/, which a sidecar may be watching; with --all those too that
+// take long. Says nothing and loads no compiler when everything is current.
 import { createHash } from "node:crypto";
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isForBrowsers } from "../wasm-plugins/kit/engine.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 const pluginsDirectory = join(checkout, "wasm-plugins");
 const sdk = join(pluginsDirectory, "sdk");
+const kit = join(pluginsDirectory, "kit");
+const wit = join(checkout, "proto/wit");
 
 export interface BuildOptions {
   /** The file that the module becomes. */
   readonly out: string;
-  /** What the plugin says its version is, where it has an `assembly/version.ts`; by default the manifest's. */
+  /** What the plugin says its version is, where it has an `assembly/version.ts` or is a component; by default the manifest's. */
   readonly version?: string;
   /** `quick` leaves the module large and slow, and takes a fifth of the time to make it: for tests. Default `small`. */
   readonly optimize?: Optimization;
@@ -34,12 +37,15 @@ export async function buildPlugin(plugin: string, { out, version, optimize = "sm
   replaceFile(out, wasm);
 }
 
-/** Builds every plugin into wasm-plugins/build/; gives the names of those whose files there changed. */
-export async function buildPlugins(): Promise<string[]> {
+/**
+ * Builds the plugins into wasm-plugins/build/: of components for browsers only those that are asked for, for each takes half a
+ * minute. Gives the names of those whose files there changed.
+ */
+export async function buildPlugins({ all = false }: { readonly all?: boolean } = {}): Promise<string[]> {
   const out = join(pluginsDirectory, "build");
   mkdirSync(out, { recursive: true });
   const changed: string[] = [];
-  for (const folder of pluginFolders()) {
+  for (const folder of pluginFolders(all)) {
     const wasm = await moduleOf(folder, undefined, "small");
     const target = join(out, basename(folder));
     // The manifest first: without a module it deploys nothing; a module without it would be taken for another kind.
@@ -53,10 +59,12 @@ export async function buildPlugins(): Promise<string[]> {
 /** The compiled plugin, kept in the `build` folder beside its sources under what it was made from. */
 async function moduleOf(folder: string, wanted: string | undefined, optimize: Optimization): Promise<Uint8Array> {
   const version = wanted ?? versionOf(manifestOf(folder)) ?? "0.0.0";
-  const sources = [...filesBelow(sdk), ...filesBelow(folder), fileURLToPath(import.meta.url), compilerManifest()];
+  const isComponent = existsSync(join(folder, "wit"));
+  const sources = [...(isComponent ? componentSources() : [...filesBelow(sdk), compilerManifest()])];
+  sources.push(...filesBelow(folder), fileURLToPath(import.meta.url));
   const kept = join(folder, "build", `${version}-${digestOf(sources, optimize).slice(0, 16)}.wasm`);
   if (existsSync(kept)) return readFileSync(kept);
-  const wasm = await compile(folder, version, optimize);
+  const wasm = isComponent ? await componentOf(folder, version) : await compile(folder, version, optimize);
   mkdirSync(dirname(kept), { recursive: true });
   for (const stale of globSync(`${version}-*.wasm`, { cwd: dirname(kept) }))
     rmSync(join(dirname(kept), stale), { force: true });
@@ -64,17 +72,26 @@ async function moduleOf(folder: string, wanted: string | undefined, optimize: Op
   return wasm;
 }
 
-function pluginFolders(): string[] {
-  return globSync("*/asconfig.json", { cwd: pluginsDirectory })
-    .map((path) => join(pluginsDirectory, dirname(path)))
+function pluginFolders(all: boolean): string[] {
+  const folders = globSync("*/{asconfig.json,wit/world.wit}", { cwd: pluginsDirectory })
+    .map((path) => join(pluginsDirectory, path.split(/[\\/]/, 1)[0] ?? ""))
     .filter((folder) => folder !== sdk)
     .sort();
+  if (all) return folders;
+  return folders.filter((folder) => existsSync(join(folder, "asconfig.json")) || !isForBrowsers(folder));
+}
+
+/** What every component is made of besides its own sources. */
+function componentSources(): string[] {
+  const tools = ["@bytecodealliance/jco", "componentize-qjs", "@bytecodealliance/componentize-js", "esbuild"];
+  const manifests = tools.map((tool) => join(checkout, "node_modules", tool, "package.json"));
+  return [...filesBelow(kit), ...filesBelow(wit), ...manifests];
 }
 
 function filesBelow(folder: string): string[] {
-  return globSync("**/*.{ts,json,yaml}", {
+  return globSync("**/*.{ts,json,yaml,wit}", {
     cwd: folder,
-    exclude: ["build/**", "node_modules/**", "test-plugin/**", "examples/**"],
+    exclude: ["build/**", "node_modules/**", "test-plugin/**", "examples/**", "test/**", "fakes/**", "**/*.test.ts"],
   })
     .sort()
     .map((path) => join(folder, path));
@@ -125,6 +142,26 @@ async function compile(folder: string, version: string, optimize: Optimization):
   return wasm;
 }
 
+async function componentOf(folder: string, version: string): Promise<Uint8Array> {
+  const { buildComponent } = await import("../wasm-plugins/kit/build.ts");
+  mkdirSync(join(folder, "build"), { recursive: true });
+  const scratch = mkdtempSync(join(folder, "build/scratch-"));
+  try {
+    const out = join(scratch, "out.wasm");
+    await buildComponent({ folder, wit, out, version, scratch });
+    return readFileSync(out);
+  } catch (cause) {
+    throw new Error(
+      `the plugin in ${folder} cannot be built: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    );
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
 /** The source of `assembly/version.ts` with its only string literal replaced. */
 function withVersion(source: string | null, version: string): string | null {
   return source === null ? null : source.replace(/"[^"]*"/, JSON.stringify(version));
@@ -140,6 +177,6 @@ function replaceFile(path: string, contents: Uint8Array): boolean {
 }
 
 if (import.meta.main) {
-  const built = await buildPlugins();
+  const built = await buildPlugins({ all: process.argv.includes("--all") });
   if (built.length > 0) process.stdout.write(`built ${built.join(", ")} into wasm-plugins/build\n`);
 }

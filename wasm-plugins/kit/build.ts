@@ -1,6 +1,7 @@
 /**
- * `node kit/build.ts [--http] [--wit FOLDER]`, in the folder of a plugin: makes a component of src/NAME.ts and puts its manifest
- * into it. NAME is that of the folder's package.json.
+ * `node kit/build.ts [--wit FOLDER]`, in the folder of a plugin: makes a component of src/NAME.ts and puts its manifest into it.
+ * NAME is that of the folder's package.json. A plugin whose world exports `wasi:http` runs on StarlingMonkey, which has what
+ * browsers have; every other runs on QuickJS, which is small and quick.
  */
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
@@ -8,21 +9,20 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { isForBrowsers } from "./engine.ts";
 import { rewriteTypes } from "./guest-types.ts";
-
-/** The engine of JavaScript that becomes part of the component: `quickjs` is small and quick, `starlingmonkey` has what browsers have. */
-export type Engine = "quickjs" | "starlingmonkey";
 
 export interface ComponentOptions {
   /** The plugin's folder. */
   readonly folder: string;
-  readonly engine: Engine;
   /** A folder with the WIT of the sidecar, where the plugin's `wit` has none. */
   readonly wit?: string | undefined;
   /** The file that the component becomes. */
   readonly out: string;
   /** What the plugin takes for its version; default the manifest's. */
   readonly version?: string | undefined;
+  /** Where files lie that it is made of; default the folder's `build`. */
+  readonly scratch?: string;
 }
 
 const kit = import.meta.dirname;
@@ -30,32 +30,35 @@ const require = createRequire(import.meta.url);
 const jco = join(dirname(require.resolve("@bytecodealliance/jco")), "jco.js");
 const tsc = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
 
-export const nameOf = (folder: string): string => {
+function nameOf(folder: string): string {
   const { name }: { readonly name?: unknown } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
   if (typeof name === "string" && name !== "") return name;
   throw new Error(`${join(folder, "package.json")} has no name`);
-};
+}
+
+const manifestOf = (folder: string): string => join(folder, `${nameOf(folder)}.yaml`);
 
 const versionOf = (folder: string): string =>
   /^version:[ \t]*["']?([^"'\s#]+)/m.exec(readFileSync(manifestOf(folder), "utf8"))?.[1] ?? "0.0.0";
 
-const manifestOf = (folder: string): string => join(folder, `${nameOf(folder)}.yaml`);
-
 /** Writes `build/types` from the WIT, and checks the sources and the tests against them. Rejects with what is wrong. */
-export async function checkTypes({ folder, engine, wit }: Omit<ComponentOptions, "out">): Promise<void> {
-  const types = join(folder, "build/types");
+export async function checkTypes({ folder, wit }: Pick<ComponentOptions, "folder" | "wit">): Promise<void> {
+  const built = join(folder, "build");
+  const types = join(built, "types");
   rmSync(types, { recursive: true, force: true });
-  await run(jco, ["guest-types", witOf(folder, wit), "--world-name", "plugin", "--out-dir", types], folder);
-  if (engine === "quickjs") rewriteTypes(types);
+  await run(jco, ["guest-types", witOf(folder, wit, built), "--world-name", "plugin", "--out-dir", types], folder);
+  if (!isForBrowsers(folder)) rewriteTypes(types);
   for (const project of [folder, join(folder, "test")].filter((place) => existsSync(join(place, "tsconfig.json"))))
     await run(tsc, ["--noEmit", "--project", project], folder);
 }
 
 /** Makes a component of the plugin. Rejects with what is wrong. */
-export async function buildComponent({ folder, engine, wit, out, version }: ComponentOptions): Promise<void> {
+export async function buildComponent(options: ComponentOptions): Promise<void> {
+  const { folder, wit, out, version = versionOf(folder), scratch = join(folder, "build") } = options;
   const source = join(folder, "src", `${nameOf(folder)}.ts`);
-  const bundle = join(folder, "build", `${nameOf(folder)}.js`);
-  const polyfill = engine === "quickjs" ? `import ${JSON.stringify(join(kit, "polyfill/index.ts"))};\n` : "";
+  const bundle = join(scratch, `${nameOf(folder)}.js`);
+  const forBrowsers = isForBrowsers(folder);
+  const polyfill = forBrowsers ? "" : `import ${JSON.stringify(join(kit, "polyfill/index.ts"))};\n`;
   await build({
     stdin: { contents: `${polyfill}export * from ${JSON.stringify(source)};\n`, resolveDir: folder, loader: "ts" },
     outfile: bundle,
@@ -64,14 +67,14 @@ export async function buildComponent({ folder, engine, wit, out, version }: Comp
     platform: "neutral",
     mainFields: ["module", "main"],
     target: "es2023",
-    define: { "globalThis.pluginVersion": JSON.stringify(version ?? versionOf(folder)) },
+    define: { "globalThis.pluginVersion": JSON.stringify(version) },
     external: ["outrigger:*", "wasi:*", "wasmcloud:*"],
     logLevel: "warning",
   });
-  const backend = engine === "quickjs" ? ["--backend", "quickjs", "--backend-qjs-disable-async"] : [];
+  const backend = forBrowsers ? [] : ["--backend", "quickjs", "--backend-qjs-disable-async"];
   mkdirSync(dirname(out), { recursive: true });
-  const options = ["--wit", witOf(folder, wit), "--world-name", "plugin", ...backend, "--out", out];
-  await run(jco, ["componentize", bundle, ...options], folder);
+  const world = ["--wit", witOf(folder, wit, scratch), "--world-name", "plugin"];
+  await run(jco, ["componentize", bundle, ...world, ...backend, "--out", out], folder);
 }
 
 /** Puts the manifest into the component, so that one file is all that is deployed. */
@@ -86,11 +89,11 @@ async function pack(folder: string, out: string): Promise<void> {
   );
 }
 
-/** The plugin's WIT; what it lacks of the sidecar's is put beside it in `build/wit`. */
-function witOf(folder: string, sidecar: string | undefined): string {
+/** The plugin's WIT; what it lacks of the sidecar's is put beside it, in a folder `wit` of the other one. */
+function witOf(folder: string, sidecar: string | undefined, scratch: string): string {
   const own = join(folder, "wit");
   if (sidecar === undefined) return own;
-  const whole = join(folder, "build/wit");
+  const whole = join(scratch, "wit");
   rmSync(whole, { recursive: true, force: true });
   cpSync(join(sidecar, "deps"), join(whole, "deps"), { recursive: true });
   cpSync(join(sidecar, "outrigger.wit"), join(whole, "deps/outrigger/outrigger.wit"));
@@ -117,14 +120,13 @@ function run(program: string, parameters: readonly string[], folder: string): Pr
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { http: { type: "boolean" }, wit: { type: "string" } } });
+  const { values } = parseArgs({ options: { wit: { type: "string" } } });
   const folder = process.cwd();
-  const engine = values.http === true ? "starlingmonkey" : "quickjs";
   const wit = values.wit === undefined ? undefined : resolve(values.wit);
   const out = join(folder, "build", `${nameOf(folder)}.wasm`);
   try {
-    await checkTypes({ folder, engine, wit });
-    await buildComponent({ folder, engine, wit, out });
+    await checkTypes({ folder, wit });
+    await buildComponent({ folder, wit, out });
     await pack(folder, out);
     process.stdout.write(`built ${out}\n`);
   } catch (error) {
