@@ -1,10 +1,18 @@
+import { join } from "node:path";
+import { ComponentToolchain } from "./component-toolchain.ts";
 import type { PluginToolchain } from "./plugin/prepare.ts";
-import type { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
+import { isComponentBinary } from "./plugin/sandbox/sandboxed-component.ts";
 
 /** What plugins are compiled and run by. It loads with the first of them: a sidecar without plugins has none of it in memory. */
 export class PluginHost implements AsyncDisposable {
+  readonly #directory: string | undefined;
+  readonly #opened = new AsyncDisposableStack();
   #loading: Promise<PluginToolchain> | undefined;
-  #compiler: SandboxCompiler | undefined;
+
+  /** What takes long to make of a plugin is kept in the data directory; without one it is made at every start. */
+  constructor(directory: string | undefined) {
+    this.#directory = directory;
+  }
 
   /** The same at every call. */
   load(): Promise<PluginToolchain> {
@@ -14,7 +22,7 @@ export class PluginHost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loading;
-    await this.#compiler?.[Symbol.asyncDispose]();
+    await this.#opened.disposeAsync();
   }
 
   async #load(): Promise<PluginToolchain> {
@@ -22,7 +30,15 @@ export class PluginHost implements AsyncDisposable {
       import("./plugin/sandbox/compiler.ts"),
       import("./proxy-wasm/engine.ts"),
     ]);
-    this.#compiler = new SandboxCompiler({ texts: soughtTexts });
-    return { engines: [proxyWasmEngine()], compiler: this.#compiler };
+    const modules = this.#opened.use(new SandboxCompiler({ texts: soughtTexts }));
+    const kept = this.#directory === undefined ? undefined : join(this.#directory, "components");
+    const components = this.#opened.use(new ComponentToolchain(modules, kept));
+    return {
+      engines: [proxyWasmEngine(), components.engine],
+      compiler: {
+        compile: (bytes, limits, digest) =>
+          (isComponentBinary(bytes) ? components : modules).compile(bytes, limits, digest),
+      },
+    };
   }
 }

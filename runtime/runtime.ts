@@ -145,7 +145,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const pluginLogs = new PluginLogs();
   const pluginLogRates = opening.use(new PluginLogRates());
   const pluginDisk = opening.use(await openPluginDisk(configuration.data.directory, log));
-  const pluginHost = opening.use(new PluginHost());
+  const pluginHost = opening.use(new PluginHost(configuration.data.directory));
   const events = new PluginEvents({ appId: app.id, pubsub, use: (plugin) => registry.use(plugin, {}), log, metrics });
   const registry = opening.use(
     new PluginRegistry({

@@ -4,6 +4,7 @@ import { outriggerExports } from "./outrigger/exports.ts";
 import { outriggerImports } from "./outrigger/imports.ts";
 import type { ExportedInterface, ImportedInterface } from "./provider.ts";
 import { standardExports, standardImports } from "./standard/index.ts";
+import type { AsyncInterfaces } from "./transpiled.ts";
 import { wasiImports } from "./wasi/index.ts";
 
 const importedInterfaces: readonly ImportedInterface[] = [
@@ -15,6 +16,14 @@ const importedInterfaces: readonly ImportedInterface[] = [
 
 /** In this order they are asked for a stream: those that take only what the sidecar brings come before those that take every request. */
 const exportedInterfaces: readonly ExportedInterface[] = [...standardExports, ...outriggerExports, ...httpExports];
+
+/** What of a component may be suspended: functions that wait, and those by which it is called. */
+export const asyncInterfaces: AsyncInterfaces = {
+  imports: importedInterfaces
+    .filter(({ waiting }) => waiting.length > 0)
+    .map(({ name, versions, waiting }) => ({ name, versions, functions: waiting })),
+  exports: exportedInterfaces.map(({ name, versions, functions }) => ({ name, versions, functions })),
+};
 
 /** The interface of that name in full, such as `wasi:io/streams@0.2.3`; undefined when guests may not import it. */
 export const importedInterface = (fullName: string): ImportedInterface | undefined =>

@@ -1,0 +1,50 @@
+import type { PluginEngine } from "./plugin/contract.ts";
+import type { ModuleCompiler } from "./plugin/prepare.ts";
+import type { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
+import type { ComponentCompiler } from "./wasm-component/component-compiler.ts";
+
+/** What components are compiled and run by. It loads with the first of them. */
+export class ComponentToolchain implements AsyncDisposable {
+  /** Knows a component once one was compiled. */
+  readonly engine: PluginEngine;
+  readonly #modules: SandboxCompiler;
+  readonly #directory: string | undefined;
+  #loading: Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> | undefined;
+  #engine: PluginEngine | undefined;
+
+  /** Transpiled components are kept in the directory for the next start; nowhere without one. */
+  constructor(modules: SandboxCompiler, directory: string | undefined) {
+    this.#modules = modules;
+    this.#directory = directory;
+    this.engine = {
+      name: "wasm-component",
+      isExclusive: true,
+      detect: (compiled) => this.#engine?.detect(compiled),
+      start: async (...given) => (await this.#load()).engine.start(...given),
+    };
+  }
+
+  readonly compile: ModuleCompiler["compile"] = async (...given) => (await this.#load()).compiler.compile(...given);
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const loaded = await this.#loading;
+    await loaded?.compiler[Symbol.asyncDispose]();
+  }
+
+  #load(): Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> {
+    this.#loading ??= this.#start();
+    return this.#loading;
+  }
+
+  async #start(): Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> {
+    const [{ ComponentCompiler }, { wasmComponentEngine }, { asyncInterfaces }] = await Promise.all([
+      import("./wasm-component/component-compiler.ts"),
+      import("./wasm-component/engine.ts"),
+      import("./wasm-component/interfaces.ts"),
+    ]);
+    const engine = wasmComponentEngine();
+    this.#engine = engine;
+    const options = { modules: this.#modules, interfaces: asyncInterfaces, directory: this.#directory };
+    return { engine, compiler: new ComponentCompiler(options) };
+  }
+}
