@@ -16,7 +16,7 @@ let sidecar: Sidecar;
 const open = new AsyncDisposableStack();
 before(async () => {
   const directory = open.use(await temporaryDirectory());
-  for (const plugin of ["rate-limit", "inventory"]) await deploy(directory.path, plugin);
+  for (const plugin of ["rate-limit", "inventory", "pricing"]) await deploy(directory.path, plugin);
   sidecar = open.use(await startSidecar(directory.path, await demoConfiguration()));
 });
 after(() => open.disposeAsync());
