@@ -35,6 +35,7 @@ const kinds: {
     intro: "Values by key, with etags. Beside its settings a state store takes a `keyPrefix`.",
     capabilities: {
       transactions: "several writes take effect together or not at all",
+      keys: "its keys can be listed, a page at a time",
       ttl: "an entry may have a limit of life (`ttlInSeconds`)",
       durable,
       shared,

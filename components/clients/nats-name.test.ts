@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { oddNames } from "../../test/conformance/backend.ts";
-import { nameOfToken, natsDigestOf, natsNameOf, natsTokenOf } from "./nats-name.ts";
+import { nameOfNats, nameOfToken, natsDigestOf, natsNameOf, natsTokenOf } from "./nats-name.ts";
 
 const names = [
   ...oddNames,
@@ -33,6 +33,13 @@ describe("names in subjects of NATS", () => {
       assert.match(natsNameOf(name), /^[\w/=-]+(\.[\w/=-]+)*$/, name.slice(0, 20));
       assert.match(natsTokenOf(name), /^[\w/=-]+$/, name.slice(0, 20));
     }
+  });
+
+  it("are found again by their keys, with what was written beside a digest", () => {
+    for (const name of names) assert.equal(nameOfNats(natsNameOf(name), name), name);
+    assert.equal(nameOfNats(natsNameOf("a b"), undefined), "a b");
+    assert.equal(nameOfNats(natsNameOf("long".repeat(100)), "long".repeat(50)), undefined);
+    assert.equal(nameOfNats("=clock", undefined), undefined);
   });
 
   it("never meet", () => {

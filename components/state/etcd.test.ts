@@ -72,6 +72,23 @@ describe("state on etcd", () => {
     await assert.rejects(store.get({ key, consistency: "strong" }, callWith()), { reason: "STATE_ENTRY_UNREADABLE" });
   });
 
+  it("lists the keys below its prefix, of hundreds with a limit of life too, and none beside it", async () => {
+    await using other = await open({ endpoints: [server.address], prefix: "outrigger/states/" });
+    const run = unique("listed");
+    const keys = Array.from({ length: 250 }, (_, index) => `${run}-${index}`).sort();
+    await Promise.all(keys.map((key) => store.set(setOf(key, "x", { ttlMs: 600_000 }), callWith())));
+    const short = Array.from({ length: 10 }, (_, index) => `${run}-short-${index}`);
+    await Promise.all(short.map((key) => store.set(setOf(key, "x", { ttlMs: 1 }), callWith())));
+    await other.set(setOf(`${run}-beside`, "x"), callWith());
+    await eventually("they have expired", async () =>
+      (await Promise.all(short.map((key) => textAt(store, key)))).every((text) => text === undefined),
+    );
+    const page = await store.keys?.({ prefix: run, cursor: undefined, limit: 1_000 }, callWith());
+    assert.deepEqual(page, { keys, cursor: undefined });
+    const beside = await other.keys?.({ prefix: "", cursor: undefined, limit: 1_000 }, callWith());
+    assert.deepEqual(beside?.keys, [`${run}-beside`]);
+  });
+
   it("replaces an expired entry in a transaction that wants none to be there", async () => {
     const key = unique("expired");
     await store.set(setOf(key, "old", { ttlMs: 1 }), callWith());

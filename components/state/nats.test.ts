@@ -51,8 +51,41 @@ describe("state in NATS", () => {
         /too-long.*66560 bytes.*64512.*max_payload/.test(error.message),
     );
     const longest = "x".repeat(63 * 1024);
-    await store.set(setOf("x".repeat(5_000), longest, { ttlMs: 60_000 }), callWith());
-    assert.equal(await textAt(store, "x".repeat(5_000)), longest);
+    await store.set(setOf("x", longest, { ttlMs: 60_000 }), callWith());
+    assert.equal(await textAt(store, "x"), longest);
+    // A long key lies beside the value.
+    const less = "x".repeat(60 * 1024);
+    await store.set(setOf("x".repeat(5_000), less, { ttlMs: 60_000 }), callWith());
+    assert.equal(await textAt(store, "x".repeat(5_000)), less);
+    await assert.rejects(store.set(setOf("x".repeat(5_000), longest), callWith()), /the value with the name of key/);
+  });
+
+  it("lists the keys that other clients have, none of what has gone, and in a bucket with a history each once", async () => {
+    const name = unique("history");
+    const bucket = await other.jetstream().views.kv(name, { history: 5 });
+    for (const value of ["1", "2", "3"]) await bucket.put("order.1", value);
+    await bucket.put("order.2", "1");
+    await bucket.delete("order.2");
+    await bucket.put("order.3", "1");
+    await using store = await open({ bucket: name });
+    await store.set(setOf("order.4", "x", { ttlMs: 1 }), callWith());
+    await eventually("it has expired", async () => (await textAt(store, "order.4")) === undefined);
+    const page = await store.keys?.({ prefix: "order.", cursor: undefined, limit: 100 }, callWith());
+    assert.deepEqual(page, { keys: ["order.1", "order.3"], cursor: undefined });
+  });
+
+  it("looks at so many entries for a page of keys, however few of them come on it", async () => {
+    await using store = await open({ bucket: unique("many") });
+    const names = Array.from({ length: 2_100 }, (_, index) => `${index < 2_099 ? "other" : "wanted"}-${index}`);
+    for (const name of names) await store.set(setOf(name, "x"), callWith());
+    const sizes: number[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await store.keys?.({ prefix: "wanted", cursor, limit: 10 }, callWith());
+      sizes.push(page?.keys.length ?? -1);
+      cursor = page?.cursor;
+    } while (cursor !== undefined);
+    assert.deepEqual(sizes, [0, 0, 1]);
   });
 
   it("refuses what its bucket has no room for", async () => {

@@ -67,8 +67,9 @@ class NatsStateStore implements StateStore {
     throwIfAborted(call);
     const { key, value, ttlMs, concurrency } = request;
     const at = natsNameOf(key);
-    const bytes = value.byteLength + nameBytesOf(at, key);
-    this.#bucket.connection.checkSize(`the value of key '${key.slice(0, 100)}'`, bytes);
+    const nameBytes = nameBytesOf(at, key);
+    const what = nameBytes === 0 ? "the value" : "the value with the name";
+    this.#bucket.connection.checkSize(`${what} of key '${key.slice(0, 100)}'`, value.byteLength + nameBytes);
     const expected = expectedEtag(request);
     const put = (revision?: number): Promise<number | undefined> =>
       this.#bucket.put(at, value, { revision, ttlMs, name: key });

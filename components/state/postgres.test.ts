@@ -59,6 +59,20 @@ describe("state in Postgres", () => {
     assert.deepEqual(row, ["app||ключ", "value", etag, true]);
   });
 
+  it("lists the keys that it keeps whole, from an index", async () => {
+    await using store = await open({ url: server.url, table: "listed" });
+    for (const key of ["a", "b".repeat(1_024), "b".repeat(1_025), "c"]) await store.set(setOf(key, "x"), callWith());
+    const page = await store.keys?.({ prefix: "", cursor: undefined, limit: 3 }, callWith());
+    assert.deepEqual(page?.keys, ["a", "b".repeat(1_024), "c"]);
+    const last = await store.keys?.({ prefix: "", cursor: page?.cursor, limit: 3 }, callWith());
+    assert.deepEqual(last, { keys: [], cursor: undefined });
+    const listing = "SELECT key FROM listed WHERE key >= 'a' AND key < 'b' ORDER BY key LIMIT 3";
+    const steps = ["SET LOCAL enable_seqscan = off", "SET LOCAL enable_bitmapscan = off", `EXPLAIN ${listing}`];
+    const results = await admin.transact(steps.map((text) => ({ text })));
+    const plan = results.flatMap(({ rows }) => rows.flat());
+    assert.match(plan.join("\n"), /Index (Only )?Scan using listed_pkey.*Index Cond/s);
+  });
+
   it("goes to the table and the schema of the settings, each made when there is none", async () => {
     const settings = { url: server.url, schema: "shop", table: "Carts" };
     await using one = await open(settings);

@@ -103,6 +103,55 @@ describe("state on Redis", () => {
     });
   });
 
+  describe("lists its keys", () => {
+    const all = async (prefix: string, limit = 100): Promise<readonly string[]> => {
+      const keys: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await store.keys?.({ prefix, cursor, limit }, callWith());
+        keys.push(...(page?.keys ?? []));
+        cursor = page?.cursor;
+      } while (cursor !== undefined);
+      return [...new Set(keys)].sort();
+    };
+
+    it("and not what is no state, nor what nobody can ask for", async () => {
+      const run = unique("listed");
+      await store.set(setOf(`${run}-ours`, "x"), callWith());
+      await cli("HSET", `${run}-theirs`, "data", "x");
+      await cli("SET", `${run}-plain`, "x");
+      await cli("HSET", `${run}-hash`, "colour", "red");
+      await cli("XADD", `${run}-stream`, "*", "data", "x");
+      await cli("EVAL", `return redis.call('SET', '${run}-\\255', 'x')`, "0");
+      assert.deepEqual(await all(run), [`${run}-ours`, `${run}-plain`, `${run}-theirs`]);
+    });
+
+    it("a bounded piece at a time, however few of them are wanted", async () => {
+      const run = unique("few");
+      await cli("EVAL", `for i = 1, 30000 do redis.call('SET', '${unique("other")}-' .. i, 'x') end`, "0");
+      await store.set(setOf(`${run}-1`, "x"), callWith());
+      const first = await store.keys?.({ prefix: run, cursor: undefined, limit: 100 }, callWith());
+      assert.notEqual(first?.cursor, undefined);
+      assert.deepEqual(await all(run), [`${run}-1`]);
+      await cli("FLUSHDB");
+    });
+
+    it("and refuses to go on where the server may know nothing of what came before", async () => {
+      const run = unique("interrupted");
+      await Promise.all(Array.from({ length: 50 }, (_, index) => store.set(setOf(`${run}-${index}`, "x"), callWith())));
+      const page = await store.keys?.({ prefix: run, cursor: undefined, limit: 10 }, callWith());
+      assert.notEqual(page?.cursor, undefined);
+      await cli("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+      const outcome = async (): Promise<unknown> =>
+        (async () => store.keys?.({ prefix: run, cursor: page?.cursor, limit: 10 }, callWith()))().then(
+          () => "it goes on",
+          (error: unknown) => (error instanceof RuntimeError ? error.reason : error),
+        );
+      await eventually("the connection is back", async () => (await outcome()) !== "REDIS_UNREACHABLE");
+      assert.equal(await outcome(), "LISTING_INTERRUPTED");
+    });
+  });
+
   it("tells the end of a life that others have limited", async () => {
     const key = unique("limited");
     await cli("HSET", key, "data", "x", "version", "1");

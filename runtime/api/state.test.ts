@@ -263,3 +263,107 @@ describe("transactions", () => {
     await assert.rejects(transact("upsert", undefined), { code: "INVALID_ARGUMENT" });
   });
 });
+
+describe("listings of keys", () => {
+  const list = (state: StateBlock, prefix = "", changes: { cursor?: string; limit?: number } = {}) =>
+    state.keys({ store: "s", prefix, cursor: changes.cursor, limit: changes.limit ?? 0 }, call);
+
+  it("have the application's keys, without the prefix of the store and a page at a time", async () => {
+    await using opened = await openState("appid");
+    const { state, store } = opened;
+    const keys = Array.from({ length: 150 }, (_, index) => `k${index}`);
+    await save(state, ...keys.map((key) => item(key, "v")));
+    for (const key of ["k", "other||k", "lock|||app||k", "app||"]) {
+      await store.set({ key, value: encode("v"), concurrency: "last-write", consistency: "strong" }, call);
+    }
+    const first = await list(state);
+    assert.equal(first.keys.length, 100);
+    const second = await list(state, "", first.cursor === undefined ? {} : { cursor: first.cursor });
+    assert.deepEqual([...first.keys, ...second.keys], keys);
+    assert.equal(second.cursor, undefined);
+    assert.deepEqual((await list(state, "k14")).keys, ["k14", ...keys.slice(140)]);
+    assert.deepEqual((await list(state, "k14", { limit: 1 })).keys, ["k14"]);
+  });
+
+  it("leave out keys with a prefix where the store has none", async () => {
+    await using opened = await openState("none");
+    await save(opened.state, item("k", "v"));
+    await opened.store.set(
+      { key: "other||k", value: encode("v"), concurrency: "last-write", consistency: "strong" },
+      call,
+    );
+    assert.deepEqual((await list(opened.state)).keys, ["k"]);
+    await assert.rejects(list(opened.state, "other||"), { code: "INVALID_ARGUMENT", reason: "KEY_RESERVED" });
+  });
+
+  it("have a thousand keys a page at most", async () => {
+    await using opened = await openState();
+    await save(opened.state, ...Array.from({ length: 1_001 }, (_, index) => item(`k${index}`, "")));
+    assert.equal((await list(opened.state, "", { limit: 5_000 })).keys.length, 1_000);
+  });
+
+  it("are unimplemented on a store that cannot", async () => {
+    await using store = await openComponent(memoryStateStore, "s");
+    const bare = { ...openedStore("s", store), type: "bare", capabilities: new Set<string>() };
+    await assert.rejects(list(createState(storeSet("state", new Map([["s", bare]])))), {
+      code: "UNIMPLEMENTED",
+      message: "state store 's' is of type bare, which has no listing of keys",
+    });
+  });
+});
+
+describe("numbers", () => {
+  const add = (state: StateBlock, key: string, delta: bigint, by = call) =>
+    state.increment({ store: "s", key, delta }, by);
+
+  it("are added to under the application's key", async () => {
+    await using opened = await openState("appid");
+    assert.equal(await add(opened.state, "n", 2n), 2n);
+    assert.equal(await read(opened.state, "n"), "2");
+    await save(opened.state, item("text", "many"));
+    await assert.rejects(add(opened.state, "text", 1n), { code: "INVALID_ARGUMENT", message: /key 'text'/ });
+    await assert.rejects(add(opened.state, "", 1n), { reason: "KEY_EMPTY" });
+  });
+
+  it("are read again when another sidecar was faster, and given up when it always is", async () => {
+    let refusals = 3;
+    await using opened = await openState("", (store) => ({
+      get: (request, by) => store.get(request, by),
+      delete: (request, by) => store.delete(request, by),
+      set: async (request, by) => {
+        if (refusals-- > 0) throw new RuntimeError("ABORTED", "ETAG_MISMATCH", "another was faster");
+        return store.set(request, by);
+      },
+      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    }));
+    assert.equal(await add(opened.state, "n", 1n), 1n);
+    refusals = Number.POSITIVE_INFINITY;
+    await assert.rejects(add(opened.state, "n", 1n), { code: "ABORTED", reason: "INCREMENT_CONTENDED" });
+    refusals = 0;
+    assert.equal(await add(opened.state, "n", 1n), 2n);
+  });
+
+  it("are left alone by a call that is cancelled while it waits for others, and the others go on", async () => {
+    const reading = Promise.withResolvers<void>();
+    const mayRead = Promise.withResolvers<void>();
+    await using opened = await openState("", (store) => ({
+      get: async (request, by) => {
+        reading.resolve();
+        await mayRead.promise;
+        return store.get(request, by);
+      },
+      delete: (request, by) => store.delete(request, by),
+      set: (request, by) => store.set(request, by),
+      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    }));
+    const cancel = new AbortController();
+    const first = add(opened.state, "n", 1n);
+    const second = add(opened.state, "n", 10n, { ...call, signal: cancel.signal });
+    const third = add(opened.state, "n", 100n);
+    await reading.promise;
+    cancel.abort(new Error("the caller has gone"));
+    await assert.rejects(second, /the caller has gone/);
+    mayRead.resolve();
+    assert.deepEqual(await Promise.all([first, third]), [1n, 101n]);
+  });
+});

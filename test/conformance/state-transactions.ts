@@ -79,6 +79,7 @@ export function transactionChecks(backend: Backend<StateStore>, store: () => Sta
       assert.equal((await entry(limited))?.expiresAtMs !== undefined, hasTtl);
       await assert.rejects(transact(drop(guarded, { etag })), etagMismatch(guarded));
       await assert.rejects(transact(put(made, "2", { concurrency: "first-write" })), etagMismatch(made));
+      await assert.rejects(transact(put(made, "2", { concurrency: "first-write", etag: "" })), etagMismatch(made));
       assert.equal(await textAt(guarded), "2");
     });
 

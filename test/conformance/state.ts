@@ -185,6 +185,16 @@ export function testStateStore(backend: Backend<StateStore>): void {
       assert.equal(await textAt(key), "first");
     });
 
+    check("with an empty etag makes a key too, and again after a delete", async () => {
+      const key = unique("first");
+      for (const value of ["first", "again"]) {
+        await set(key, value, { ...firstWrite, etag: "" });
+        await assert.rejects(set(key, "late", { ...firstWrite, etag: "" }), etagMismatch(key));
+        assert.equal(await textAt(key), value);
+        await remove(key, { ...firstWrite, etag: await etagAt(key) });
+      }
+    });
+
     check("with the current etag replaces a key, with a stale one not", async () => {
       const key = unique("first");
       await set(key, "first", firstWrite);

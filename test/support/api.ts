@@ -64,7 +64,7 @@ export const openedStore = <S>(name: string, store: S, keyPrefix = ""): OpenedSt
   name,
   type: "memory",
   store,
-  capabilities: new Set(["transactions", "ttl", "durable", "ordered", "redelivery", "consecutive", "metadata"]),
+  capabilities: new Set(["transactions", "keys", "ttl", "durable", "ordered", "redelivery", "consecutive", "metadata"]),
   keyPrefix,
 });
 
