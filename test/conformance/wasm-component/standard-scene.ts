@@ -104,7 +104,7 @@ export async function openStandardScene(tested: Tested): Promise<StandardScene> 
       },
       plugins: {
         directory: "./plugins",
-        grants: { standard: granted, messages: { state: ["kept"], pubsub: ["tested"] } },
+        grants: { standard: granted, messages: { state: ["kept"], pubsub: Object.keys(named("pubsub")) } },
       },
       ingress: { routes: [{ match: { prefix: "/" }, to: { plugin: "standard" } }] },
     }),
