@@ -205,6 +205,8 @@ class OutlineReader {
       if (id === 2) this.#coreImports(contents);
       else if (id === 5) this.#coreMemories(contents);
       else if (id === 7) this.#coreExports(contents);
+      else continue;
+      if (!contents.done) contents.fail("a section of a core module is longer than its contents");
     }
   }
 

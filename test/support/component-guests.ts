@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { cp, glob, mkdir, mkdtemp, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { parse } from "@bytecodealliance/jco";
 import { buildCache, run } from "./built-plugins.ts";
 import { withLock } from "./file-lock.ts";
 
@@ -127,4 +128,9 @@ async function forgetOld(): Promise<void> {
 function ignoreMissing(error: NodeJS.ErrnoException): false {
   if (error.code === "ENOENT") return false;
   throw error;
+}
+
+/** The component that a text in WAT says. */
+export async function assembleComponent(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await parse(text));
 }
