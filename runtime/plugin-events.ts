@@ -4,7 +4,6 @@ import { unlessAborted } from "./api/unless-aborted.ts";
 import type { PluginUse } from "./plugin/contract.ts";
 import type { Schedule, Subscription } from "./plugin/declarations.ts";
 import type { Manifest } from "./plugin/manifest.ts";
-import { deliverEvent, deliverTick } from "./plugin-delivery.ts";
 import type { Log } from "./telemetry/log.ts";
 import type { Metrics } from "./telemetry/metrics.ts";
 
@@ -90,8 +89,9 @@ export class PluginEvents implements AsyncDisposable {
       group,
       ...(deadLetterTopic === undefined ? {} : { deadLetterTopic }),
     };
-    return (use, ended) =>
-      pubsub.subscribe(wanted, async (_event, signal, message) => {
+    return async (use, ended) => {
+      const { deliverEvent } = await import("./plugin-delivery.ts");
+      return pubsub.subscribe(wanted, async (_event, signal, message) => {
         await untilReady(use, ended);
         if (ended.aborted) return givenBack(signal);
         try {
@@ -109,13 +109,17 @@ export class PluginEvents implements AsyncDisposable {
           throw error;
         }
       });
+    };
   }
 
   #schedule(schedule: Schedule): Begin {
     const { appId, log } = this.#options;
     const { name, cron, timeZone } = schedule;
     return async (use) => {
-      const { Ticking } = await import("../components/ticking.ts");
+      const [{ Ticking }, { deliverTick }] = await Promise.all([
+        import("../components/ticking.ts"),
+        import("./plugin-delivery.ts"),
+      ]);
       const tick = async (dueMs: number, stopped: AbortSignal): Promise<void> => {
         using grace = new Grace(stopped, drainMs);
         const { signal } = grace;

@@ -94,7 +94,7 @@ const rules: readonly Rule[] = [
     files: /^runtime\/cli\//,
     may: [
       /^runtime\/(config\/|version\.ts$)/,
-      /^runtime\/plugin\/(manifest|artifact|sandbox\/module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
+      /^runtime\/plugin\/(manifest|artifact|companion-files|sandbox\/module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
       /^runtime\/proxy-wasm\/(abi|function-names|known-functions)\.ts$/,
     ],
     mayTypes: [/^runtime\/plugin\/(status|versions|deployments|operations|plugin-logs)\.ts$/],

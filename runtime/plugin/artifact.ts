@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { manifestExtensions } from "./companion-files.ts";
 import { digestOf } from "./digest.ts";
 import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
 import { checkModule, type ModuleCheck } from "./module-check.ts";
@@ -18,14 +19,8 @@ export interface PluginArtifact extends ModuleCheck {
   readonly origin: string;
 }
 
-/** The ways a manifest beside `orders.wasm` may be called. */
-export const manifestExtensions = [".yaml", ".yml"] as const;
-
 /** The largest manifest that is read from a file. */
 const maxManifestBytes = 1024 ** 2;
-
-/** What the file with a module's signature ends in: `orders.wasm.sig`. */
-export const signatureExtension = ".sig";
 
 /**
  * Reads `orders.wasm` and the manifest beside it, or inside it; without either it is a filter named after the file. A

@@ -1,6 +1,6 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { manifestExtensions, signatureExtension } from "./artifact.ts";
+import { manifestExtensions, signatureExtension } from "./companion-files.ts";
 
 /** A module in the directory, with what tells one state of it and of its manifest from another. */
 export interface PluginFile {

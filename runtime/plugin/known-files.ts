@@ -71,6 +71,8 @@ export class KnownFiles {
 
   /** Which files have changed, and which have been quiet since. */
   compare(files: ReadonlyMap<string, PluginFile>, isFirst: boolean): Compared {
+    // Where there is nothing the clock stays alone, which loads with the first look at it.
+    if (files.size + this.#files.size === 0) return { settled: [], changed: [], isUnsettled: false };
     const settled: PluginFile[] = [];
     const changed: PluginFile[] = [];
     const now = performance.now();

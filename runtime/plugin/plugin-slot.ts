@@ -13,13 +13,13 @@ import { configurationText, type Release } from "./release.ts";
 import { restorePlugin } from "./restore.ts";
 import type { RolloutEvent } from "./rollout/machine.ts";
 import type { RolloutPolicy } from "./rollout/policy.ts";
-import { ownName, Rollout, type TransitionTerms } from "./rollout/rollout.ts";
+import { Rollout, type TransitionTerms } from "./rollout/rollout.ts";
 import { RunningVersions } from "./running-versions.ts";
 import { statusOf } from "./slot-status.ts";
 import type { PluginStatus, TrialStatus } from "./status.ts";
 import { timed } from "./timed.ts";
 import { Turns } from "./turns.ts";
-import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
+import { type HistoryEntry, ownName, type PluginRecord, type VersionRecord, type VersionStore } from "./versions.ts";
 
 /** What a slot needs of the registry around it. */
 export interface SlotOptions {

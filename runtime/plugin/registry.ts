@@ -2,19 +2,18 @@ import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import type { PluginSource, PluginUse, UseOptions } from "./contract.ts";
-import { type CrashLimits, defaultCrashLimits } from "./crash-budget.ts";
+import type { CrashLimits } from "./crash-budget.ts";
 import type { Grants } from "./grants.ts";
 import { type LifecycleMetrics, openLifecycleMetrics } from "./lifecycle-metrics.ts";
 import type { Manifest } from "./manifest.ts";
 import type { DeployOptions, PluginOperations } from "./operations.ts";
 import { PluginError } from "./plugin-error.ts";
-import { type Operation, PluginSlot } from "./plugin-slot.ts";
+import type { Operation, PluginSlot } from "./plugin-slot.ts";
 import type { PluginToolchain, PreparedPlugin } from "./prepare.ts";
-import { type PluginServices, Release } from "./release.ts";
-import { ownName } from "./rollout/rollout.ts";
+import type { PluginServices } from "./release.ts";
 import { openRolloutMetrics, type RolloutMetrics } from "./rollout/rollout-metrics.ts";
 import type { PluginStatus, TrialStatus } from "./status.ts";
-import type { HistoryEntry, PluginRecord, VersionRecord, VersionStore } from "./versions.ts";
+import { type HistoryEntry, ownName, type PluginRecord, type VersionRecord, type VersionStore } from "./versions.ts";
 
 /** A plugin whose capabilities are granted: what its services may be built from. */
 export type GrantedPlugin = Readonly<Pick<Manifest, "name" | "version" | "kind" | "vmId" | "capabilities">>;
@@ -46,9 +45,7 @@ export interface PluginRegistryOptions {
   readonly keep?: number;
 }
 
-const defaultDrainMs = 300_000;
-const defaultCloseMs = 1_000;
-const defaultKeep = 3;
+type SlotParts = typeof import("./open-slot.ts");
 
 /** The plugins of the process: deploys them, hands them to the data plane, and tells how they are. */
 export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisposable {
@@ -59,6 +56,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   /** By the ids that guests gave themselves; looked at with care, since guests come and go. */
   readonly #names = new Map<string, string>();
   #grants: Grants;
+  #loading: Promise<SlotParts> | undefined;
 
   constructor(options: PluginRegistryOptions) {
     this.#options = options;
@@ -71,10 +69,12 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
    * Deploys the artifact under its manifest's name: checked, granted, compiled, started and configured aside, then switched
    * to, put on trial or left staged. Rejects with PluginError that says why, and what ran before goes on.
    */
-  async deploy(artifact: PluginArtifact, options: DeployOptions = {}): Promise<PluginStatus> {
-    const slot = this.#slot(artifact.manifest.name);
-    await slot.deploy(artifact, options);
-    return statusAfter(slot, artifact.manifest.name);
+  deploy(artifact: PluginArtifact, options: DeployOptions = {}): Promise<PluginStatus> {
+    const { name } = artifact.manifest;
+    return this.#in(name, async (slot) => {
+      await slot.deploy(artifact, options);
+      return statusAfter(slot, name);
+    });
   }
 
   /** Compiles what will be deployed soon, so that the deploy finds it compiled. What is wrong with it the deploy tells. */
@@ -103,20 +103,21 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   }
 
   async restore(record: PluginRecord, load: (version: VersionRecord) => Promise<PluginArtifact>): Promise<void> {
-    const slot = this.#slot(record.plugin);
-    await slot.restore(record, load);
-    if (slot.status?.state === "serving") this.#serves(record.plugin);
+    await this.#in(record.plugin, async (slot) => {
+      await slot.restore(record, load);
+      if (slot.status?.state === "serving") this.#serves(record.plugin);
+    });
   }
 
   /** Remembers, for `list`, why something meant for that name could not even be read. */
-  refuse(name: string, error: PluginError): void {
-    this.#slot(name).refuse(error);
+  async refuse(name: string, error: PluginError): Promise<void> {
+    await this.#in(name, (slot) => slot.refuse(error));
     this.#metrics.deployed(name, "refused");
   }
 
   /** Takes the plugin out of service; its streams may end. No effect when there is none. */
   async remove(name: string, by = "directory"): Promise<void> {
-    const slot = this.#slots.get(name);
+    const slot = await this.#find(name);
     if (slot === undefined || (slot.status === undefined && !slot.isDeploying)) return;
     await slot.remove(by);
     this.#metrics.deployed(name, "removed");
@@ -135,7 +136,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   }
 
   use(plugin: string, options: UseOptions): Promise<PluginUse> {
-    return this.#slot(plugin).use(options);
+    return this.#in(plugin, (slot) => slot.use(options));
   }
 
   nameOf(id: string): string | undefined {
@@ -158,6 +159,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loading;
     await Promise.all([...this.#slots.values()].map((slot) => slot.close()));
     this.#metrics[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();
@@ -168,51 +170,35 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     return preparePlugin(artifact, { ...toolchain, grants: this.#grants });
   }
 
-  #slot(name: string): PluginSlot {
-    const known = this.#slots.get(name);
-    if (known !== undefined) return known;
-    const { drainMs = defaultDrainMs, closeMs = defaultCloseMs, store, keep = defaultKeep } = this.#options;
-    const slot: PluginSlot = new PluginSlot({
+  /** Does something with what runs under the name, which is made when there is none. */
+  async #in<Result>(name: string, task: (slot: PluginSlot) => Result): Promise<Awaited<Result>> {
+    this.#loading ??= import("./open-slot.ts");
+    const { openSlot } = await this.#loading;
+    return await task(this.#slots.get(name) ?? this.#open(name, openSlot));
+  }
+
+  /** What runs under the name, once what was asked for before it has begun. */
+  async #find(name: string): Promise<PluginSlot | undefined> {
+    await this.#loading;
+    return this.#slots.get(name);
+  }
+
+  #open(name: string, openSlot: SlotParts["openSlot"]): PluginSlot {
+    const slot = openSlot(this.#options, {
       name,
+      metrics: this.#metrics,
       grants: () => this.#grants,
       prepare: (artifact) => this.#prepare(artifact),
-      release: (prepared) => this.#release(slot, prepared),
-      store,
-      keep: store === undefined ? Math.min(keep, 1) : keep,
-      drainMs,
-      closeMs,
       emptied: () => this.#slots.delete(name),
       happened: (entry) => this.#happened(entry),
       deployed: () => this.#serves(name),
-      lacks: async (manifest) => this.#options.requires?.(manifest),
-      switched: (manifest) => this.#options.switched?.(name, manifest),
-      failed: (error) => this.#options.log.error({ plugin: name }, messageOf(error)),
     });
     this.#slots.set(name, slot);
     return slot;
   }
 
-  #release(slot: PluginSlot, prepared: PreparedPlugin): Release {
-    const { name, version, kind, vmId, capabilities } = prepared.manifest;
-    const release: Release = new Release(prepared, {
-      services: this.#options.services({ name, version, kind, vmId, capabilities }),
-      tally: slot.tally,
-      timings: this.#metrics.timingsOf(name),
-      crashLimits: this.#options.crashLimits ?? defaultCrashLimits,
-      now: () => performance.now(),
-      replacesAtOnce: (configuration) => slot.replacesAtOnce(release, configuration),
-      crashed: (error, consequence) => {
-        slot.tally.trapped();
-        this.#metrics.trapped(name, error);
-        this.#options.log.error({ plugin: name, version, fault: error.fault }, `${error.message}; ${consequence}`);
-        slot.crashed(release, error);
-      },
-    });
-    return release;
-  }
-
   async #operate(plugin: string, operation: Operation, by: string, signal?: AbortSignal): Promise<PluginStatus> {
-    const slot = this.#slots.get(plugin);
+    const slot = await this.#find(plugin);
     if (slot === undefined) throw new PluginError(plugin, "", "missing", `plugin '${plugin}' is not deployed`);
     await slot.operate(operation, by, signal);
     return statusAfter(slot, plugin);

@@ -3,9 +3,9 @@ import { type Grants, isHeldByGrants } from "./grants.ts";
 import { PluginError } from "./plugin-error.ts";
 import type { PreparedPlugin } from "./prepare.ts";
 import type { Release } from "./release.ts";
-import { ownName, type Rollout } from "./rollout/rollout.ts";
+import type { Rollout } from "./rollout/rollout.ts";
 import type { RunningVersions } from "./running-versions.ts";
-import type { PluginRecord, VersionRecord } from "./versions.ts";
+import { ownName, type PluginRecord, type VersionRecord } from "./versions.ts";
 
 export interface RestoreTerms {
   readonly rollout: Rollout;

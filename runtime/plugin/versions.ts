@@ -1,6 +1,9 @@
 import type { PluginArtifact } from "./artifact.ts";
 import type { RolloutPolicy } from "./rollout/policy.ts";
 
+/** Who does what the sidecar does by itself. */
+export const ownName = "rollout";
+
 /** A version of a plugin as it is kept: enough to deploy it again. */
 export interface VersionRecord {
   readonly version: string;

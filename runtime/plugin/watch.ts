@@ -1,9 +1,9 @@
 import { basename, resolve } from "node:path";
 import type { Log } from "../telemetry/log.ts";
-import { type PluginArtifact, readArtifact } from "./artifact.ts";
+import type { PluginArtifact } from "./artifact.ts";
 import { DirectoryDeploys, type DirectoryMemory } from "./directory-deploys.ts";
 import { type PluginFile, scanDirectory } from "./directory-scan.ts";
-import { earlyFiles, type SettledFile } from "./early-files.ts";
+import type { SettledFile } from "./early-files.ts";
 import { FolderWatchers } from "./folder-watchers.ts";
 import { type Freed, type KnownFile, KnownFiles } from "./known-files.ts";
 import type { PluginOperations } from "./operations.ts";
@@ -13,7 +13,7 @@ export interface PluginDirectoryOptions {
   readonly directory: string;
   readonly registry: Pick<PluginOperations, "deploy" | "remove" | "abort" | "list"> & {
     /** Remembers why something meant for that name could not even be read. */
-    refuse(name: string, error: PluginError): void;
+    refuse(name: string, error: PluginError): Promise<void>;
     /** Compiles what will be deployed soon, if nothing comes in between. */
     anticipate?(artifact: PluginArtifact): void;
   };
@@ -118,7 +118,7 @@ export class PluginDirectory implements AsyncDisposable {
       }
       if (this.#watchers.follow(scan.interests)) this.#changed = true;
       const { settled, changed, isUnsettled } = this.#files.compare(scan.files, isFirst);
-      const early = await earlyFiles(changed, this.#options, (file) => this.#files.isWhole(file));
+      const early = await this.#early(changed);
       const isPending = await this.#deploySettled([...settled.map((file) => ({ file })), ...early]);
       const isFreed = await this.#removeOrphans(this.#files.forgetGone());
       const isYoung = isFirst && this.#files.doubtYoung(settled);
@@ -131,8 +131,16 @@ export class PluginDirectory implements AsyncDisposable {
     }
   }
 
+  /** Those of the changed that are deployed at once. What reads modules loads with the first of them. */
+  async #early(changed: readonly PluginFile[]): Promise<SettledFile[]> {
+    if (changed.length === 0) return [];
+    const { earlyFiles } = await import("./early-files.ts");
+    return earlyFiles(changed, this.#options, (file) => this.#files.isWhole(file));
+  }
+
   /** Deploys side by side; true when a file must be looked at again soon. */
   async #deploySettled(files: readonly SettledFile[]): Promise<boolean> {
+    if (files.length === 0) return false;
     const deploys: Promise<boolean>[] = [];
     let isPending = false;
     for (const { file, artifact: early } of files) {
@@ -149,10 +157,11 @@ export class PluginDirectory implements AsyncDisposable {
   }
 
   async #read(file: PluginFile, known: KnownFile): Promise<PluginArtifact | undefined> {
+    const { readArtifact } = await import("./artifact.ts");
     try {
       return await readArtifact(file.path);
     } catch (error) {
-      if (error instanceof PluginError) this.#refuse([...known.names][0] ?? error.plugin, error, file, known);
+      if (error instanceof PluginError) await this.#refuse([...known.names][0] ?? error.plugin, error, file, known);
       else if (!isGone(error)) this.#failed(error, file, known);
       return undefined;
     }
@@ -189,7 +198,7 @@ export class PluginDirectory implements AsyncDisposable {
       return true;
     } catch (error) {
       if (!(error instanceof PluginError)) throw error;
-      this.#refuse(artifact.manifest.name, error, file, known);
+      await this.#refuse(artifact.manifest.name, error, file, known);
       return false;
     }
   }
@@ -215,9 +224,9 @@ export class PluginDirectory implements AsyncDisposable {
     await Promise.all(gone);
   }
 
-  #refuse(name: string, error: PluginError, file: PluginFile, known: KnownFile): void {
+  async #refuse(name: string, error: PluginError, file: PluginFile, known: KnownFile): Promise<void> {
     known.names.add(name);
-    this.#options.registry.refuse(name, error);
+    await this.#options.registry.refuse(name, error);
     this.#handled(file, known, name, error.message);
   }
 

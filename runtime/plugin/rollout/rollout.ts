@@ -2,7 +2,7 @@ import type { PreparedPlugin } from "../prepare.ts";
 import type { Release } from "../release.ts";
 import type { TrialOutcome } from "../status.ts";
 import { timed } from "../timed.ts";
-import type { HistoryEntry, PluginRecord, VersionRecord } from "../versions.ts";
+import { type HistoryEntry, ownName, type PluginRecord, type VersionRecord } from "../versions.ts";
 import type { Verdict } from "./judge.ts";
 import { next, type RolloutEffect, type RolloutEvent, type RolloutState, recordOf } from "./machine.ts";
 import type { RolloutPolicy } from "./policy.ts";
@@ -34,9 +34,6 @@ export interface StartedVersions {
   readonly stable: Release | undefined;
   readonly candidate: Release | undefined;
 }
-
-/** Who does what the sidecar does by itself. */
-export const ownName = "rollout";
 
 /**
  * Carries out what the machine says: starts what is to run, makes the new state durable, and only then lets it take effect, in

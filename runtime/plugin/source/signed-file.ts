@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { PluginSignatures } from "../../config/plugin-sources.ts";
-import { hasOwnManifest, type PluginArtifact, signatureExtension } from "../artifact.ts";
+import { hasOwnManifest, type PluginArtifact } from "../artifact.ts";
+import { signatureExtension } from "../companion-files.ts";
 import { PluginError } from "../plugin-error.ts";
 import { readRegularFile } from "../regular-file.ts";
 import { detachedSignature, isSigned, readKeys, requiresSignature, type Signature, unsigned } from "./signature.ts";
