@@ -7,12 +7,10 @@ import { jetStreamCodes } from "./nats-failure.ts";
 import { isRefusal, JetStream, type StreamInfo } from "./nats-jetstream.ts";
 import { positionOf, scan } from "./nats-scan.ts";
 import { NatsSweep } from "./nats-sweep.ts";
+import { nameFields, nameHeader, nameWritten } from "./nats-written-name.ts";
 
 /** Header: how long an entry lives from when the server took it, in milliseconds. */
 export const ttlHeader = "Outrigger-Ttl-Ms";
-/** Header: an entry's own name where its subject has only a digest. Of one that is longer than so many characters the beginning. */
-const nameHeader = "Outrigger-Name";
-const longestName = 3 * 1024;
 /** As all clients of NATS mark that an entry was deleted. */
 export const operationHeader = "KV-Operation";
 /** Not the name of any entry. */
@@ -146,7 +144,7 @@ export class NatsBucket implements AsyncDisposable {
       ...headers,
       ...expecting(revision),
       ...(ttlMs === undefined ? {} : { [ttlHeader]: String(ttlMs) }),
-      ...(name === undefined || !key.includes("=_") ? {} : { [nameHeader]: writtenName(name) }),
+      ...nameFields(key, name),
     });
   }
 
@@ -173,7 +171,7 @@ export class NatsBucket implements AsyncDisposable {
     })) {
       for (const message of batch) {
         const { sequence, writtenAtMs } = positionOf(message);
-        const name = nameWritten(message.headers?.get(nameHeader) ?? "");
+        const name = nameWritten(message.headers?.get(nameHeader));
         const isOver = this.isOver(message, writtenAtMs);
         yield { key: message.subject.slice(opening), name, revision: sequence, isOver };
       }
@@ -331,19 +329,6 @@ const storedMessage = z.object({
     hdrs: z.string().default(""),
   }),
 });
-
-/** As long as the name of an entry is in its header. */
-export const nameBytesOf = (key: string, name: string): number => (key.includes("=_") ? writtenName(name).length : 0);
-
-const writtenName = (name: string): string => encodeURIComponent(name.toWellFormed()).slice(0, longestName);
-
-function nameWritten(text: string): string | undefined {
-  try {
-    return text === "" ? undefined : decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
 
 const expecting = (revision: number | undefined): Readonly<Record<string, string>> =>
   revision === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": String(revision) };

@@ -1,7 +1,8 @@
 import { openNats } from "../clients/nats.ts";
-import { type BucketSlot, NatsBucket, nameBytesOf } from "../clients/nats-bucket.ts";
+import { type BucketSlot, NatsBucket } from "../clients/nats-bucket.ts";
 import { nameOfNats, natsNameOf } from "../clients/nats-name.ts";
 import { jetStreamSettings, natsMaxBytes, natsName, natsSettings } from "../clients/nats-settings.ts";
+import { nameBytesOf } from "../clients/nats-written-name.ts";
 import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { etagMismatch, expectedEtag } from "./etag.ts";

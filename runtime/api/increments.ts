@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type CallContext, throwIfAborted } from "../../components/component.ts";
+import type { CallContext } from "../../components/component.ts";
 import { RuntimeError } from "../../components/error.ts";
 import type { StateEntry, StateStore } from "../../components/state/state-store.ts";
 import { unlessAborted } from "./unless-aborted.ts";
@@ -46,7 +46,7 @@ export class Increments {
 
 async function addTo(store: StateStore, { key, name, delta }: Increment, call: CallContext): Promise<bigint> {
   for (let attempt = 1; attempt <= mostAttempts; attempt++) {
-    throwIfAborted(call);
+    call.signal.throwIfAborted();
     const entry = await store.get({ key, consistency: "strong" }, call);
     const sum = numberOf(entry, name) + delta;
     if (sum < smallest || sum > largest) {
