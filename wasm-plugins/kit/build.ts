@@ -58,9 +58,8 @@ export async function buildComponent(options: ComponentOptions): Promise<void> {
   const source = join(folder, "src", `${nameOf(folder)}.ts`);
   const bundle = join(scratch, `${nameOf(folder)}.js`);
   const forBrowsers = isForBrowsers(folder);
-  const polyfill = forBrowsers ? "" : `import ${JSON.stringify(join(kit, "polyfill/index.ts"))};\n`;
   await build({
-    stdin: { contents: `${polyfill}export * from ${JSON.stringify(source)};\n`, resolveDir: folder, loader: "ts" },
+    stdin: { contents: entryOf(source, forBrowsers), resolveDir: folder, loader: "ts" },
     outfile: bundle,
     bundle: true,
     format: "esm",
@@ -75,6 +74,16 @@ export async function buildComponent(options: ComponentOptions): Promise<void> {
   mkdirSync(dirname(out), { recursive: true });
   const world = ["--wit", witOf(folder, wit, scratch), "--world-name", "plugin"];
   await run(jco, ["componentize", bundle, ...world, ...backend, "--out", out], folder);
+}
+
+/** What the component is: on QuickJS the exports of the source, after what the engine lacks; else `answer`, behind wasi:http. */
+function entryOf(source: string, forBrowsers: boolean): string {
+  const [from, polyfill, guest] = [source, "polyfill/index.ts", "guest/incoming-handler.ts"].map((file) =>
+    JSON.stringify(resolve(kit, file)),
+  );
+  return forBrowsers
+    ? `import { answer } from ${from};\nimport { serving } from ${guest};\nexport const incomingHandler = serving(answer);\n`
+    : `import ${polyfill};\nexport * from ${from};\n`;
 }
 
 /** Puts the manifest into the component, so that one file is all that is deployed. */

@@ -1,4 +1,5 @@
 /** Takes requests as `fetch` sends them: Request, Response, Headers and streams are those of browsers. */
+import { withTrailers } from "../../kit/guest/trailers.ts";
 import { version } from "../../kit/guest/version.ts";
 
 /** The host is the upstream `people` of the sidecar, which must be granted. */
@@ -13,7 +14,7 @@ export async function answer(request: Request): Promise<Response> {
     case "/echo":
       return new Response(request.body, { headers: contentTypeOf(request) });
     case "/shout":
-      return new Response(request.body?.pipeThrough(shouting()) ?? null, { headers: contentTypeOf(request) });
+      return shouted(request);
     case "/whoami":
       return greeting(await nameOf(request));
     default:
@@ -30,32 +31,19 @@ async function nameOf({ headers }: Request): Promise<string> {
   return answered.ok ? answered.text() : "stranger";
 }
 
-/** Makes ASCII letters large, chunk by chunk: what came in goes out before the rest is there. */
-function shouting(): TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>> {
-  return new TransformStream({
+/** The body with large letters, chunk by chunk: what came in goes out before the rest is there. Its length is in the trailers. */
+function shouted(request: Request): Response {
+  let length = 0;
+  const large = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
     transform(chunk, controller) {
+      length += chunk.length;
       controller.enqueue(chunk.map((byte) => (byte >= 0x61 && byte <= 0x7a ? byte - 0x20 : byte)));
     },
   });
+  const response = new Response(request.body?.pipeThrough(large) ?? null, { headers: contentTypeOf(request) });
+  return withTrailers(response, () => [["x-length", String(length)]]);
 }
 
 function contentTypeOf({ headers }: Request): Record<string, string> {
   return { "content-type": headers.get("content-type") ?? "application/octet-stream" };
 }
-
-interface FetchEvent extends Event {
-  readonly request: Request;
-  respondWith(response: Promise<Response>): void;
-}
-
-/** Node has the same classes but no such event: there, tests call `answer`. */
-if (typeof addEventListener === "function")
-  addEventListener("fetch", (event) => {
-    const { request } = event as FetchEvent;
-    (event as FetchEvent).respondWith(
-      answer(request).catch((error: unknown) => {
-        console.error(`${request.method} ${request.url} failed:`, error);
-        return Response.json({ error: "the service failed" }, { status: 500 });
-      }),
-    );
-  });

@@ -10,20 +10,3 @@ export async function answer(request: Request): Promise<Response> {
 function contentTypeOf({ headers }: Request): Record<string, string> {
   return { "content-type": headers.get("content-type") ?? "application/octet-stream" };
 }
-
-interface FetchEvent extends Event {
-  readonly request: Request;
-  respondWith(response: Promise<Response>): void;
-}
-
-/** Node has the same classes but no such event: there, tests call `answer`. */
-if (typeof addEventListener === "function")
-  addEventListener("fetch", (event) => {
-    const { request } = event as FetchEvent;
-    (event as FetchEvent).respondWith(
-      answer(request).catch((error: unknown) => {
-        console.error(`${request.method} ${request.url} failed:`, error);
-        return Response.json({ error: "the service failed" }, { status: 500 });
-      }),
-    );
-  });
