@@ -1,5 +1,5 @@
 import type { Placed } from "../http2/live-set.ts";
-import type { AnswerSink, AnswerSource, Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
+import type { AnswerSource, Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import type { Log } from "../telemetry/log.ts";
 import { ChunkedBody } from "./body-buffer.ts";
@@ -166,7 +166,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     return this.#reply(slot.index, { ...reply, details: reply.details === "" ? "plugin_response" : reply.details });
   }
 
-  answerBy(slot: FilterSlot, source: AnswerSource): AnswerSink | undefined {
+  answerBy(slot: FilterSlot, source: AnswerSource): PluginAnswer | undefined {
     if (this.#ignoresTarget || this.#response !== "awaited" || this.#target !== undefined) return undefined;
     this.stream.plugin = slot.plugin;
     this.#target = new AnsweringPlugin(source);

@@ -31,6 +31,7 @@ import {
   showHead,
 } from "./half.ts";
 import type { HeaderList } from "./headers.ts";
+import type { PluginAnswer } from "./plugin-answer.ts";
 import type { Stream } from "./stream.ts";
 
 /** What a slot needs of the chain it sits in. */
@@ -54,7 +55,7 @@ export interface SlotChain {
   /** The destination is to be chosen anew before the request goes there. */
   clearRoute(): void;
   /** Undefined when it is too late for an answer. */
-  answerBy(slot: FilterSlot, source: AnswerSource): AnswerSink | undefined;
+  answerBy(slot: FilterSlot, source: AnswerSource): PluginAnswer | undefined;
 }
 
 /** A use that is looked up when a request comes to it; rejects with PluginError when there is none. */
@@ -83,6 +84,8 @@ export class FilterSlot implements StreamHost {
   #shown: { readonly half: Half; readonly step: Step } | undefined;
   readonly #request = newHalf("request");
   readonly #response = newHalf("response");
+  /** What the service gives piece by piece. */
+  #answer: PluginAnswer | undefined;
   #reply: LocalReply | undefined;
   #resetWanted = false;
   #failure: PluginError | undefined;
@@ -208,7 +211,9 @@ export class FilterSlot implements StreamHost {
 
   answer(source: AnswerSource): AnswerSink | undefined {
     const isAlive = this.#phase === "idle" || this.#phase === "running" || this.#phase === "suspended";
-    return isAlive && this.filled !== undefined ? this.#chain.answerBy(this, source) : undefined;
+    if (!isAlive || this.filled === undefined) return undefined;
+    this.#answer = this.#chain.answerBy(this, source);
+    return this.#answer;
   }
 
   #half(direction: Direction): Half {
@@ -268,7 +273,7 @@ export class FilterSlot implements StreamHost {
     this.#phase = "running";
     try {
       this.#filter = use.open(this);
-      this.#phase = "idle";
+      if (this.#phase === "running") this.#phase = "idle";
     } catch (error) {
       this.#fail(asPluginError(error, use.plugin, "could not begin a stream"));
       return;
@@ -288,7 +293,7 @@ export class FilterSlot implements StreamHost {
     } catch (error) {
       this.#failure ??= asPluginError(error, this.plugin, "threw in a callback");
     }
-    if (action === "suspended" && this.#failure === undefined) this.#phase = "suspended";
+    if (action === "suspended" && this.#failure === undefined && this.#phase === "running") this.#phase = "suspended";
     else this.#finish(action === "suspended" ? "continue" : action);
   }
 
@@ -310,6 +315,8 @@ export class FilterSlot implements StreamHost {
   #finish(action: SettledAction): void {
     const shown = this.#shown;
     this.#shown = undefined;
+    // An answer that is whole ends the stream, and may do so in the middle of a callback.
+    if (this.#phase === "ended") return;
     this.#phase = "idle";
     const answered = this.#reply !== undefined;
     if (this.#doWanted() || shown === undefined) return;
@@ -424,6 +431,11 @@ export class FilterSlot implements StreamHost {
     this.#phase = "bypassed";
     this.#filter = undefined;
     this.#shown = undefined;
+    // A service that has given its whole answer may still have been at work.
+    if (this.#answer?.isOver === true) {
+      this.#chain.failedOpen(this, error);
+      return;
+    }
     if (this.filled !== undefined || this.#use?.fail !== "open") {
       this.#chain.failedClosed(this, error);
       return;

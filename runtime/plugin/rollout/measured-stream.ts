@@ -147,9 +147,10 @@ export class MeasuredStream implements StreamFilter, StreamHost {
     if (sink === undefined) return undefined;
     return {
       head: (headers, endOfStream) => {
-        sink.head(headers, endOfStream);
+        // The stream may end within the call.
         this.#isAnswered = true;
         this.#hasResponse = true;
+        sink.head(headers, endOfStream);
       },
       data: (chunk, endOfStream) => sink.data(chunk, endOfStream),
       trailers: (trailers) => sink.trailers(trailers),

@@ -27,10 +27,13 @@ export class BodyFlow implements OutputSink {
   #isPaused = false;
   /** `whole`: finished, with the right length. `broken`: given up by the guest. `closed`: nobody takes more. */
   #state: "open" | "whole" | "broken" | "closed" = "open";
+  /** Why it is broken. */
+  #reason: string;
 
   constructor(message: "request" | "response", length: number | undefined) {
     this.#message = message;
     this.#length = length;
+    this.#reason = `the plugin did not finish the body of its ${message}`;
   }
 
   /** Sends what was written so far, and from now on what is. */
@@ -55,15 +58,18 @@ export class BodyFlow implements OutputSink {
   }
 
   /** Breaks it off when it is not whole. */
-  abandon(): void {
-    if (this.#stop("broken")) this.#target?.broken(this.#reason);
+  abandon(reason = this.#reason): void {
+    if (!this.#stop("broken")) return;
+    this.#reason = reason;
+    this.#target?.broken(reason);
   }
 
   /** Ends it. Throws an error code, and breaks it off, when it is not as long as was declared. */
   finish(trailers: readonly Field[]): void {
+    if (this.#state === "broken") throw this.#sizeError(this.#written);
     if (this.#state !== "open") return;
     if (this.#length !== undefined && this.#written !== this.#length) {
-      this.abandon();
+      this.abandon(`the plugin's ${this.#message} has ${this.#written} bytes where its head declares ${this.#length}`);
       throw this.#sizeError(this.#written);
     }
     this.#state = "whole";
@@ -93,8 +99,9 @@ export class BodyFlow implements OutputSink {
     if (this.#state !== "open") throw closed;
     const written = this.#written + bytes.length;
     if (this.#length !== undefined && written > this.#length) {
-      const sentence = `the body is longer than the ${this.#length} bytes that its head declares`;
-      this.abandon();
+      const sentence = `the plugin's ${this.#message} is longer than the ${this.#length} bytes that its head declares`;
+      this.#written = written;
+      this.abandon(sentence);
       throw streamFailure(sentence, this.#sizeError(written));
     }
     this.#written = written;
@@ -110,10 +117,6 @@ export class BodyFlow implements OutputSink {
   get #room(): number {
     if (this.#isPaused) return 0;
     return this.#target === undefined ? Math.max(0, roomPerWrite - this.#written) : roomPerWrite;
-  }
-
-  get #reason(): string {
-    return `the plugin did not finish the body of its ${this.#message}`;
   }
 
   #stop(state: "broken" | "closed"): boolean {
