@@ -20,6 +20,7 @@ export class ComponentToolchain implements AsyncDisposable {
       name: "wasm-component",
       isExclusive: true,
       detect: (compiled) => this.#engine?.detect(compiled),
+      takesWholeRequests: (compiled) => this.#engine?.takesWholeRequests?.(compiled) ?? false,
       start: async (...given) => (await this.#load()).engine.start(...given),
     };
   }

@@ -406,6 +406,8 @@ export interface PluginEngine {
   readonly name: "proxy-wasm" | "wasm-component";
   /** An instance has one stream at a time: others wait for one that is free. */
   readonly isExclusive: boolean;
+  /** Whether streams need no instance before their requests are there as a whole: the callback with the end is their first. */
+  takesWholeRequests?(compiled: CompiledPlugin): boolean;
   /** What the plugin speaks, such as `proxy-wasm 0.2.1`; undefined when it is not this engine's. */
   detect(compiled: CompiledPlugin): string | undefined;
   /**

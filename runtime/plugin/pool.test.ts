@@ -24,6 +24,7 @@ const perStream: PoolSize = { use: "per-stream", most: 2, spares: 1 };
 
 interface OpenOptions {
   readonly size?: PoolSize;
+  readonly takesWholeRequests?: boolean;
   readonly configuration?: string;
   readonly crashLimits?: Partial<CrashLimits>;
   readonly deadlineMs?: number;
@@ -61,6 +62,7 @@ async function open(options: OpenOptions = {}) {
     plugin: "toy",
     version: "1.0.0",
     size: options.size ?? shared,
+    takesWholeRequests: options.takesWholeRequests ?? false,
     start: async (lost, freed) => {
       const instance = await toyEngine.start(program, services(gate.promise), lost, freed);
       if (++seen.starts >= seen.wanted) seen.reached.resolve();
@@ -355,6 +357,37 @@ describe("a pool whose instances take one stream at a time", () => {
     await send(one.pool, 1).happened(/pause/);
     assert.deepEqual(begun.events, ["pause"]);
     assert.deepEqual(one.crashes, ["trap: it is replaced"]);
+  });
+
+  it("keeps no instance for a request that has not come as a whole", async () => {
+    await using one = await open({ size: exclusive, takesWholeRequests: true });
+    await one.starts(2);
+    const slow = Array.from({ length: 5 }, () => {
+      const request = new ToyRequest(3);
+      return { request, filter: one.pool.open(request) };
+    });
+    for (const { filter } of slow) {
+      assert.equal(filter.requestHeaders(false), "hold");
+      assert.equal(filter.requestBody(false), "pause");
+    }
+    assert.equal(one.pool.counters.streams, 0);
+    const whole = send(one.pool, 1);
+    assert.deepEqual(whole.events, ["pause"]);
+    assert.equal(one.pool.counters.streams, 1);
+    whole.end();
+    for (const { filter } of slow) filter.end();
+  });
+
+  it("hands on a request that comes in while the pool is replaced", async () => {
+    await using old = await open({ size: exclusive, takesWholeRequests: true });
+    await using next = await open({ size: exclusive, takesWholeRequests: true });
+    const request = new ToyRequest(0);
+    const filter = old.pool.open(request);
+    assert.equal(filter.requestHeaders(false), "hold");
+    await old.pool.retire(60_000, next.pool);
+    assert.equal(filter.requestBody(true), "continue");
+    assert.equal(next.pool.counters.streams, 1);
+    filter.end();
   });
 
   it("hands on the streams that wait to the pool that takes over", async () => {

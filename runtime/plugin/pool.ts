@@ -12,10 +12,13 @@ import { type Member, PoolMembers, type PoolSize } from "./pool-members.ts";
 import { WaitingConnection } from "./waiting-connection.ts";
 import type { Waiter, WaitingTerms } from "./waiting-place.ts";
 import { WaitingStream } from "./waiting-stream.ts";
+import { WholeRequest } from "./whole-request.ts";
 
 export interface PoolOptions extends RecoveryTerms {
   readonly version: string;
   readonly size: PoolSize;
+  /** Streams take an instance when their requests are there as a whole. */
+  readonly takesWholeRequests: boolean;
   /** `freed` is called when an instance that takes one stream at a time can take another. */
   readonly start: (lost: (error: PluginError) => void, freed: () => void) => Promise<PluginInstance>;
   /** Longest time that a stream waits for an instance, in milliseconds. */
@@ -112,9 +115,22 @@ export class InstancePool implements AsyncDisposable {
   /** Begins a stream on the least busy instance. Throws PluginError when none can take it, now or soon. */
   open(host: StreamHost): StreamFilter {
     if (this.#successor !== undefined) return this.#successor.open(host);
+    if (!this.#options.takesWholeRequests) return this.#openNow(host);
+    if (!this.ready) throw this.#unavailable();
+    return new WholeRequest(host, this.#openWhole);
+  }
+
+  #openNow(host: StreamHost): StreamFilter {
     const member = this.#take();
     return member === undefined ? this.#wait((terms) => new WaitingStream(host, terms)) : member.instance.open(host);
   }
+
+  readonly #openWhole = (host: StreamHost): StreamFilter => {
+    const successor = this.#successor;
+    if (successor === undefined) return this.#openNow(host);
+    if (successor.#options.takesWholeRequests) return successor.#openWhole(host);
+    throw this.#error("closed", "was replaced by what takes requests in parts, while this one came in");
+  };
 
   /** As `open`, for a TCP connection. */
   openConnection(host: ConnectionHost): ConnectionFilter {

@@ -63,12 +63,13 @@ export class Release {
     const known = this.#pools.get(configuration);
     if (known !== undefined) return known;
     const { tally, timings, crashLimits, now, crashed, replacesAtOnce } = this.#options;
-    const { manifest, engine } = this.prepared;
+    const { manifest, engine, module } = this.prepared;
     const program = { ...programOf(this.prepared, configuration, this.#id), timings };
     const pool = await InstancePool.open({
       plugin: manifest.name,
       version: manifest.version,
       size: sizeOf(this.prepared),
+      takesWholeRequests: engine.takesWholeRequests?.(module) ?? false,
       start: (lost, freed) => engine.start(program, this.#options.services, lost, freed),
       budget: new CrashBudget(crashLimits, now),
       replacesAtOnce: () => replacesAtOnce(configuration),

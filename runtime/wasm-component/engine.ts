@@ -28,6 +28,11 @@ export function wasmComponentEngine(): PluginEngine {
         .trim();
     },
 
+    takesWholeRequests(compiled) {
+      const called = isComponent(compiled) ? exportedAmong(compiled.exports) : [];
+      return called.length > 0 && called.every((one) => one.called.takesWholeRequests === true);
+    },
+
     async start(program, services, lost, freed) {
       if (!isComponentProgram(program)) throw new TypeError("not a component");
       requireImports(program);

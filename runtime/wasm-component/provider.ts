@@ -53,6 +53,8 @@ export interface ExportedInterface {
   readonly versions: "0.2" | readonly string[];
   /** Functions that are called, as WIT names them. */
   readonly functions: readonly string[];
+  /** Its streams begin with the callback that brings the end of the request. */
+  readonly takesWholeRequests?: true;
   /** Whether the stream is for this interface; of several the first that takes it has it. */
   takes(host: StreamHost, kind: PluginProgram["kind"]): boolean;
   /** Begins a stream on an instance that has no other; `ended` is called once when the guest has nothing more to do for it. */

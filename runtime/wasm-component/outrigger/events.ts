@@ -12,6 +12,7 @@ export const eventsInterface: ExportedInterface = {
   name: "outrigger:runtime/events",
   versions: outriggerVersions,
   functions: ["on-event"],
+  takesWholeRequests: true,
   takes: (host, kind) => kind === "service" && headerFromSidecar(host, "x-outrigger-topic") !== undefined,
   open(guest, exported, host, ended) {
     const onEvent = exportedFunction<GuestEvent, keyof typeof statuses>(exported, "onEvent");

@@ -25,6 +25,7 @@ const interfaceOf = (name: string, called: string): ExportedInterface => ({
   name,
   versions: outriggerVersions,
   functions: [called],
+  takesWholeRequests: true,
   takes: (_host, kind) => kind === "filter",
   open: (guest, _exported, host, ended) => filterStream(guest, host, ended),
 });

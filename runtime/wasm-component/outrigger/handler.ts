@@ -8,6 +8,7 @@ export const handlerInterface: ExportedInterface = {
   name: "outrigger:runtime/handler",
   versions: outriggerVersions,
   functions: ["handle"],
+  takesWholeRequests: true,
   takes: (_host, kind) => kind === "service",
   open(guest, exported, host, ended) {
     const handle = exportedFunction<WitRequest, WitResponse>(exported, "handle");

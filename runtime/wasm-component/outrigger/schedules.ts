@@ -17,6 +17,7 @@ export const schedulesInterface: ExportedInterface = {
   name: "outrigger:runtime/schedules",
   versions: outriggerVersions,
   functions: ["on-schedule"],
+  takesWholeRequests: true,
   takes: (host, kind) => kind === "service" && headerFromSidecar(host, "x-outrigger-schedule") !== undefined,
   open(guest, exported, host, ended) {
     const onSchedule = exportedFunction<Tick, void>(exported, "onSchedule");
