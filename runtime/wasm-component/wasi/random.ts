@@ -1,4 +1,4 @@
-import { getRandomValues } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
 import { payForBytes } from "./charge.ts";
 
@@ -37,10 +37,10 @@ function randomBytes(host: GuestHost, length: bigint): Uint8Array {
   if (length > maxBytes) throw new Error(`it asked for ${length} random bytes; at most ${maxBytes} are given at once`);
   const count = Number(length);
   payForBytes(host, count);
-  return getRandomValues(new Uint8Array(count));
+  return randomFillSync(new Uint8Array(count));
 }
 
 function randomU64(host: GuestHost): bigint {
   payForBytes(host, 8);
-  return getRandomValues(new BigUint64Array(1))[0] ?? 0n;
+  return randomFillSync(new BigUint64Array(1))[0] ?? 0n;
 }
