@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { copyFile, readFile, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -137,17 +137,12 @@ describe("the built package", () => {
     await askUntil(sidecar.ingress, "/inventory/apple", ({ status }) => status === 404);
   });
 
-  it("loads nothing for what is not configured", async () => {
-    await using directory = await temporaryDirectory();
-    const record = join(directory.path, "loaded");
-    await using sidecar = await start(
-      directory.path,
-      {},
-      {
-        NODE_OPTIONS: `--import ${recorder}`,
-        LOADED_MODULES: record,
-      },
-    );
+  /** What a sidecar with that configuration has loaded once it serves: files of the sources, and modules of Node's. */
+  const loadedBy = async (directory: string, configuration: Record<string, unknown>): Promise<string[]> => {
+    const record = join(directory, "loaded");
+    const environment = { NODE_OPTIONS: `--import ${recorder}`, LOADED_MODULES: record };
+    await using sidecar = await start(directory, configuration, environment);
+    assert.equal((await ask(sidecar.admin, "/actuator/health/readiness")).status, 200);
     await sidecar.stop("SIGTERM");
     const loaded = (await readFile(record, "utf8")).split("\n");
     const chunks = loaded.filter((path) => path.endsWith(".js"));
@@ -158,15 +153,30 @@ describe("the built package", () => {
       .flatMap((map): string[] => JSON.parse(map).sources)
       .map((source) => source.replace(/^.*?(?=(?:runtime|components|proto)\/|node_modules\/)(?:node_modules\/)?/, ""));
     assert.ok(sources.includes("runtime/runtime.ts"));
+    return [...sources, ...loaded.filter((name) => name.startsWith("node:"))];
+  };
+  const ofPlugins =
+    /^runtime\/(proxy-wasm|wasm-component|plugin-(deployments|delivery)\.|admin\/(routes|plugin-|wasm-|deploy-|openapi|schemas)|plugin\/(sandbox\/(?!fuel|module-limit|sandboxed-component)|rollout\/(?!policy|rollout-metrics)|source\/|artifact|deployments|early-files|layotto-deployments|manifest|open-slot|packed-manifest|plugin-slot|pool|prepare|release|restore|running-versions|uploads))/;
+
+  it("loads nothing for what is not configured", async () => {
+    await using directory = await temporaryDirectory();
+    const loaded = await loadedBy(directory.path, {});
     const mustNot =
-      /^(@grpc|@bufbuild\/protobuf\/dist\/esm\/(?!wire\/|proto-int64)|protobufjs|ioredis|pg|@aws-sdk|@smithy|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis|postgres|s3)|^runtime\/(proxy-wasm|plugin\/(sandbox\/(?!fuel|module-limit)|prepare|manifest|watch))|descriptor/;
-    assert.deepEqual(
-      sources.filter((source) => mustNot.test(source)),
-      [],
-    );
+      /^(@grpc|@bufbuild\/protobuf\/dist\/esm\/(?!wire\/|proto-int64)|protobufjs|ioredis|pg|@aws-sdk|@smithy|prom-client\/(index|lib\/(cluster|pushgateway|defaultMetrics)))|^components\/.*(sqlite|redis|postgres|s3)|^runtime\/plugin\/watch|descriptor/;
     const mustNotOfNode = /^node:(sqlite|https|http2|tls|zlib|crypto|internal\/deps\/undici\/undici)$/;
     assert.deepEqual(
-      loaded.filter((name) => mustNotOfNode.test(name)),
+      loaded.filter((name) => mustNot.test(name) || mustNotOfNode.test(name) || ofPlugins.test(name)),
+      [],
+    );
+  });
+
+  it("loads nothing of plugins before there is one, though it waits for one", async () => {
+    await using directory = await temporaryDirectory();
+    await mkdir(join(directory.path, "plugins"), { recursive: true });
+    const loaded = await loadedBy(directory.path, { plugins: { directory: join(directory.path, "plugins") } });
+    assert.ok(loaded.includes("runtime/plugin/watch.ts"));
+    assert.deepEqual(
+      loaded.filter((name) => ofPlugins.test(name)),
       [],
     );
   });
