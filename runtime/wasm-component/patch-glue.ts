@@ -8,6 +8,8 @@ const mostOwnResources = 1_048_576;
 
 interface Change {
   readonly what: string;
+  /** There is nothing to change in code without this: a component without resources has no tables of them. */
+  readonly where?: string;
   readonly from: RegExp;
   readonly to: string;
 }
@@ -18,24 +20,21 @@ const guard = `if (free === 0 && table.length >= ${2 * mostHandles + 2}) ${tooMa
 const changes: readonly Change[] = [
   {
     what: "the reading of the environment at every step",
+    where: "JCO_DEBUG",
     from: /if \(!globalThis\?\.process\?\.env\?\.JCO_DEBUG\) \{ return; \}/,
     to: "return;",
   },
   { what: "the exported function", from: /^export (?=(?:async )?function instantiate\()/m, to: "" },
   { what: "the exported helpers", from: /^export (?=const _util )/m, to: "" },
-];
-
-/** Where the component has no resources, there is no such function. */
-const resourceChanges: readonly (Change & { readonly in: string })[] = [
   {
     what: "the tables of borrowed handles",
-    in: "function rscTableCreateBorrow(",
+    where: "function rscTableCreateBorrow(",
     from: /(function rscTableCreateBorrow\(table, rep, scopeId\) \{[^}]*?\}\s*const free = [^;]+;)/,
     to: `$1 ${guard}`,
   },
   {
     what: "the tables of handles",
-    in: "function rscTableCreateOwn(",
+    where: "function rscTableCreateOwn(",
     from: /(function rscTableCreateOwn\(table, rep\) \{\s*const free = [^;]+;)/,
     to: `$1 ${guard} if (table._createdReps.size >= ${mostOwnResources}) ${tooMany}`,
   },
@@ -47,20 +46,22 @@ const importedTable = /(handleTable(\d+)\._componentIdx = -?\d+;)(?=\s*const cap
 /** The body of a function that returns `instantiate`. Throws SandboxError when the code is not as it should be. */
 export function patchGlue(source: string): string {
   let text = source;
-  for (const { what, from, to } of changes) text = replaced(text, what, from, to);
-  for (const { what, in: place, from, to } of resourceChanges)
-    if (text.includes(place)) text = replaced(text, what, from, to);
+  for (const { what, where = "", from, to } of changes) {
+    if (!text.includes(where)) continue;
+    if (!from.test(text))
+      throw new SandboxError(`the code generated for the component is not as expected: ${what} was not found`);
+    text = text.replace(from, to);
+  }
+  const hostResources = text.match(/\bconst captureTable\d+\s*=/g)?.length ?? 0;
+  if ((text.match(importedTable)?.length ?? 0) !== hostResources)
+    throw new SandboxError(
+      "the code generated for the component is not as expected: a table of resources was not found",
+    );
   text = text.replace(importedTable, "$1 handleTable$2._createdReps = { size: 0, add() {}, has: () => false };");
   text = text.replaceAll("import.meta.url", '"file:///component.js"');
   if (/^\s*(?:import|export)\b/m.test(text) || text.includes("import.meta"))
     throw new SandboxError("the code generated for the component has an import or export that is not known");
   return `"use strict";\n${text}\nreturn instantiate;`;
-}
-
-function replaced(text: string, what: string, from: RegExp, to: string): string {
-  if (!from.test(text))
-    throw new SandboxError(`the code generated for the component is not as expected: ${what} was not found`);
-  return text.replace(from, to);
 }
 
 /** How many instances the code makes of each core module, by the names under which it asks for them. */
