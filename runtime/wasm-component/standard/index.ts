@@ -1,5 +1,6 @@
 /** Interfaces that others laid down too, on the sidecar's components. */
 import type { ExportedInterface, ImportedInterface } from "../provider.ts";
+import { blobstoreInterfaces } from "./blobstore.ts";
 import { configInterfaces } from "./config.ts";
 import { keyvalueDraft } from "./keyvalue-draft.ts";
 import { keyvalueDraft2 } from "./keyvalue-draft2.ts";
@@ -13,6 +14,7 @@ export const standardImports: readonly ImportedInterface[] = [
   ...configInterfaces,
   loggingInterface,
   ...messagingImports,
+  ...blobstoreInterfaces,
 ];
 
 export const standardExports: readonly ExportedInterface[] = [messagingHandler];
