@@ -96,6 +96,8 @@ const rules: readonly Rule[] = [
       /^runtime\/(config\/|version\.ts$)/,
       /^runtime\/plugin\/(manifest|artifact|companion-files|sandbox\/module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
       /^runtime\/proxy-wasm\/(abi|function-names|known-functions)\.ts$/,
+      /^runtime\/wasm-component\/(component-binary|component-compiler|interfaces)\.ts$/,
+      sandbox,
     ],
     mayTypes: [/^runtime\/plugin\/(status|versions|deployments|operations|plugin-logs)\.ts$/],
   },

@@ -4,6 +4,8 @@ import type { Manifest } from "../plugin/manifest.ts";
 import { type ModuleOutline, outlineOf } from "../plugin/module-outline.ts";
 import { unpackManifest } from "../plugin/packed-manifest.ts";
 import { sandboxLimits } from "../plugin/prepare.ts";
+import { isComponentBinary } from "../plugin/sandbox/sandboxed-component.ts";
+import type { SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
 import { artifactOf, type FetchedModule, fetchModule } from "../plugin/source/fetch-artifact.ts";
 import { abiVersions, spokenVersion, supportedVersions } from "../proxy-wasm/abi.ts";
 import { hostFunctionNames } from "../proxy-wasm/function-names.ts";
@@ -15,8 +17,23 @@ export interface InspectOptions {
   readonly plugins: Configuration["plugins"] | undefined;
 }
 
+/** What a module or a component shows of itself. */
+export interface BinaryInspection {
+  /** Such as `proxy-wasm 0.2.1`; undefined when it speaks nothing that this host does. */
+  readonly engine: string | undefined;
+  readonly memory: ModuleOutline["memory"];
+  /** Of a component, the core modules in it. */
+  readonly sections: ModuleOutline["sections"];
+  readonly imports: Readonly<Record<string, readonly string[]>>;
+  readonly exports: readonly string[];
+  /** Imports that this host does not have, as `module.name`, or as a component names them. */
+  readonly missing: readonly string[];
+  /** Why it could not run here; empty when it could. */
+  readonly problems: readonly string[];
+}
+
 /** What `outrigger inspect --json` prints. */
-interface Inspection {
+interface Inspection extends BinaryInspection {
   readonly name: string;
   readonly version: string;
   readonly kind: string;
@@ -27,17 +44,7 @@ interface Inspection {
   readonly bytes: number;
   readonly signature: string;
   readonly manifest: "inside" | "beside" | "none";
-  /** Such as `proxy-wasm 0.2.1`; undefined when it speaks nothing that this host does. */
-  readonly engine: string | undefined;
-  readonly memory: ModuleOutline["memory"];
-  readonly sections: ModuleOutline["sections"];
-  readonly imports: Readonly<Record<string, readonly string[]>>;
-  readonly exports: readonly string[];
-  /** Imports that this host does not have, as `module.name`. */
-  readonly missing: readonly string[];
   readonly capabilities: Manifest["capabilities"];
-  /** Why it could not run here; empty when it could. */
-  readonly problems: readonly string[];
 }
 
 /** `outrigger inspect FILE|REFERENCE`: what a module is, needs and asks for, and whether it could run here, which is the exit code. */
@@ -59,13 +66,7 @@ export async function inspect(
 async function look(fetched: FetchedModule): Promise<Inspection> {
   const { bytes, image, signature = "none" } = fetched;
   const { manifest, manifestText, digest, origin } = await artifactOf(fetched);
-  const outline = await outlineOf(bytes, sandboxLimits(manifest));
-  const { module, memory, sections } = outline;
-  const imports = module === undefined ? [] : WebAssembly.Module.imports(module);
-  const missing = imports
-    .filter(({ module, name, kind }) => kind !== "function" || hostFunctionNames[module]?.includes(name) !== true)
-    .map(({ module, name }) => `${module}.${name}`);
-  const spoken = module === undefined ? undefined : spokenVersion(module);
+  const seen = await inspectBinary(fetched, manifest);
   const packed = unpackManifest(bytes)?.manifest;
   return {
     name: manifest.name,
@@ -77,24 +78,47 @@ async function look(fetched: FetchedModule): Promise<Inspection> {
     bytes: bytes.length,
     signature,
     manifest: packed === manifestText ? "inside" : manifestText === `name: ${manifest.name}\n` ? "none" : "beside",
+    capabilities: manifest.capabilities,
+    ...seen,
+    problems: fetched.check.problem === undefined ? seen.problems : [fetched.check.problem.message],
+  };
+}
+
+async function inspectBinary({ bytes, check }: FetchedModule, manifest: Manifest): Promise<BinaryInspection> {
+  const limits = sandboxLimits(manifest);
+  if (!isComponentBinary(bytes) || check.problem !== undefined) return inspectModule(bytes, limits, manifest);
+  const { inspectComponent } = await import("./inspect-component.ts");
+  return inspectComponent(bytes, limits, manifest.unknownImports);
+}
+
+async function inspectModule(
+  bytes: Uint8Array<ArrayBuffer>,
+  limits: SandboxLimits,
+  manifest: Manifest,
+): Promise<BinaryInspection> {
+  const outline = await outlineOf(bytes, limits);
+  const { module, memory, sections } = outline;
+  const imports = module === undefined ? [] : WebAssembly.Module.imports(module);
+  const missing = imports
+    .filter(({ module, name, kind }) => kind !== "function" || hostFunctionNames[module]?.includes(name) !== true)
+    .map(({ module, name }) => `${module}.${name}`);
+  const spoken = module === undefined ? undefined : spokenVersion(module);
+  return {
     engine: spoken === undefined ? undefined : `proxy-wasm ${spoken}`,
     memory,
     sections,
     imports: namesByModule(imports),
     exports: module === undefined ? [] : WebAssembly.Module.exports(module).map(({ name }) => name),
     missing,
-    capabilities: manifest.capabilities,
-    problems: problemsOf(fetched, manifest, outline, missing),
+    problems: problemsOf(manifest, outline, missing),
   };
 }
 
 function problemsOf(
-  { check }: FetchedModule,
   { unknownImports }: Manifest,
   { module, problem }: ModuleOutline,
   missing: readonly string[],
 ): string[] {
-  if (check.problem !== undefined) return [check.problem.message];
   const problems = problem === undefined ? [] : [problem];
   if (module === undefined) return problems;
   if (spokenVersion(module) === undefined) {
@@ -107,7 +131,7 @@ function problemsOf(
   return problems;
 }
 
-function namesByModule(imports: ReturnType<typeof WebAssembly.Module.imports>): Inspection["imports"] {
+function namesByModule(imports: ReturnType<typeof WebAssembly.Module.imports>): BinaryInspection["imports"] {
   const names: Record<string, string[]> = {};
   for (const [module, ones] of Map.groupBy(imports, ({ module }) => module))
     names[module] = ones.map(({ name }) => name);

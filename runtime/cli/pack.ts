@@ -2,6 +2,8 @@ import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { makeArtifact, readManifestBeside, readModule, requireWhole } from "../plugin/artifact.ts";
 import { packManifest, unpackManifest } from "../plugin/packed-manifest.ts";
+import { isComponentBinary } from "../plugin/sandbox/sandboxed-component.ts";
+import { readComponent } from "../wasm-component/component-binary.ts";
 import type { CliOptions } from "./cli.ts";
 
 export interface PackOptions {
@@ -27,7 +29,7 @@ export async function pack(
   // What was wrong with the old file, the module of another manifest, must not be made good by packing it anew.
   requireWhole(makeArtifact(bytes, file, given));
   const artifact = makeArtifact(packed, output, given);
-  await WebAssembly.compile(packed).catch((cause: unknown) => {
+  await requireValid(packed).catch((cause: unknown) => {
     throw new Error(`${file} is not a valid module: ${cause instanceof Error ? cause.message : String(cause)}`, {
       cause,
     });
@@ -36,6 +38,12 @@ export async function pack(
   const { name, version } = artifact.manifest;
   out(`${output}: ${name} ${version}, ${packed.length} bytes, ${artifact.digest}`);
   return 0;
+}
+
+/** A component is read where its outside is concerned: whether it is valid within is found out when it is deployed. */
+async function requireValid(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+  if (isComponentBinary(bytes)) readComponent(bytes);
+  else await WebAssembly.compile(bytes);
 }
 
 function insideOf(bytes: Uint8Array, path: string): { readonly text: string; readonly path: string } | undefined {
