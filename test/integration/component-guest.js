@@ -28,6 +28,10 @@ const calls = {
   echo: (request) => ({ status: 201, headers: request.headers, body: request.body }),
   request: ({ method, path, scheme, headers, body }) => text({ method, path, scheme, headers, body: textOf(body) }),
   served: () => text(++served),
+  version() {
+    const { version, broken } = JSON.parse(plugin.configuration());
+    return broken ? answer("broken", 500) : answer(String(version));
+  },
   configuration: () => text(plugin.configuration()),
   put: ({ body }, key) => text(state.set("orders", key, body)),
   get(_request, key) {

@@ -1,5 +1,5 @@
 /** A sidecar with components of proto/wit/outrigger.wit: a service and a step in a filter chain. */
-import { copyFile, writeFile } from "node:fs/promises";
+import { copyFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { componentGuestFile } from "../support/component-guests.ts";
@@ -10,6 +10,8 @@ import { builtPlugin } from "./plugin-sdk-guest.ts";
 
 export interface ComponentRig extends AsyncDisposable {
   readonly sidecar: Sidecar;
+  /** Puts another manifest of the service into the directory of plugins. */
+  deploy(manifest: Readonly<Record<string, unknown>>): Promise<void>;
   /** Calls the service: a name, and what comes behind it. */
   call(path: string, question?: HttpQuestion): Promise<HttpAnswer>;
 }
@@ -22,6 +24,10 @@ const granted = {
   sequencer: ["numbers"],
   invoke: ["slow"],
 };
+
+export const adminToken = "a-token-of-the-test";
+
+const service = { kind: "service", capabilities: granted, configuration: { greeting: "hello" } };
 
 /** The file of the service. */
 export const serviceGuest = (): Promise<string> =>
@@ -51,7 +57,7 @@ export async function openComponents(manifest: Readonly<Record<string, unknown>>
   );
   const memory = { type: "memory" };
   const plugins = {
-    service: { kind: "service", capabilities: granted, configuration: { greeting: "hello" }, ...manifest },
+    service: { ...service, ...manifest },
     step: { kind: "filter" },
     inventory: { kind: "service", capabilities: { state: ["orders"] }, configuration: { store: "orders" } },
   };
@@ -63,6 +69,7 @@ export async function openComponents(manifest: Readonly<Record<string, unknown>>
   const sidecar = opening.use(
     await startSidecar(path, {
       app: { id: "shop", http: application.address },
+      admin: { token: adminToken },
       components: {
         state: { orders: memory, secret: memory },
         pubsub: { events: memory },
@@ -84,6 +91,11 @@ export async function openComponents(manifest: Readonly<Record<string, unknown>>
   const open = opening.move();
   return {
     sidecar,
+    async deploy(next) {
+      const text = stringify({ name: "service", ...service, ...manifest, ...next });
+      await writeFile(join(path, "next.yaml"), text);
+      await rename(join(path, "next.yaml"), join(path, "plugins", "service.yaml"));
+    },
     call: (call, question) => ask(sidecar.ingress, `/service/${call}`, question),
     [Symbol.asyncDispose]: () => open.disposeAsync(),
   };
