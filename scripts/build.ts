@@ -1,17 +1,22 @@
 /** `npm run build`: bundles the sidecar into dist/, which is what is published (`npm pack ./dist`) and what the image runs. */
 import { chmodSync, copyFileSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { build, type Metafile } from "esbuild";
 import { leanImports } from "./lean-imports.ts";
 
 const root = join(import.meta.dirname, "..");
 
-/** Threads look for their file beside the bundle that starts them, so that all of it lies in one folder. */
+/** Threads and processes look for their file beside the bundle that starts them, so that all of it lies in one folder. */
 const entryPoints = {
   main: "runtime/main.ts",
   "sqlite-worker": "components/clients/sqlite-worker.ts",
   "compile-worker": "runtime/plugin/sandbox/compile-worker.ts",
+  "transpile-process": "runtime/wasm-component/transpile-process.ts",
 };
+
+/** Files of jco that its code reads from beside itself. */
+const transpilerFiles =
+  "node_modules/@bytecodealliance/{jco-transpile/vendor/js-component-bindgen-component.*.wasm,preview2-shim/dist/io/worker-thread.bundle.js}";
 
 /** What `outrigger new` makes projects of. */
 const projectFolders = ["wasm-plugins/kit", "wasm-plugins/template", "proto/wit"];
@@ -45,6 +50,8 @@ export async function buildSidecar(directory: string): Promise<void> {
   chmodSync(main, 0o755);
   const map = JSON.parse(readFileSync(`${main}.map`, "utf8"));
   writeFileSync(`${main}.map`, JSON.stringify({ ...map, mappings: `;;${map.mappings}` }));
+  for (const file of globSync(transpilerFiles, { cwd: root }))
+    copyFileSync(join(root, file), join(directory, "runtime", basename(file)));
   writeFileSync(join(directory, "THIRD-PARTY-LICENSES"), licenses(metafile));
   writeFileSync(join(directory, "package.json"), `${JSON.stringify(publishedManifest(), undefined, 2)}\n`);
   for (const file of ["LICENSE", "README.md"]) copyFileSync(join(root, file), join(directory, file));

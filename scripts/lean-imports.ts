@@ -11,7 +11,7 @@ export const leanImports: Plugin = {
     build.onResolve({ filter: /.*/ }, ({ path, kind, importer }) => {
       if (!isBuiltin(path)) return undefined;
       const name = path.startsWith("node:") ? path : `node:${path}`;
-      const isWhole = kind === "require-call" || readsAnyName.test(importer);
+      const isWhole = kind === "require-call" || (kind === "import-statement" && readsAnyName.test(importer));
       // What files share becomes a file of the bundle, and each import between those costs a start: each has its own instead.
       const own = `${name} in ${importer.replace(root, "")}`;
       return { path: own, namespace: isWhole ? "required builtin" : "imported builtin", pluginData: name };
@@ -43,7 +43,7 @@ export const leanImports: Plugin = {
 };
 
 /** Packages that import what is left out for us; as of a CommonJS module, they read each name where they use it. */
-const readsAnyName = /\/node_modules\/@(smithy|aws-sdk)\//;
+const readsAnyName = /\/node_modules\/@(smithy|aws-sdk|bytecodealliance)\//;
 
 /** Modules of Node's that take megabytes, of which we use functions that an idle sidecar never calls. */
 const loadedByFirstCall = new Set(["node:crypto", "node:tls", "node:v8", "node:vm"]);

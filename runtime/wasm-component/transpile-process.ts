@@ -3,7 +3,7 @@
  * its output, and ends. What jco takes of memory goes with it, and what a hostile component does to jco stays in it.
  */
 import { createHash } from "node:crypto";
-import { transpileBytes } from "@bytecodealliance/jco-transpile";
+import { generate, $init as ready } from "@bytecodealliance/jco-transpile/component";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import { readComponent } from "./component-binary.ts";
 import { countInstances, patchGlue } from "./patch-glue.ts";
@@ -23,16 +23,22 @@ async function transpile(bytes: Uint8Array, interfaces: AsyncInterfaces): Promis
   const outline = readComponent(bytes);
   const imports = outline.imports.filter(isLinked).map(({ name }) => name);
   const exports = outline.exports.filter(isLinked).map(({ name }) => name);
-  const { files } = await transpileBytes(bytes, {
+  // The package's own entry brings an optimiser and a minifier along; this is the part of it that transpiles.
+  await ready;
+  const generated = generate(bytes, {
     name: "component",
-    instantiation: "async",
-    emitTypescriptDeclarations: false,
-    nodejsCompat: false,
-    map: Object.fromEntries(imports.map((name) => [name, name])),
-    asyncMode: "jspi",
-    asyncImports: asyncNames(imports, interfaces.imports),
-    asyncExports: asyncNames(exports, interfaces.exports),
+    instantiation: { tag: "async" },
+    noTypescript: true,
+    noNodejsCompat: true,
+    noComponentErrorWrapping: true,
+    base64Cutoff: 0,
+    map: imports.map((name) => [name, name]),
+    asyncMode: {
+      tag: "jspi",
+      val: { imports: asyncNames(imports, interfaces.imports), exports: asyncNames(exports, interfaces.exports) },
+    },
   });
+  const files = Object.fromEntries(generated.files);
   const source = files["component.js"];
   if (source === undefined) throw new SandboxError("the transpiler wrote no code for the component");
   const glue = new TextDecoder().decode(source);
