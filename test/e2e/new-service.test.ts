@@ -1,4 +1,4 @@
-/** `outrigger new service`: what it writes is checked, tested and built as its README says, and the result is one file. */
+/** `outrigger new service`: what it writes is tested, built and deployed as docs/guides/writing-components.md says. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { chmod, mkdir, readFile, symlink, writeFile } from "node:fs/promises";
@@ -6,11 +6,15 @@ import { delimiter, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { parse } from "yaml";
 import { unpackManifest } from "../../runtime/plugin/packed-manifest.ts";
-import { temporaryDirectory } from "../support/sidecar.ts";
+import { startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
+
+const blocksOf = (text: string, language: string): readonly string[] =>
+  [...text.matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))].map(([, block = ""]) => block);
 
 describe("a project that outrigger new wrote", () => {
   const open = new AsyncDisposableStack();
@@ -39,18 +43,26 @@ describe("a project that outrigger new wrote", () => {
 
   const npm = (project: string, ...words: string[]) => run("npm", ["run", "--silent", ...words], { cwd: project, env });
 
-  it("passes its tests, and becomes a component with its manifest inside", async () => {
-    const project = await write("price-list");
-    assert.match((await npm(project, "test")).stdout, /pass 5/);
-    const { stdout } = await npm(project, "build");
-    const built = join(project, "build/price-list.wasm");
-    assert.equal(stdout, `built ${built}\n`);
-    const bytes = await readFile(built);
+  it("goes from nothing to an answer by the commands of the guide", async () => {
+    const guide = await readFile(join(root, "docs/guides/writing-components.md"), "utf8");
+    const [commands = "", asking = ""] = blocksOf(guide, "console");
+    const [configuration = ""] = blocksOf(guide, "yaml");
+    await using place = await temporaryDirectory();
+    await using sidecar = await startSidecar(place.path, parse(configuration));
+    const typed = commands.replaceAll(/^\$ /gm, "").replace("npm install", `ln -s "${join(root, "node_modules")}" .`);
+    const { stdout } = await run("sh", ["-euc", typed], {
+      cwd: directory,
+      env: { ...env, OUTRIGGER_ADMIN: sidecar.admin },
+    });
+    assert.match(stdout, /pass 5/);
+    const bytes = await readFile(join(directory, "price-list/build/price-list.wasm"));
     assert.deepEqual([...bytes.subarray(0, 8)], [0, 0x61, 0x73, 0x6d, 0x0d, 0, 1, 0], "it is a component");
     assert.ok(bytes.length < 2_000_000, `${bytes.length} bytes`);
-    const packed = unpackManifest(bytes);
-    assert.equal(packed?.manifest, await readFile(join(project, "price-list.yaml"), "utf8"));
-    assert.equal(packed?.problem, undefined);
+    assert.equal(unpackManifest(bytes)?.problem, undefined);
+    assert.match(unpackManifest(bytes)?.manifest ?? "", /^name: price-list$/m);
+    const [, question = "", answer = ""] = /^\$ (curl .*)\n(.*)$/m.exec(asking) ?? [];
+    const asked = await run("sh", ["-euc", question.replace("127.0.0.1:2045", sidecar.ingress)]);
+    assert.equal(asked.stdout, answer);
   });
 
   it("is told of a global that the engine does not have, and of a wrong type, before anything is built", async () => {
