@@ -1,5 +1,6 @@
 /** What is changed in the code that jco generates. Every change must find its place: a new version of jco that writes otherwise is found out. */
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
+import { stripTraces } from "./strip-traces.ts";
 
 /** More handles of one resource than a guest should hold at once. */
 const mostHandles = 65_536;
@@ -38,6 +39,19 @@ const changes: readonly Change[] = [
     from: /(function rscTableCreateOwn\(table, rep\) \{\s*const free = [^;]+;)/,
     to: `$1 ${guard} if (table._createdReps.size >= ${mostOwnResources}) ${tooMany}`,
   },
+  {
+    what: "the events of host calls",
+    where: "function _lowerImportBackwardsCompat(",
+    // A call that hands its result to a waiting guest has no event. One that were left would fail each of them, unseen.
+    from: /subtask\.setOnProgressFn\((?=\(\) => \{\s*subtask\.setPendingEvent\()/,
+    to: "if (isAsync || funcTypeIsAsync) subtask.setOnProgressFn(",
+  },
+  {
+    what: "the search for what a host call may have let go on",
+    where: "function _trackHostOperation(",
+    from: /(for \(const state of ASYNC_STATE\.values\(\)\)) \{ state\.runTickLoop\(\); \}\s*_checkForDeadlock\(\);/,
+    to: "$1 if (!state.suspendedTaskMetas().next().done) { state.runTickLoop(); _checkForDeadlock(); }",
+  },
 ];
 
 /** The host's resources: which of them the guest once had is asked for by nobody, and would be remembered for good. */
@@ -58,6 +72,7 @@ export function patchGlue(source: string): string {
       "the code generated for the component is not as expected: a table of resources was not found",
     );
   text = text.replace(importedTable, "$1 handleTable$2._createdReps = { size: 0, add() {}, has: () => false };");
+  text = stripTraces(text);
   text = text.replaceAll("import.meta.url", '"file:///component.js"');
   if (/^\s*(?:import|export)\b/m.test(text) || text.includes("import.meta"))
     throw new SandboxError("the code generated for the component has an import or export that is not known");
