@@ -135,6 +135,40 @@ describe("the compiler of components", () => {
     assert.equal(call(exports, "b", 1), 2 ** 32 - 1);
   });
 
+  it("ends a guest that takes handles without end, and not one that drops them", async () => {
+    const bytes = await assembleComponent(`(component
+      (import "test:guest/things@1.0.0" (instance $things
+        (export "thing" (type $thing (sub resource)))
+        (export "[constructor]thing" (func (result (own $thing))))))
+      (alias export $things "thing" (type $thing))
+      (alias export $things "[constructor]thing" (func $make))
+      (core func $make (canon lower (func $make)))
+      (core func $drop (canon resource.drop $thing))
+      (core module $m
+        (import "t" "make" (func $make (result i32)))
+        (import "t" "drop" (func $drop (param i32)))
+        (func (export "take") (param $count i32) (result i32)
+          (loop $more
+            (drop (call $make))
+            (br_if $more (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))
+          (i32.const 1))
+        (func (export "turn") (param $count i32) (result i32)
+          (loop $more
+            (call $drop (call $make))
+            (br_if $more (local.tee $count (i32.sub (local.get $count) (i32.const 1)))))
+          (i32.const 2)))
+      (core instance $i (instantiate $m
+        (with "t" (instance (export "make" (func $make)) (export "drop" (func $drop))))))
+      (func (export "take") (param "count" u32) (result u32) (canon lift (core func $i "take")))
+      (func (export "turn") (param "count" u32) (result u32) (canon lift (core func $i "turn"))))`);
+    class Thing {}
+    const compiled = await compiler().compile(bytes, limits);
+    const { exports } = await started(compiled, { "test:guest/things@1.0.0": { Thing } });
+    assert.equal(call(exports, "turn", 2_000), 2);
+    assert.equal(call(exports, "take", 64_000), 1);
+    assert.throws(() => call(exports, "take", 2_000), /too many resource handles/);
+  });
+
   it("refuses components that need more than the limits from the start", async () => {
     const twice = await assembleComponent(`(component
       (core module $m (memory 40))
