@@ -1,3 +1,5 @@
+import { isAscii } from "./text-encoder.ts";
+
 const labels = new Set(["utf-8", "utf8", "unicode-1-1-utf-8", "unicode11utf8", "unicode20utf8", "x-unicode20utf8"]);
 /** Code units that become a string in one step; more arguments might not fit the stack. */
 const stepUnits = 4096;
@@ -35,6 +37,15 @@ export class Utf8Decoder {
     const units: number[] = [];
     let text = "";
     for (let index = 0; index < bytes.length; ) {
+      if (this.#needed === 0 && index % stepUnits === 0) {
+        const step = String.fromCharCode(...bytes.subarray(index, index + stepUnits));
+        if (isAscii(step)) {
+          text += this.#textOf(units.splice(0)) + step;
+          this.#isAtStart = false;
+          index += stepUnits;
+          continue;
+        }
+      }
       const byte = bytes[index] ?? 0;
       if (this.#needed === 0) {
         this.#begin(byte, units);
