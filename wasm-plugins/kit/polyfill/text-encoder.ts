@@ -6,7 +6,8 @@ export class Utf8Encoder {
 
   encode(text = ""): Uint8Array<ArrayBuffer> {
     const input = String(text);
-    if (isAscii(input)) return asciiBytes(input);
+    const native = byteString(input);
+    if (native !== undefined) return bytesOfString(native);
     const bytes = new Uint8Array(input.length * 3);
     return bytes.slice(0, this.encodeInto(input, bytes).written);
   }
@@ -30,7 +31,17 @@ export class Utf8Encoder {
 /** Asked of the engine's own code, which an interpreter runs a hundred times as fast as a loop. */
 export const isAscii = (text: string): boolean => !/[^\0-\x7f]/.test(text);
 
-function asciiBytes(text: string): Uint8Array<ArrayBuffer> {
+/** The text with a character for each byte; undefined when there is half a character in it. */
+function byteString(text: string): string | undefined {
+  if (isAscii(text)) return text;
+  try {
+    return unescape(encodeURIComponent(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function bytesOfString(text: string): Uint8Array<ArrayBuffer> {
   const { length } = text;
   const bytes = new Uint8Array(length);
   for (let index = 0; index < length; index++) bytes[index] = text.charCodeAt(index);
