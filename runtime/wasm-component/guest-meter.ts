@@ -45,10 +45,15 @@ export class GuestMeter {
     throw new GuestStopped("out of fuel");
   }
 
-  /** Whether some core instance has run out, or was halted. */
+  /** Whether a core instance has run out or was halted, or all together have used more than one may. */
   get isOut(): boolean {
-    for (const gauge of this.#gauges) if (gauge.get() < 0) return true;
-    return false;
+    let used = this.#paid;
+    for (const gauge of this.#gauges) {
+      const left = gauge.get();
+      if (left < 0) return true;
+      used += this.#full - left;
+    }
+    return used > this.#full;
   }
 
   /** What the call under way has used so far, host calls included. */
