@@ -20,7 +20,7 @@ export interface Outcome {
 }
 
 /** Those of the network first, in the order in which the page tells of them. */
-const first = ["grpc", "proxy", "http1", "components", "footprint", "deploy"];
+const first = ["grpc", "proxy", "http1", "components", "footprint", "deploy", "wasm-component"];
 const page = "docs/reference/benchmarks.md";
 
 function benchmarks(): string[] {

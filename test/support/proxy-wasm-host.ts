@@ -23,7 +23,7 @@ import type {
   StreamMap,
 } from "../../runtime/plugin/contract.ts";
 import type { PluginError } from "../../runtime/plugin/plugin-error.ts";
-import type { SandboxedModule } from "../../runtime/plugin/sandbox/sandboxed-module.ts";
+import type { CompiledPlugin } from "../../runtime/plugin/sandbox/sandboxed-component.ts";
 import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";
 import { proxyWasmEngine } from "../../runtime/proxy-wasm/engine.ts";
 import { type GuestText, guestText, type PlaceText } from "./proxy-wasm-guest.ts";
@@ -346,7 +346,7 @@ export interface Guest extends AsyncDisposable {
 }
 
 /** A program of the module, with what matters filled in. */
-export function programOf(module: SandboxedModule, options: StartOptions = {}): PluginProgram {
+export function programOf(module: CompiledPlugin, options: StartOptions = {}): PluginProgram {
   return {
     name: "guest",
     version: "1.0.0",
