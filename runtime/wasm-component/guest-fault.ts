@@ -17,7 +17,8 @@ export function faultOf(
   cause: unknown,
 ): PluginError {
   if (meter.isOut) return pluginError(program, "fuel", `used up its ${fuel} units of fuel in ${where}`, cause);
-  if (cause instanceof RangeError) return pluginError(program, "trap", `overflowed its stack in ${where}`, cause);
+  if (cause instanceof RangeError && cause.message.includes("call stack"))
+    return pluginError(program, "trap", `overflowed its stack in ${where}`, cause);
   const { memoryBytes } = program.module.limits;
   if (cause instanceof WebAssembly.RuntimeError && isFull(meter, memoryBytes))
     return pluginError(

@@ -45,6 +45,14 @@ export class GuestMeter {
     throw new GuestStopped("out of fuel");
   }
 
+  /** As `pay`, where it is little and often: all together is looked at when the call ends. */
+  payLittle(fuel: number): void {
+    this.#paid += fuel;
+    if (this.#paid <= this.#full) return;
+    this.halt();
+    throw new GuestStopped("out of fuel");
+  }
+
   /** Whether a core instance has run out or was halted, or all together have used more than one may. */
   get isOut(): boolean {
     let used = this.#paid;

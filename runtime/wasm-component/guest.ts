@@ -1,10 +1,13 @@
 import type { HostServices } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import type { ComponentProgram } from "./component-program.ts";
+import { GuestCrossings } from "./guest-crossings.ts";
 import { faultOf, pluginError } from "./guest-fault.ts";
 import { GuestMeter, GuestStopped } from "./guest-meter.ts";
 import { linkImports } from "./linker.ts";
+import { Pace } from "./pace.ts";
 import type { Guest, GuestHost } from "./provider.ts";
+import { crossingsName } from "./watch-crossings.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
 
@@ -48,12 +51,14 @@ export class ComponentGuest implements Guest, GuestHost {
       if (core === undefined) throw new TypeError(`its glue asks for '${name}', which it does not have`);
       return core.module;
     };
+    const pace = new Pace();
     const instantiateCore = async (module: WebAssembly.Module, imports: WebAssembly.Imports) => {
+      await pace.step();
       const instance = new WebAssembly.Instance(module, imports);
       guest.meter.attach(instance);
       return instance;
     };
-    const imports = linkImports(program, guest);
+    const imports = { ...linkImports(program, guest), [crossingsName]: new GuestCrossings(guest.meter) };
     guest.#exports = await guest.#run("its start", limits.startFuel, () =>
       instantiate(coreModule, imports, instantiateCore),
     );

@@ -1,6 +1,7 @@
 /** What is changed in the code that jco generates. Every change must find its place: a new version of jco that writes otherwise is found out. */
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import { stripTraces } from "./strip-traces.ts";
+import { watchCrossings } from "./watch-crossings.ts";
 
 /** More handles of one resource than a guest should hold at once. */
 const mostHandles = 65_536;
@@ -72,7 +73,7 @@ export function patchGlue(source: string): string {
       "the code generated for the component is not as expected: a table of resources was not found",
     );
   text = text.replace(importedTable, "$1 handleTable$2._createdReps = { size: 0, add() {}, has: () => false };");
-  text = stripTraces(text);
+  text = watchCrossings(stripTraces(text));
   text = text.replaceAll("import.meta.url", '"file:///component.js"');
   if (/^\s*(?:import|export)\b/m.test(text) || text.includes("import.meta"))
     throw new SandboxError("the code generated for the component has an import or export that is not known");
