@@ -1,9 +1,10 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { PluginEngine } from "./plugin/contract.ts";
 import type { ModuleCompiler } from "./plugin/prepare.ts";
 import type { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
 import type { ComponentCompiler } from "./wasm-component/component-compiler.ts";
 
-/** What components are compiled and run by. It loads with the first of them. */
+/** What components are compiled and run by. It loads with the first of them, in parts between which traffic has its turn. */
 export class ComponentToolchain implements AsyncDisposable {
   /** Knows a component once one was compiled. */
   readonly engine: PluginEngine;
@@ -38,11 +39,12 @@ export class ComponentToolchain implements AsyncDisposable {
   }
 
   async #start(): Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> {
-    const [{ ComponentCompiler }, { wasmComponentEngine }, { asyncInterfaces }] = await Promise.all([
-      import("./wasm-component/component-compiler.ts"),
-      import("./wasm-component/engine.ts"),
-      import("./wasm-component/interfaces.ts"),
-    ]);
+    const { ComponentCompiler } = await import("./wasm-component/component-compiler.ts");
+    await turn();
+    const { asyncInterfaces } = await import("./wasm-component/interfaces.ts");
+    await turn();
+    const { wasmComponentEngine } = await import("./wasm-component/engine.ts");
+    await turn();
     const engine = wasmComponentEngine();
     this.#engine = engine;
     const options = { modules: this.#modules, interfaces: asyncInterfaces, directory: this.#directory };

@@ -1,9 +1,13 @@
 import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { ComponentToolchain } from "./component-toolchain.ts";
 import type { PluginToolchain } from "./plugin/prepare.ts";
 import { isComponentBinary } from "./plugin/sandbox/sandboxed-component.ts";
 
-/** What plugins are compiled and run by. It loads with the first of them: a sidecar without plugins has none of it in memory. */
+/**
+ * What plugins are compiled and run by. It loads with the first of them, in parts between which traffic has its turn: a sidecar
+ * without plugins has none of it in memory.
+ */
 export class PluginHost implements AsyncDisposable {
   readonly #directory: string | undefined;
   readonly #opened = new AsyncDisposableStack();
@@ -26,10 +30,10 @@ export class PluginHost implements AsyncDisposable {
   }
 
   async #load(): Promise<PluginToolchain> {
-    const [{ SandboxCompiler }, { proxyWasmEngine, soughtTexts }] = await Promise.all([
-      import("./plugin/sandbox/compiler.ts"),
-      import("./proxy-wasm/engine.ts"),
-    ]);
+    const { SandboxCompiler } = await import("./plugin/sandbox/compiler.ts");
+    await turn();
+    const { proxyWasmEngine, soughtTexts } = await import("./proxy-wasm/engine.ts");
+    await turn();
     const modules = this.#opened.use(new SandboxCompiler({ texts: soughtTexts }));
     const kept = this.#directory === undefined ? undefined : join(this.#directory, "components");
     const components = this.#opened.use(new ComponentToolchain(modules, kept));

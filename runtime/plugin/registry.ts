@@ -166,7 +166,8 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   }
 
   async #prepare(artifact: PluginArtifact): Promise<PreparedPlugin> {
-    const [toolchain, { preparePlugin }] = await Promise.all([this.#options.toolchain(), import("./prepare.ts")]);
+    const { preparePlugin } = await import("./prepare.ts");
+    const toolchain = await this.#options.toolchain();
     return preparePlugin(artifact, { ...toolchain, grants: this.#grants });
   }
 

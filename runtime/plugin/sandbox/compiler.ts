@@ -3,7 +3,6 @@ import { Worker } from "node:worker_threads";
 import type { CompiledBytes, CompileReply, CompileRequest } from "./compile-worker.ts";
 import { maxModuleBytes } from "./module-limit.ts";
 import type { PartBytes } from "./part-limits.ts";
-import { rewriterVersion } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import type { SandboxedModule, SandboxLimits } from "./sandboxed-module.ts";
 
@@ -59,7 +58,7 @@ export class SandboxCompiler implements AsyncDisposable {
     if (bytes.length > this.#maxBytes)
       throw new SandboxError(`the module has ${bytes.length} bytes, and the limit is ${this.#maxBytes}`);
     const digest = known ?? (await sha256(new Uint8Array(bytes)));
-    const key = [digest, limits.memoryBytes, limits.tableEntries, limits.startFuel, rewriterVersion].join(" ");
+    const key = [digest, limits.memoryBytes, limits.tableEntries, limits.startFuel].join(" ");
     const compiled = this.#cache.get(key) ?? this.#compile(new Uint8Array(bytes), digest, { ...limits });
     this.#remember(key, compiled);
     return await compiled;

@@ -17,9 +17,6 @@ import {
 import type { SandboxLimits } from "./sandboxed-module.ts";
 import { scanBody } from "./scan-body.ts";
 
-/** Changes with everything that changes what the rewriter gives for the same bytes and limits. */
-export const rewriterVersion = 1;
-
 export interface RewrittenModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where its code lay in the original, for `originalOffsets`. */
