@@ -39,18 +39,26 @@ export class GuestMeter {
 
   /** Charges work that the host does for the guest. Throws, and halts the guest, when it has no fuel for it. */
   pay(fuel: number): void {
-    this.#paid += fuel;
-    if (this.used <= this.#full) return;
-    this.halt();
-    throw new GuestStopped("out of fuel");
+    this.#charge(fuel);
+    if (this.used > this.#full) this.stop("out of fuel");
   }
 
   /** As `pay`, where it is little and often: all together is looked at when the call ends. */
   payLittle(fuel: number): void {
-    this.#paid += fuel;
-    if (this.#paid <= this.#full) return;
+    this.#charge(fuel);
+    if (this.#paid > this.#full) this.stop("out of fuel");
+  }
+
+  /** Halts the guest, and throws: for what it may not go on after. */
+  stop(why: string): never {
     this.halt();
-    throw new GuestStopped("out of fuel");
+    throw new GuestStopped(why);
+  }
+
+  /** What a guest made up would make all that follows free: nothing is ever paid back. */
+  #charge(fuel: number): void {
+    if (!Number.isFinite(fuel) || fuel < 0) this.stop("charged what is no amount of fuel");
+    this.#paid += fuel;
   }
 
   /** Whether a core instance has run out or was halted, or all together have used more than one may. */
