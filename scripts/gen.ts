@@ -1,6 +1,6 @@
 /**
- * Generates what is checked in from its one source: TypeScript and AssemblyScript from the .proto files, the reference pages from the
- * schemas and the suites. `generate(root)` writes below another root, which is how `npm run check` sees whether all is current.
+ * Generates what is checked in from its one source: TypeScript and AssemblyScript from the .proto files, the types of interfaces
+ * from the .wit files, the reference pages from the schemas and the suites. `generate(root)` writes below another root, which is how `npm run check` sees whether all is current.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -30,6 +30,7 @@ export function generate(root: string): void {
     stdio: ["ignore", "inherit", "inherit"],
   });
   generateDescriptors(join(root, "proto/gen/descriptors.ts"));
+  execFileSync(process.execPath, ["scripts/gen-wit-signatures.ts", join(root, "proto/gen/wit-signatures.ts")]);
   generateAssemblyScript(join(root, "wasm-plugins/sdk/assembly/gen"));
   const write = (file: string, text: string): void => writeFileSync(join(root, file), text);
   mkdirSync(join(root, "docs/reference"), { recursive: true });

@@ -66,6 +66,10 @@ const rules: readonly Rule[] = [
     mayTypes: [/^runtime\/config\//],
   },
   {
+    files: /^runtime\/wasm-component\/type-check\.ts$/,
+    may: [/^runtime\/(wasm-component|plugin\/sandbox)\//, /^proto\/gen\/wit-signatures\.ts$/],
+  },
+  {
     files: /^runtime\/(proxy-wasm|wasm-component)\//,
     may: [...leaves, pluginContract, sandbox, /^runtime\/config\/nearest\.ts$/],
   },

@@ -14,6 +14,7 @@ import {
   encodeTranspiled,
   type Transpiled,
 } from "./transpiled.ts";
+import { checkTypes } from "./type-check.ts";
 
 /** Every core instance counts its fuel by itself, so that their number bounds what one call may use. */
 const mostCoreInstances = 64;
@@ -38,6 +39,7 @@ async function transpile(bytes: Uint8Array, interfaces: AsyncInterfaces): Promis
       val: { imports: asyncNames(imports, interfaces.imports), exports: asyncNames(exports, interfaces.exports) },
     },
   });
+  checkTypes(bytes, (name) => interfaces.exports.some((one) => isOf(one, name)));
   const files = Object.fromEntries(generated.files);
   const source = files["component.js"];
   if (source === undefined) throw new SandboxError("the transpiler wrote no code for the component");
