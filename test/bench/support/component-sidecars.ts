@@ -30,6 +30,7 @@ export interface WatchedSidecar extends ServedSidecar {
 }
 
 const token = "bench";
+const warmUpRequests = 3_000;
 const watcher = fileURLToPath(new URL("watched-process.ts", import.meta.url));
 
 /** A sidecar that has one service behind every path. */
@@ -91,7 +92,7 @@ const patienceMs = 60_000;
 /** What a first request of any kind takes is no part of a deploy. */
 async function warmUp({ ingress, admin }: ServedSidecar): Promise<void> {
   using agent = openAgent();
-  for (let request = 0; request < 200; request++) await statusOf(`http://${ingress}/hello`, agent);
+  for (let request = 0; request < warmUpRequests; request++) await statusOf(`http://${ingress}/hello`, agent);
   for (let request = 0; request < 20; request++) await statusOf(`http://${admin}/v1/plugins`, agent);
 }
 
@@ -101,7 +102,7 @@ async function answered(ingress: string): Promise<number> {
   using agent = openAgent();
   while ((await statusOf(`http://${ingress}/hello`, agent)) !== 200) {
     if (nowMs() > giveUp) throw new Error(`the service does not answer within ${patienceMs / 1000} s`);
-    await setTimeout(2);
+    await setTimeout(5);
   }
   return nowMs();
 }
