@@ -3,6 +3,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import { ComponentToolchain } from "./component-toolchain.ts";
 import type { PluginToolchain } from "./plugin/prepare.ts";
 import { isComponentBinary } from "./plugin/sandbox/sandboxed-component.ts";
+import { soughtTexts } from "./proxy-wasm/sought-texts.ts";
+import { ProxyWasmToolchain } from "./proxy-wasm-toolchain.ts";
 
 /**
  * What plugins are compiled and run by. It loads with the first of them, in parts between which traffic has its turn: a sidecar
@@ -32,16 +34,15 @@ export class PluginHost implements AsyncDisposable {
   async #load(): Promise<PluginToolchain> {
     const { SandboxCompiler } = await import("./plugin/sandbox/compiler.ts");
     await turn();
-    const { proxyWasmEngine, soughtTexts } = await import("./proxy-wasm/engine.ts");
-    await turn();
     const modules = this.#opened.use(new SandboxCompiler({ texts: soughtTexts }));
     const kept = this.#directory === undefined ? undefined : join(this.#directory, "components");
     const components = this.#opened.use(new ComponentToolchain(modules, kept));
+    const proxyWasm = new ProxyWasmToolchain(modules);
     return {
-      engines: [proxyWasmEngine(), components.engine],
+      engines: [proxyWasm.engine, components.engine],
       compiler: {
         compile: (bytes, limits, digest) =>
-          (isComponentBinary(bytes) ? components : modules).compile(bytes, limits, digest),
+          (isComponentBinary(bytes) ? components : proxyWasm).compile(bytes, limits, digest),
       },
     };
   }

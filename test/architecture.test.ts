@@ -46,7 +46,7 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
     files:
-      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|component-toolchain|plugin-deployments|plugin-disk|plugin-needs|plugin-events|plugin-delivery)\.ts$/,
+      /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|proxy-wasm-toolchain|component-toolchain|plugin-deployments|plugin-disk|plugin-needs|plugin-events|plugin-delivery)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/(listen|version|settle|late)\.ts$/, may: [], ownFolder: false },

@@ -3,16 +3,12 @@ import { isComponent } from "../plugin/sandbox/sandboxed-component.ts";
 import { StartTurns } from "../plugin/start-turns.ts";
 import { abiVersions, spokenVersion, supportedVersions } from "./abi.ts";
 import { pluginError } from "./fault.ts";
-import { expressionsText } from "./foreign/load-expressions.ts";
 import { ProxyWasmInstance } from "./instance.ts";
 import { isModuleProgram } from "./module-program.ts";
 import type { RootContext, RootOptions } from "./root-context.ts";
 import { SharedVms } from "./shared-vms.ts";
 import { startGuest } from "./start.ts";
 import { StartRecord } from "./start-record.ts";
-
-/** What the engine wants to know of the data of a module before it runs it. */
-export const soughtTexts: readonly string[] = [expressionsText];
 
 /** Runs Proxy-Wasm modules of ABI 0.1.0, 0.2.0 and 0.2.1. Programs that one engine starts may share VMs, as their `vmKey` says. */
 export function proxyWasmEngine(): PluginEngine {

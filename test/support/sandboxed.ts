@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { textsInData } from "../../runtime/plugin/sandbox/data-texts.ts";
 import { rewrite } from "../../runtime/plugin/sandbox/rewrite.ts";
 import type { SandboxedModule, SandboxLimits } from "../../runtime/plugin/sandbox/sandboxed-module.ts";
-import { soughtTexts } from "../../runtime/proxy-wasm/engine.ts";
+import { soughtTexts } from "../../runtime/proxy-wasm/sought-texts.ts";
 
 const testLimits: SandboxLimits = { memoryBytes: 16 << 20, tableEntries: 10_000, startFuel: 1_000_000 };
 

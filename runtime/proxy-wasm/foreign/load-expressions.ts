@@ -1,8 +1,6 @@
 import { propertyOf } from "../imports/properties.ts";
+import { expressionsText } from "../sought-texts.ts";
 import type { Vm } from "../vm.ts";
-
-/** What a guest that creates expressions has among its data: the name of the function for it. */
-export const expressionsText = "expr_create";
 
 /**
  * Makes expressions ready for a guest that may create some: one that calls foreign functions and has the name of that one
