@@ -1,19 +1,24 @@
 import { fuelCosts } from "../plugin/sandbox/fuel.ts";
-import { type GuestMeter, GuestStopped } from "./guest-meter.ts";
+import type { GuestMeter } from "./guest-meter.ts";
 import type { Crossings } from "./watch-crossings.ts";
 
-/** What the generated code around one host call takes, besides the call. */
+/** What the generated code around one host call takes, besides the call; and what it takes to forget a handle. */
 const callFuel = 2_000;
-/** A text costs this and its bytes; an element of a list costs its bytes; a copy costs little for each byte. */
+const stepFuel = 100;
+/** A text costs this and its bytes, and an element of a list costs this and its bytes; a copy costs little for each byte. */
 const textFuel = 300;
+const elementFuel = 200;
+const copyFuel = 1_000;
 const copiedBytesPerFuel = 8;
-/** What an element is in the memory of the host, at least. */
+/** What a text, an element and a copy are in the memory of the host, at least, besides their bytes. */
+const textBytes = 32;
 const elementBytes = 64;
+const copyBytes = 256;
 /** More than this is never taken at once, and not much more than the guest has: it would be the same again and again. */
 const mostBytes = 256 * 1024 ** 2;
 const leastBytes = 1024 ** 2;
 
-/** Charges a guest for what is taken out of its memory, and stops it when that is outside of it or too much. */
+/** Charges a guest for what crosses the border of its memory, and stops it when that is outside of it or too much. */
 export class GuestCrossings implements Crossings {
   readonly #meter: GuestMeter;
   /** Taken since the last host call. */
@@ -28,34 +33,43 @@ export class GuestCrossings implements Crossings {
     this.#meter.payLittle(callFuel);
   }
 
+  step(): void {
+    this.#meter.payLittle(stepFuel);
+  }
+
   text(memory: WebAssembly.Memory, start: number, bytes: number): void {
     requireInside(memory, start, bytes);
-    this.#take(bytes);
+    this.#take(textBytes + bytes);
     this.#meter.payLittle(textFuel + bytes * fuelCosts.hostcallByte);
   }
 
   bytes(memory: WebAssembly.Memory, start: number, bytes: number): void {
     requireInside(memory, start, bytes);
-    this.#take(bytes);
-    this.#meter.payLittle(Math.ceil(bytes / copiedBytesPerFuel));
+    this.#take(copyBytes + bytes);
+    this.#meter.payLittle(copyFuel + Math.ceil(bytes / copiedBytesPerFuel));
   }
 
   list(elements: number, size: number): void {
+    if (!(elements >= 0)) throw new WebAssembly.RuntimeError("it passed a list that is longer than any memory");
     this.#take(elements * elementBytes);
-    this.#meter.payLittle(elements * size);
+    this.#meter.payLittle(elements * (elementFuel + size));
+  }
+
+  given(amount: number): void {
+    this.#meter.payLittle(textFuel + amount * fuelCosts.hostcallByte);
   }
 
   #take(bytes: number): void {
     this.#taken += bytes;
     if (this.#taken <= leastBytes) return;
     const has = this.#meter.memory?.buffer.byteLength ?? 0;
-    if (this.#taken <= Math.min(mostBytes, leastBytes + 2 * has)) return;
-    this.#meter.halt();
-    throw new GuestStopped("it passed more than it has");
+    if (this.#taken > Math.min(mostBytes, leastBytes + 2 * has))
+      this.#meter.stop("it passed more at once than it has memory for", "memory");
   }
 }
 
+/** A length that the guest itself handed over is signed: one that is negative would be paid back. */
 function requireInside(memory: WebAssembly.Memory, start: number, bytes: number): void {
-  if (start >= 0 && start + bytes <= memory.buffer.byteLength) return;
+  if (start >= 0 && bytes >= 0 && start + bytes <= memory.buffer.byteLength) return;
   throw new WebAssembly.RuntimeError(`it passed ${bytes} bytes at ${start}, which are not in its memory`);
 }

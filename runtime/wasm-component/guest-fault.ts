@@ -1,6 +1,6 @@
 import type { PluginProgram } from "../plugin/contract.ts";
 import { PluginError, type PluginFault } from "../plugin/plugin-error.ts";
-import type { GuestMeter } from "./guest-meter.ts";
+import { type GuestMeter, GuestStopped } from "./guest-meter.ts";
 
 /** A PluginError about the program: `plugin 'orders' 1.2.0 ` and the rest of the sentence. */
 export function pluginError(program: PluginProgram, fault: PluginFault, rest: string, cause?: unknown): PluginError {
@@ -16,6 +16,8 @@ export function faultOf(
   fuel: number,
   cause: unknown,
 ): PluginError {
+  if (cause instanceof GuestStopped && cause.fault === "memory")
+    return pluginError(program, "memory", `was stopped in ${where}: ${cause.message}`, cause);
   if (meter.isOut) return pluginError(program, "fuel", `used up its ${fuel} units of fuel in ${where}`, cause);
   if (cause instanceof RangeError && cause.message.includes("call stack"))
     return pluginError(program, "trap", `overflowed its stack in ${where}`, cause);

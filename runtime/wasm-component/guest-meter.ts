@@ -1,7 +1,15 @@
+import type { PluginFault } from "../plugin/plugin-error.ts";
 import { type FuelGauge, fuelExports, fuelGauge } from "../plugin/sandbox/sandboxed-module.ts";
 
 /** What ends a guest from inside a host call. Its fuel is negative when it is thrown, so catching it does not help the guest. */
-export class GuestStopped extends Error {}
+export class GuestStopped extends Error {
+  readonly fault: PluginFault;
+
+  constructor(why: string, fault: PluginFault = "fuel") {
+    super(why);
+    this.fault = fault;
+  }
+}
 
 /** The fuel and the memories of all core instances of one component. */
 export class GuestMeter {
@@ -50,9 +58,9 @@ export class GuestMeter {
   }
 
   /** Halts the guest, and throws: for what it may not go on after. */
-  stop(why: string): never {
+  stop(why: string, fault?: PluginFault): never {
     this.halt();
-    throw new GuestStopped(why);
+    throw new GuestStopped(why, fault);
   }
 
   /** What a guest made up would make all that follows free: nothing is ever paid back. */

@@ -11,7 +11,10 @@ const lines = [
   "  function _lowerImportBackwardsCompat(args) {",
   "    return args;",
   "  }",
-  "  return (memory0, base1, len1, ptr2, len2) => {",
+  "  let memory0;",
+  "  return (memory, base1, len1, ptr2, len2) => {",
+  "    const exports0 = { memory };",
+  "    memory0 = exports0.memory;",
   "    _lowerImportBackwardsCompat();",
   "    const taken = [];",
   "    for (let i = 0; i < len1; i++) {",
@@ -56,8 +59,18 @@ describe("what crosses from the memory of a guest", () => {
       [65_536, 1],
       [0, 0x7fffffff],
       [-1, 1],
+      [0, -1],
+      [65_536, -65_536],
     ] as const)
-      assert.throws(() => guest(1e12)(memory, 0, 0, start, bytes), WebAssembly.RuntimeError);
+      assert.throws(() => guest(1e12)(memory, 0, 1, start, bytes), WebAssembly.RuntimeError);
+  });
+
+  it("pays nothing back when it is longer than any memory, and so below zero", () => {
+    const meter = new GuestMeter();
+    meter.refill(10_000);
+    const take = evaluate({ [crossingsName]: new GuestCrossings(meter) });
+    assert.throws(() => take(memory, 0, -0x80000000, 0, 0), WebAssembly.RuntimeError);
+    assert.ok(meter.used > 0);
   });
 
   it("is not the same again and again", () => {
@@ -69,8 +82,10 @@ describe("what crosses from the memory of a guest", () => {
       ["memory0.buffer, ptr2, len2", "memory0.buffer, ptr2, len2 + 1"],
       ["slice(ptr2, ptr2 + len2 * 1)", "slice(ptr2, len2)"],
       ["const base = base1 + i * 8", "const other = base1 + i * 8"],
-      ["Compat(args) {", "Compat(...args) {"],
+      ["Compat(args) {", "Compat(args, more = () => 1) {"],
       ["function instantiate", "function other"],
+      ["memory0 = exports0.memory", "memory0 = exports0.memory; new Float64Array(memory0.buffer, ptr2, len2)"],
+      ["return args;", "return args; }\nconst trampoline0 = streamNew.bind(null); {"],
     ] as const)
       assert.throws(() => watchCrossings(code.replace(from, to)), SandboxError, to);
   });

@@ -35,8 +35,8 @@ const ends: Readonly<Partial<Record<Act, readonly [fault: Fault, words: RegExp]>
   prints: ["fuel", /used up its/],
   waits: ["deadline", /took longer than its deadline of 1000 ms in handle/],
   lies: ["trap", /trapped in handle/],
-  fields: ["fuel", /used up its/],
-  nothings: ["fuel", /used up its/],
+  fields: ["memory", /was stopped in handle: it passed more at once than it has memory for/],
+  nothings: ["memory", /was stopped in handle: it passed more at once than it has memory for/],
   copies: ["fuel", /used up its/],
   keys: ["fuel", /used up its/],
 };
