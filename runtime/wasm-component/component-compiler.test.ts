@@ -197,6 +197,43 @@ describe("the compiler of components", () => {
     await assert.rejects(compiler().compile(hostile, limits), refused(/characters that are not allowed/));
     const broken = (await exporting("(local.get 0)")).slice(0, -3);
     await assert.rejects(compiler().compile(broken, limits), refused(/./));
+    const shrinking = await assembleComponent("(component (core module (memory 2 1)))");
+    await assert.rejects(
+      compiler().compile(shrinking, limits),
+      refused(/: size minimum must not be greater than maximum/),
+    );
+    const other = await assembleComponent(`(component
+      (import "wasi:random/random@0.2.3" (instance (export "get-random-bytes" (func (param "len" u32) (result u64))))))`);
+    await assert.rejects(
+      compiler().compile(other, limits),
+      refused(
+        /takes 'get-random-bytes' of wasi:random\/random@0\.2\.3 as func\(u32\) -> u64, where this host has func\(u64\)/,
+      ),
+    );
+  });
+
+  it("refuses a component that becomes megabytes of code for a few types", async () => {
+    const nested = Array.from({ length: 13 }, (_, i) => `(type $t${i + 1} (tuple (list $t${i}) (list $t${i})))`).join(
+      "",
+    );
+    const types = await assembleComponent(`(component
+      (core module $m (memory (export "m") 1) (func (export "run") (param i32 i32))
+        (func (export "r") (param i32 i32 i32 i32) (result i32) i32.const 8))
+      (core instance $i (instantiate $m)) (alias core export $i "m" (core memory $mem))
+      (alias core export $i "r" (core func $realloc)) (type $t0 u8) ${nested}
+      (func (export "run") (param "x" (list $t13)) (canon lift (core func $i "run") (memory $mem) (realloc $realloc))))`);
+    await assert.rejects(compiler().compile(types, limits), refused(/types of the component take \d+ bytes of code/));
+  });
+
+  it("shares the fuel of a call among the core modules, so that they never have many budgets together", async () => {
+    const spinning = await assembleComponent(`(component
+      (core module $m (func $spin (export "spin") (local i32) (loop $l
+        (br_if $l (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 20_000_000))))) (start $spin))
+      ${"(core instance (instantiate $m))".repeat(30)})`);
+    const compiled = await compiler().compile(spinning, { ...limits, startFuel: 500_000_000 });
+    const [core] = compiled.cores.values();
+    assert.equal(core?.fuelShare, 1 / 29);
+    await assert.rejects(started(compiled), WebAssembly.RuntimeError);
   });
 
   it("compiles the same bytes once, and finds what an earlier one transpiled", async () => {

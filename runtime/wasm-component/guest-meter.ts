@@ -13,17 +13,19 @@ export class GuestStopped extends Error {
 
 /** The fuel and the memories of all core instances of one component. */
 export class GuestMeter {
-  readonly #gauges: FuelGauge[] = [];
+  readonly #gauges: { readonly gauge: FuelGauge; readonly share: number }[] = [];
   readonly #memories = new Set<WebAssembly.Memory>();
-  /** What the call under way began with, in each core instance. */
+  /** What the call under way may use: each core instance began with its share. */
   #full = 0;
   /** Charged for host calls in the call under way. */
   #paid = 0;
 
-  attach(instance: WebAssembly.Instance): void {
-    if (fuelExports.set in instance.exports) this.#gauges.push(fuelGauge(instance));
+  /** Throws when what was attached has used more than it may together. */
+  attach(instance: WebAssembly.Instance, share = 1): void {
+    if (fuelExports.set in instance.exports) this.#gauges.push({ gauge: fuelGauge(instance), share });
     for (const exported of Object.values(instance.exports))
       if (exported instanceof WebAssembly.Memory) this.#memories.add(exported);
+    if (this.used > this.#full) this.stop("out of fuel");
   }
 
   /** The largest memory. */
@@ -37,12 +39,12 @@ export class GuestMeter {
   refill(fuel: number): void {
     this.#full = fuel;
     this.#paid = 0;
-    for (const gauge of this.#gauges) gauge.set(fuel);
+    for (const { gauge, share } of this.#gauges) gauge.set(Math.floor(fuel * share));
   }
 
   /** Every core instance traps at its next checkpoint, and at every one after it. */
   halt(): void {
-    for (const gauge of this.#gauges) gauge.set(-1);
+    for (const { gauge } of this.#gauges) gauge.set(-1);
   }
 
   /** Charges work that the host does for the guest. Throws, and halts the guest, when it has no fuel for it. */
@@ -72,10 +74,10 @@ export class GuestMeter {
   /** Whether a core instance has run out or was halted, or all together have used more than one may. */
   get isOut(): boolean {
     let used = this.#paid;
-    for (const gauge of this.#gauges) {
+    for (const { gauge, share } of this.#gauges) {
       const left = gauge.get();
       if (left < 0) return true;
-      used += this.#full - left;
+      used += Math.floor(this.#full * share) - left;
     }
     return used > this.#full;
   }
@@ -83,7 +85,7 @@ export class GuestMeter {
   /** What the call under way has used so far, host calls included. */
   get used(): number {
     let used = this.#paid;
-    for (const gauge of this.#gauges) used += this.#full - Math.max(0, gauge.get());
+    for (const { gauge, share } of this.#gauges) used += Math.floor(this.#full * share) - Math.max(0, gauge.get());
     return used;
   }
 }

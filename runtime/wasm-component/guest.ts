@@ -51,11 +51,12 @@ export class ComponentGuest implements Guest, GuestHost {
       if (core === undefined) throw new TypeError(`its glue asks for '${name}', which it does not have`);
       return core.module;
     };
+    const shares = new Map([...cores.values()].map(({ module, fuelShare }) => [module, fuelShare]));
     const pace = new Pace();
     const instantiateCore = async (module: WebAssembly.Module, imports: WebAssembly.Imports) => {
       await pace.step();
       const instance = new WebAssembly.Instance(module, imports);
-      guest.meter.attach(instance);
+      guest.meter.attach(instance, shares.get(module));
       return instance;
     };
     const imports = { ...linkImports(program, guest), [crossingsName]: new GuestCrossings(guest.meter) };

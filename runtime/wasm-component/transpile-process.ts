@@ -19,6 +19,8 @@ import { checkTypes } from "./type-check.ts";
 /** Every core instance counts its fuel by itself, so that their number bounds what one call may use. */
 const mostCoreInstances = 64;
 const mostReasonCharacters = 600;
+/** The largest of what compilers make is a third of this; every byte takes the sidecar's own thread 30 ns to read. */
+const mostGlueCharacters = 3 * 1024 ** 2;
 
 async function transpile(bytes: Uint8Array, interfaces: AsyncInterfaces): Promise<Transpiled> {
   const outline = readComponent(bytes);
@@ -43,6 +45,10 @@ async function transpile(bytes: Uint8Array, interfaces: AsyncInterfaces): Promis
   const files = Object.fromEntries(generated.files);
   const source = files["component.js"];
   if (source === undefined) throw new SandboxError("the transpiler wrote no code for the component");
+  if (source.length > mostGlueCharacters)
+    throw new SandboxError(
+      `the types of the component take ${source.length} bytes of code to pass on, and the limit is ${mostGlueCharacters}`,
+    );
   const glue = new TextDecoder().decode(source);
   const instances = countInstances(glue);
   const total = [...instances.values()].reduce((sum, count) => sum + count, 0);
@@ -91,11 +97,13 @@ function write(kind: number, pieces: readonly Uint8Array[]): void {
   process.stdout.end(hash.digest());
 }
 
-/** The transpiler's words, of which only the first line is for people, without its own frames around them. */
+/** The transpiler's words: what failed, and the last of its causes, without its own frames around them. */
 function reasonOf(error: unknown): string {
   const whole = error instanceof Error ? error.message : String(error);
-  const printable = whole.replace(/[^ -~\n]/g, "?").trim();
-  return (printable.split("\n").find((line) => line.trim() !== "") ?? "no reason given").slice(0, mostReasonCharacters);
+  const printable = whole.replace(/[^ -~\n]/g, "?");
+  const [what = "no reason given", ...causes] = printable.split("\n").flatMap((line) => line.trim() || []);
+  const cause = causes[0] === "Caused by:" ? causes.at(-1)?.replace(/^\d+: /, "") : undefined;
+  return (cause === undefined ? what : `${what}: ${cause}`).slice(0, mostReasonCharacters);
 }
 
 async function answer(): Promise<void> {

@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import type { CompiledBytes, CompileReply, CompileRequest } from "./compile-worker.ts";
 import { maxModuleBytes } from "./module-limit.ts";
-import type { PartBytes } from "./part-limits.ts";
+import { fuelShares, type PartBytes } from "./part-limits.ts";
 import { SandboxError } from "./sandbox-error.ts";
 import type { SandboxedModule, SandboxLimits } from "./sandboxed-module.ts";
 
@@ -73,9 +73,17 @@ export class SandboxCompiler implements AsyncDisposable {
     limits: SandboxLimits,
     digest: string,
   ): Promise<readonly SandboxedModule[]> {
+    // The thread is given the bytes, so that they are gone afterwards.
     const sizes = parts.map(({ bytes }) => bytes.length);
+    const shares = fuelShares(parts);
     const modules = await this.#compiled({ bytes: parts, limits: { ...limits, partOf: "component" } });
-    return modules.map((one, index) => ({ ...one, digest, limits, originalBytes: sizes[index] ?? 0 }));
+    return modules.map((one, index) => ({
+      ...one,
+      digest,
+      limits,
+      originalBytes: sizes[index] ?? 0,
+      fuelShare: shares[index] ?? 1,
+    }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

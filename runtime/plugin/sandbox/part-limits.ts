@@ -12,6 +12,27 @@ export interface PartBytes {
 /** As many tables as a module by itself may have. */
 const mostTables = 64;
 
+/** What a part may use at least of the fuel of a call. */
+const leastFuelShare = 1 / 32;
+
+/**
+ * How much of the fuel of a call each part may use by itself. Every instance counts its own, and what they use together is only
+ * looked at when the host is called or the call ends: until then it is four budgets at most. The largest has a whole one, all
+ * others share another in proportion to their size, and none has less than a 32nd.
+ */
+export function fuelShares(parts: readonly PartBytes[]): number[] {
+  const sizes = parts.map(({ bytes }) => bytes.length);
+  const largest = sizes.indexOf(Math.max(...sizes));
+  const others = parts.reduce(
+    (sum, { instances }, index) => sum + (sizes[index] ?? 0) * instances,
+    -(sizes[largest] ?? 0),
+  );
+  return sizes.map((size, index) => {
+    const share = index === largest && (parts[index]?.instances ?? 0) <= 1 ? 1 : size / Math.max(1, others);
+    return Math.min(1, Math.max(leastFuelShare, share));
+  });
+}
+
 /**
  * What each part of a component may have, so that together they stay within the limits: every memory gets its minimum, and of
  * what is left a share in proportion to it. The small memories of adapters so leave nearly all to the program. Throws SandboxError.
@@ -33,8 +54,10 @@ export function shareLimits(parts: readonly PartBytes[], limits: SandboxLimits):
       `the memories of the component have ${least * bytesPerPage} bytes at least together, and the limit is ${limits.memoryBytes}`,
     );
   const weight = weights.reduce((sum, one) => sum + one, 0);
+  const fuel = fuelShares(parts);
   return layouts.map(({ instances }, index) => {
     const share = weight === 0 ? 0 : Math.floor(((pages - least) * (weights[index] ?? 0)) / weight / instances);
-    return { ...limits, memoryBytes: ((minima[index] ?? 0) + share) * bytesPerPage };
+    const startFuel = Math.floor(limits.startFuel * (fuel[index] ?? 1));
+    return { ...limits, startFuel, memoryBytes: ((minima[index] ?? 0) + share) * bytesPerPage };
   });
 }

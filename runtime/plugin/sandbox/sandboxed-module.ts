@@ -23,6 +23,8 @@ export interface SandboxedModule {
   readonly codeMap: Uint8Array;
   /** Which of the texts that the compiler was told to look for are among its data; absent when nobody looked. */
   readonly texts?: readonly string[];
+  /** Of a part of a component: how much of the fuel of a call it may use by itself; default all. */
+  readonly fuelShare?: number;
 }
 
 /**

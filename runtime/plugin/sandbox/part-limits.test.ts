@@ -1,0 +1,33 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { fuelShares, type PartBytes } from "./part-limits.ts";
+
+const part = (bytes: number, instances = 1): PartBytes => ({ bytes: new Uint8Array(bytes), instances });
+const together = (parts: readonly PartBytes[]): number =>
+  fuelShares(parts).reduce((sum, share, index) => sum + share * (parts[index]?.instances ?? 0), 0);
+
+describe("the fuel of the parts of a component", () => {
+  it("is all that a part has which is alone, and all that a program has beside its adapters", () => {
+    assert.deepEqual(fuelShares([part(100)]), [1]);
+    const [adapter = 0, program, shim] = fuelShares([part(18_000), part(1_000_000), part(1_000)]);
+    assert.equal(program, 1);
+    assert.ok(adapter > 0.9, String(adapter));
+    assert.equal(shim, 1_000 / 19_000);
+  });
+
+  it("is no more than four budgets together, however many they are", () => {
+    for (const parts of [
+      [part(1_000, 64)],
+      [part(1_000, 2)],
+      Array.from({ length: 64 }, () => part(1_000)),
+      [part(1_000_000), part(999_999), ...Array.from({ length: 62 }, () => part(10))],
+      [part(1_000, 10), part(999, 54)],
+      [part(0, 64)],
+    ])
+      assert.ok(together(parts) <= 4, `${parts.length} parts have ${together(parts)}`);
+  });
+
+  it("is enough for each to run", () => {
+    for (const share of fuelShares([part(14_000_000), part(12_000), part(90)])) assert.ok(share >= 1 / 32);
+  });
+});
