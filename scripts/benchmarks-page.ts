@@ -13,7 +13,9 @@ in parentheses. Latencies are those that h2load writes for each request, one at 
 median over rounds of each round's quantile. Load comes from h2load and from a grpc-go client that gives each call a deadline
 and a traceparent of its own. Outrigger is the real sidecar process with limits, metrics and logs at level info; the comparators
 do nothing but what they are compared for. Footprint and deploys are measured on the built package; for deploys the sidecar has
-both cores, and is asked 2,000 times a second whether it has answered or not, each request counted from the time it was due.`;
+both cores, and is asked 2,000 times a second whether it has answered or not, each request counted from the time it was due.
+Calls into components run in one process without sockets, with metering and the real store in memory, the best of rounds in turns;
+their deploys go to sidecars that have served for a while, with a clock inside that ticks each millisecond and tells its longest gap.`;
 
 /** docs/reference/benchmarks.md: the machine, the method and every table. */
 export function benchmarksPage(outcomes: readonly Outcome[]): string {
