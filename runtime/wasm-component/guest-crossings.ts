@@ -3,7 +3,7 @@ import type { GuestMeter } from "./guest-meter.ts";
 import type { Crossings } from "./watch-crossings.ts";
 
 /** What the generated code around one host call takes, besides the call; and what it takes to forget a handle. */
-const callFuel = 2_000;
+const callFuel = 5_000;
 const stepFuel = 100;
 /** A text costs this and its bytes, and an element of a list costs this and its bytes; a copy costs little for each byte. */
 const textFuel = 300;
