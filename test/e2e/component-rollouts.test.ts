@@ -42,7 +42,7 @@ const quotes = (every: number): Promise<Uint8Array<ArrayBuffer>> =>
   );
 const never = 0x7fffffff;
 
-/** Clients that ask again as soon as they are answered, over connections that stay. */
+/** Clients that ask again as soon as they are answered, and have taken a breath, over connections that stay. */
 function startClients({ ingress }: Sidecar, path: string) {
   const failures: string[] = [];
   let answered = 0;
@@ -56,10 +56,11 @@ function startClients({ ingress }: Sidecar, path: string) {
       }));
       answered++;
       if (status !== 200) failures.push(`${status} ${text}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
     agent.destroy();
   };
-  const all = Array.from({ length: 3 }, client);
+  const all = Array.from({ length: 4 }, client);
   return {
     failures,
     answered: () => answered,
