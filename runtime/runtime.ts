@@ -157,8 +157,9 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
       switched: (plugin, manifest) => events.declare(plugin, manifest),
       log,
       metrics,
-      services: (plugin) =>
-        hostServices({
+      services: (plugin) => {
+        const logged = (level: string, message: string) => pluginLogs.add(plugin.name, plugin.version, level, message);
+        return hostServices({
           plugin: plugin.name,
           version: plugin.version,
           appId: app.id,
@@ -175,14 +176,23 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
           sharedData: sharedData.of(plugin),
           sharedQueues: sharedQueues.of(plugin),
           api: guestApi(
-            { plugin: plugin.name, version: plugin.version, grants: plugin.capabilities, appId: app.id, log, calls },
+            {
+              plugin: plugin.name,
+              version: plugin.version,
+              grants: plugin.capabilities,
+              appId: app.id,
+              log,
+              logged,
+              calls,
+            },
             blocks,
             guestHttp(plugin.name, plugin.capabilities.upstreams, upstreams),
           ),
           mayLog: pluginLogRates.of(plugin.name),
-          logged: (level, message) => pluginLogs.add(plugin.name, plugin.version, level, message),
+          logged,
           log,
-        }),
+        });
+      },
     }),
   );
   opening.use(events);

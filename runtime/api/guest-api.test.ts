@@ -32,15 +32,18 @@ async function open(granted: Readonly<Record<string, readonly string[]>> = every
   const lines: string[] = [];
   const log = createLog({ level: "info", destination: { write: (line: string) => void lines.push(line) } });
   const calls = new CallsInFlight();
+  const kept: string[] = [];
+  const logged = (level: string, message: string) => void kept.push(`${level}: ${message}`);
   const grants = capabilities.parse(granted);
   const through = (blocks: Blocks): UniformApi =>
-    guestApi({ plugin: "shop", version: "1.0.0", grants, appId: "app", log, calls }, blocks, noHttp);
+    guestApi({ plugin: "shop", version: "1.0.0", grants, appId: "app", log, logged, calls }, blocks, noHttp);
   return {
     api: through(parts.blocks),
     blocks: parts.blocks,
     through,
     calls,
     lines,
+    kept,
     [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
   };
 }
@@ -107,6 +110,32 @@ describe("what a plugin was granted", () => {
         if (method.startsWith(`${kind}.`)) await assert.rejects(call, { code: "PERMISSION_DENIED" }, method);
       }
     }
+  });
+});
+
+describe("a call that fails as long as the plugin is configured as it is", () => {
+  it("is told in its log, once for each sentence", async () => {
+    await using opened = await open({ state: ["inventory", "gone"] });
+    const { state } = opened.api;
+    for (const store of ["other", "other", "gone", "gone"]) await assert.rejects(state.get(store, "k", signal));
+    assert.equal(opened.kept.length, 2);
+    assert.match(
+      opened.kept[0] ?? "",
+      /^warn: a call of the plugin fails with permission-denied: plugin 'shop' was not granted the state store 'other'; let its manifest/,
+    );
+    assert.match(opened.kept[1] ?? "", /^warn: a call of the plugin fails with [a-z-]+: .*'gone'/);
+    assert.equal(opened.lines.length, 2);
+    const { plugin, version, msg } = JSON.parse(opened.lines[0] ?? "");
+    assert.deepEqual([plugin, version, `warn: ${msg}`], ["shop", "1.0.0", opened.kept[0]]);
+  });
+
+  it("is not told without end, nor are others told", async () => {
+    await using opened = await open();
+    const { state } = opened.api;
+    for (let nth = 0; nth < 100; nth++) await assert.rejects(state.get(`made-up-${nth}`, "k", signal));
+    assert.equal(opened.kept.length, 64);
+    await assert.rejects(state.delete("inventory", [{ key: "none", etag: "stale" }], signal));
+    assert.equal(opened.kept.length, 64);
   });
 });
 

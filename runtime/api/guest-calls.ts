@@ -4,6 +4,7 @@ import type { CallsInFlight, Era } from "../grpc/calls-in-flight.ts";
 import type { Log } from "../telemetry/log.ts";
 import { toldToGuest } from "./guest-error.ts";
 import { requireGrant } from "./method-grants.ts";
+import { RefusedCalls } from "./refused-calls.ts";
 
 /** The plugin that calls, and what it was granted. */
 export interface CallingPlugin {
@@ -12,6 +13,8 @@ export interface CallingPlugin {
   readonly grants: Capabilities;
   readonly appId: string;
   readonly log: Log;
+  /** Keeps a line with those that the plugin logged. */
+  readonly logged?: (level: "warn", message: string) => void;
   /** Where its calls are counted while they run. */
   readonly calls: CallsInFlight;
 }
@@ -21,11 +24,13 @@ export class GuestCalls {
   readonly #plugin: CallingPlugin;
   readonly #peer: CallContext["peer"];
   readonly #log: Log;
+  readonly #refused: RefusedCalls;
 
   constructor(plugin: CallingPlugin) {
     this.#plugin = plugin;
     this.#peer = { address: `plugin:${plugin.plugin}`, identity: plugin.plugin };
     this.#log = plugin.log.child({ plugin: plugin.plugin, version: plugin.version });
+    this.#refused = new RefusedCalls(this.#log, plugin.logged);
   }
 
   get granted(): Capabilities {
@@ -48,7 +53,9 @@ export class GuestCalls {
       era = calls.began();
       return await task(call);
     } catch (error) {
-      throw toldToGuest(error, call);
+      const told = toldToGuest(error, call);
+      this.#refused.saw(told);
+      throw told;
     } finally {
       if (era !== undefined) calls.ended(era);
     }
