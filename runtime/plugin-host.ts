@@ -33,8 +33,10 @@ export class PluginHost implements AsyncDisposable {
 
   async #load(): Promise<PluginToolchain> {
     const { SandboxCompiler } = await import("./plugin/sandbox/compiler.ts");
-    await turn();
     const modules = this.#opened.use(new SandboxCompiler({ texts: soughtTexts }));
+    // It comes up while this thread loads what it needs itself.
+    modules.wake();
+    await turn();
     const kept = this.#directory === undefined ? undefined : join(this.#directory, "components");
     const components = this.#opened.use(new ComponentToolchain(modules, kept));
     const proxyWasm = new ProxyWasmToolchain(modules);

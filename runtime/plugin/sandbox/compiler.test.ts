@@ -132,6 +132,15 @@ describe("the compiler", () => {
     }
   });
 
+  it("compiles as ever when its thread was woken before", async () => {
+    await using compiler = new SandboxCompiler();
+    compiler.wake();
+    compiler.wake();
+    assert.ok((await compiler.compile(await spinning(), limits)).rewrittenBytes > 0);
+    compiler.wake();
+    assert.ok((await compiler.compile(moduleOf(0x41, 1, 0x1a), limits)).rewrittenBytes > 0);
+  });
+
   it("rejects what it has not finished when it is disposed of, and what comes later", async () => {
     const compiler = new SandboxCompiler();
     const all = [1, 2, 3].map((value) => compiler.compile(moduleOf(0x41, value, 0x1a), limits));

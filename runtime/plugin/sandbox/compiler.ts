@@ -53,6 +53,13 @@ export class SandboxCompiler implements AsyncDisposable {
     this.#texts = options.texts;
   }
 
+  /** Starts the thread before there is a module for it. */
+  wake(): void {
+    if (this.#closed) return;
+    this.#worker ??= this.#startWorker();
+    this.#next();
+  }
+
   /** Is spared taking the digest where that is known. Rejects with SandboxError when the module is refused, not valid, or takes too long. */
   async compile(bytes: Uint8Array, limits: SandboxLimits, known?: string): Promise<SandboxedModule> {
     if (bytes.length > this.#maxBytes)
