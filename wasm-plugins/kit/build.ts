@@ -78,12 +78,22 @@ export async function buildComponent(options: ComponentOptions): Promise<void> {
 
 /** What the component is: on QuickJS the exports of the source, after what the engine lacks; else `answer`, behind wasi:http. */
 function entryOf(source: string, forBrowsers: boolean): string {
-  const [from, polyfill, guest] = [source, "polyfill/index.ts", "guest/incoming-handler.ts"].map((file) =>
-    JSON.stringify(resolve(kit, file)),
-  );
-  return forBrowsers
-    ? `import { answer } from ${from};\nimport { serving } from ${guest};\nexport const incomingHandler = serving(answer);\n`
-    : `import ${polyfill};\nexport * from ${from};\n`;
+  const quoted = (file: string): string => JSON.stringify(resolve(kit, file));
+  const from = quoted(source);
+  const lines = forBrowsers
+    ? [
+        `import { answer } from ${from};`,
+        `import { serving } from ${quoted("guest/incoming-handler.ts")};`,
+        "export const incomingHandler = serving(answer);",
+      ]
+    : [
+        `import ${quoted("polyfill/index.ts")};`,
+        `import { throwReadableErrors } from ${quoted("guest/readable-errors.ts")};`,
+        `import * as plugin from ${from};`,
+        "throwReadableErrors(plugin);",
+        `export * from ${from};`,
+      ];
+  return lines.join("\n");
 }
 
 /** Puts the manifest into the component, so that one file is all that is deployed. */

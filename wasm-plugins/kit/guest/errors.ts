@@ -8,6 +8,13 @@ export function hostError(thrown: unknown): HostError | undefined {
   return thrown.payload as HostError;
 }
 
+/** An error in one sentence: `permission-denied: plugin 'cart' was not granted …` when the host said so. */
+export function reasonOf(thrown: unknown): string {
+  const { tag, val }: { readonly tag?: unknown; readonly val?: unknown } = Object(hostError(thrown));
+  if (typeof tag === "string") return typeof val === "string" ? `${tag}: ${val}` : tag;
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** The handler; what it throws is logged and answered by 500. Otherwise an error that is not caught ends the instance. */
 export function answering(handle: (request: Request) => Response): (request: Request) => Response {
   return (request) => {

@@ -6,6 +6,7 @@
 import type { IncomingRequest } from "wasi:http/types@0.2.10";
 import { Fields, IncomingBody, OutgoingBody, OutgoingResponse, ResponseOutparam } from "wasi:http/types@0.2.10";
 import type { InputStream, OutputStream } from "wasi:io/streams@0.2.10";
+import { errorText } from "../polyfill/describe.ts";
 import { trailersOf } from "./trailers.ts";
 
 export type Answer = (request: Request) => Promise<Response>;
@@ -34,7 +35,7 @@ export function serving(answer: Answer) {
 }
 
 function failed({ method, url }: Request, error: unknown): Response {
-  console.error(`${method} ${url} failed:`, error instanceof Error ? `${error}\n${error.stack}` : error);
+  console.error(`${method} ${url} failed:`, errorText(error));
   return Response.json({ error: "the service failed" }, { status: 500 });
 }
 

@@ -36,7 +36,7 @@ suite("a value in the log", () => {
         "TypeError: no price",
         "    at priceOf (/plugin.js:1:2)",
         "    at handle (/plugin.js:9:9)",
-        'caused by Error: {tag: "not-found", val: "there is no such store"}',
+        "caused by Error: not-found: there is no such store",
         "    at get (/plugin.js:3:4)",
       ].join("\n"),
     );

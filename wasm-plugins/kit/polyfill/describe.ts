@@ -46,10 +46,16 @@ function bytesPart(bytes: Uint8Array): string {
   return `<${bytes.length} bytes${bytes.length === 0 ? "" : `: ${hex}${bytes.length > maxBytes ? "…" : ""}`}>`;
 }
 
+/** Most errors of the host are a kind and a sentence. */
+function payloadPart(payload: unknown, depth: number, above: readonly object[]): string {
+  const { tag, val }: { readonly tag?: unknown; readonly val?: unknown } = Object(payload);
+  return typeof tag === "string" && typeof val === "string" ? `${tag}: ${val}` : part(payload, depth, above);
+}
+
 function errorPart(error: Error, depth: number, above: readonly object[]): string {
   const { name, message, stack = "", cause } = error;
   const payload = "payload" in error ? error.payload : undefined;
-  const head = payload === undefined ? `${name}: ${message}` : `${name}: ${part(payload, depth, above)}`;
+  const head = payload === undefined ? `${name}: ${message}` : `${name}: ${payloadPart(payload, depth, above)}`;
   // Some engines begin the stack with the name and the message, others with the first place.
   const places = stack
     .split("\n")

@@ -3,6 +3,7 @@ import type * as Events from "outrigger:runtime/events@0.1.0";
 import type * as Handler from "outrigger:runtime/handler@0.1.0";
 import type { Request, Response } from "outrigger:runtime/http@0.1.0";
 import type * as Schedules from "outrigger:runtime/schedules@0.1.0";
+import { taking, ticking } from "../../kit/guest/deliveries.ts";
 import { answering, hostError } from "../../kit/guest/errors.ts";
 import { json, jsonOf, pathOf, queryOf } from "../../kit/guest/http.ts";
 import { version } from "../../kit/guest/version.ts";
@@ -12,25 +13,20 @@ import { readSettings } from "./settings.ts";
 
 export const handler = { handle: answering(handle) } satisfies typeof Handler;
 
+/** A change that is no change is dropped; one that cannot be kept now comes again. */
 export const events = {
-  /** A change that is no change is dropped; one that cannot be kept now comes again. */
-  onEvent({ data }) {
+  onEvent: taking(({ data }) => {
     const change = priceChange(parsed(data));
     if (change === undefined) return "drop";
-    try {
-      keepPrice(change.sku, change.amount);
-      return "success";
-    } catch (error) {
-      console.warn(`the price of ${change.sku} cannot be kept:`, error);
-      return "retry";
-    }
-  },
+    keepPrice(change.sku, change.amount);
+    return "success";
+  }),
 } satisfies typeof Events;
 
 export const schedules = {
-  onSchedule({ schedule }) {
+  onSchedule: ticking(({ schedule }) => {
     console.info(`${schedule}: ${countQuotes(0)} quotes so far`);
-  },
+  }),
 } satisfies typeof Schedules;
 
 function handle(request: Request): Response {
