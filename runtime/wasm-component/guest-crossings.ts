@@ -4,7 +4,7 @@ import type { Crossings } from "./watch-crossings.ts";
 
 /** What the generated code around one host call takes, besides the call; and what it takes to forget a handle. */
 const callFuel = 5_000;
-const stepFuel = 100;
+const stepFuel = 300;
 /** A text costs this and its bytes, and an element of a list costs this and its bytes; a copy costs little for each byte. */
 const textFuel = 300;
 const elementFuel = 200;
