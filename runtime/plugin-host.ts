@@ -3,8 +3,6 @@ import { setImmediate as turn } from "node:timers/promises";
 import { ComponentToolchain } from "./component-toolchain.ts";
 import type { PluginToolchain } from "./plugin/prepare.ts";
 import { isComponentBinary } from "./plugin/sandbox/sandboxed-component.ts";
-import { soughtTexts } from "./proxy-wasm/sought-texts.ts";
-import { ProxyWasmToolchain } from "./proxy-wasm-toolchain.ts";
 
 /**
  * What plugins are compiled and run by. It loads with the first of them, in parts between which traffic has its turn: a sidecar
@@ -32,7 +30,11 @@ export class PluginHost implements AsyncDisposable {
   }
 
   async #load(): Promise<PluginToolchain> {
-    const { SandboxCompiler } = await import("./plugin/sandbox/compiler.ts");
+    const [{ SandboxCompiler }, { ProxyWasmToolchain }, { soughtTexts }] = await Promise.all([
+      import("./plugin/sandbox/compiler.ts"),
+      import("./proxy-wasm-toolchain.ts"),
+      import("./proxy-wasm/sought-texts.ts"),
+    ]);
     const modules = this.#opened.use(new SandboxCompiler({ texts: soughtTexts }));
     // It comes up while this thread loads what it needs itself.
     modules.wake();
