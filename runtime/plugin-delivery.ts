@@ -64,12 +64,14 @@ export async function deliverTick(
 }
 
 function requireTaken(use: PluginUse, path: string, answer: PluginAnswer): void {
+  const isGood = answer.status >= 200 && answer.status <= 299;
+  if (answer.failure !== undefined && (answer.isBlank || !isGood)) throw new Error(answer.failure);
   if (answer.isBlank) {
     throw new Error(
       `plugin '${use.plugin}' let POST ${path} pass without an answer; send a local response, or pause and send one later`,
     );
   }
-  if (answer.status < 200 || answer.status > 299) throw new Error(said(use, path, answer));
+  if (!isGood) throw new Error(said(use, path, answer));
 }
 
 /** The `status` of a body of JSON; anything that is none means success. */

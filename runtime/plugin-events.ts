@@ -104,7 +104,7 @@ export class PluginEvents implements AsyncDisposable {
           if (!signal.aborted)
             log.warn(
               { plugin: use.plugin, pubsub: component, topic, id: message.id },
-              `an event is not taken: ${messageOf(error)}`,
+              `an event of the topic '${topic}' is not taken: ${messageOf(error)}`,
             );
           throw error;
         }
@@ -129,7 +129,7 @@ export class PluginEvents implements AsyncDisposable {
         } catch (error) {
           this.#deliveries.labels(use.plugin, "tick", "drop").inc();
           if (!signal.aborted)
-            log.warn({ plugin: use.plugin, schedule: name }, `a tick is not taken: ${messageOf(error)}`);
+            log.warn({ plugin: use.plugin, schedule: name }, `a tick of '${name}' is not taken: ${messageOf(error)}`);
           throw error;
         }
       };

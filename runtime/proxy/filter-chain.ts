@@ -1,7 +1,6 @@
 import type { Placed } from "../http2/live-set.ts";
 import type { AnswerSource, Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
-import type { Log } from "../telemetry/log.ts";
 import { ChunkedBody } from "./body-buffer.ts";
 import { type EndedChain, FromClient, FromTarget, ToClient, ToTarget } from "./chain-ends.ts";
 import { type Choice, changeDeadline, choiceFrom, type Target, wantsChoice } from "./choice.ts";
@@ -45,9 +44,15 @@ export interface FilterChainOptions {
   /** Most of a body that a filter may hold back; beyond it a request is answered 413, a response replaced by 500. */
   readonly maxBufferBytes: number;
   readonly maxBodyBytes: number | undefined;
-  readonly log: Log;
+  readonly log: ChainLog;
   /** Called once, last, after the filters have ended. */
   readonly finished: (chain: FilterChain) => void;
+}
+
+/** Where it is told why a plugin failed. */
+export interface ChainLog {
+  warn(fields: object, message: string): void;
+  debug(fields: object, message: string): void;
 }
 
 /**

@@ -136,6 +136,16 @@ describe("a request that no client made", () => {
         throw new PluginError("orders", "", "missing", "plugin 'orders' is not deployed");
       },
     };
-    assert.equal((await post(missing)).status, 503);
+    const { status, failure } = await post(missing);
+    assert.deepEqual([status, failure], [503, "plugin 'orders' is not deployed"]);
+  });
+
+  it("has in its answer why the plugin failed, where the log of other requests would be told", async () => {
+    const { use } = service((host) => {
+      host.failed(new PluginError("orders", "1.0.0", "trap", "plugin 'orders' 1.0.0 trapped in on-event: unreachable"));
+      return "pause";
+    });
+    const { status, failure } = await post(use);
+    assert.deepEqual([status, failure], [503, "plugin 'orders' 1.0.0 trapped in on-event: unreachable"]);
   });
 });

@@ -2,7 +2,7 @@ import type { PluginUse } from "../plugin/contract.ts";
 import type { Log } from "../telemetry/log.ts";
 import { type Failure, inside, noBytes, type ResponseSink } from "./exchange.ts";
 import { responseTimeout } from "./failures.ts";
-import { FilterChain } from "./filter-chain.ts";
+import { type ChainLog, FilterChain } from "./filter-chain.ts";
 import { HeaderList, statusOf } from "./headers.ts";
 import { Stream } from "./stream.ts";
 
@@ -34,6 +34,8 @@ export interface PluginAnswer {
   readonly details: string;
   /** The plugin let the request pass, and filled nothing in. */
   readonly isBlank: boolean;
+  /** Why the plugin failed over it, in a sentence; undefined when it did not. The log is not told: whoever asked has more to say. */
+  readonly failure: string | undefined;
 }
 
 const maxAnswerBytes = 64 * 1024;
@@ -62,6 +64,7 @@ export async function postToPlugin(
   ]);
   const { promise, resolve, reject } = Promise.withResolvers<PluginAnswer>();
   const answer = new CollectedAnswer();
+  const failures = new CollectedFailures(log);
   const stream = new Stream(inside, head, "");
   const chain = new FilterChain({
     stream,
@@ -71,13 +74,13 @@ export async function postToPlugin(
     client: answer,
     maxBufferBytes: maxRequestBytes,
     maxBodyBytes: undefined,
-    log,
+    log: failures,
     finished: () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
       const { failure } = answer;
       if (signal.aborted) reject(signal.reason);
-      else if (failure === undefined) resolve(answer.whole(stream.details));
+      else if (failure === undefined) resolve(answer.whole(stream.details, failures.last));
       else reject(new Error(`plugin '${use.plugin}' gave no answer to POST ${path}: ${failure.message}`));
     },
   });
@@ -118,12 +121,30 @@ class CollectedAnswer implements ResponseSink {
 
   resume(): void {}
 
-  whole(details: string): PluginAnswer {
+  whole(details: string, failure: string | undefined): PluginAnswer {
     const headers = this.#headers;
     const status = statusOf(headers) ?? 0;
     const body = this.#chunks.length === 0 ? noBytes : Buffer.concat(this.#chunks, this.#length);
     const isUntouched = headers.entries().every(([name]) => name === ":status" || name === "content-length");
     const isBlank = details === "via_plugin" && status === 200 && body.length === 0 && isUntouched;
-    return { status, headers, body, details, isBlank };
+    return { status, headers, body, details, isBlank, failure };
+  }
+}
+
+class CollectedFailures implements ChainLog {
+  readonly #log: Log;
+  last: string | undefined;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  warn(fields: object, message: string): void {
+    this.last = message;
+    this.#log.debug(fields, message);
+  }
+
+  debug(fields: object, message: string): void {
+    this.warn(fields, message);
   }
 }

@@ -79,7 +79,7 @@ describe("an event of a topic that a service subscribes to", () => {
       );
     const posted = "plugin 'clerk' answered POST /events/events/orders with";
     assert.ok(open.messages.includes(`${posted} 404: no such thing; the event is dropped`));
-    assert.ok(open.messages.includes(`an event is not taken: ${posted} 500: it does not work`));
+    assert.ok(open.messages.includes(`an event of the topic 'orders' is not taken: ${posted} 500: it does not work`));
     await open.logged(/200: \{"status":"MAYBE"\}; expected a status of SUCCESS, RETRY or DROP$/);
   });
 
@@ -91,7 +91,9 @@ describe("an event of a topic that a service subscribes to", () => {
     await open.publish("never");
     await eventually("the dead letter is there", () => open.letters.length === 1);
     assert.equal(about(open.told, "never").length, 2);
-    await open.logged(/^an event is not taken: plugin 'clerk' answered POST \S+ with 504: upstream request timeout$/);
+    await open.logged(
+      /^an event of the topic 'orders' is not taken: plugin 'clerk' answered POST \S+ with 504: upstream request timeout$/,
+    );
   });
 
   it("is tried again when the guest dies of it", async () => {
@@ -101,6 +103,7 @@ describe("an event of a topic that a service subscribes to", () => {
     await open.publish("trap");
     await eventually("the dead letter is there", () => open.letters.length === 1);
     assert.ok(about(open.told, "trap").length > 0);
+    await open.logged(/^an event of the topic 'orders' is not taken: plugin 'clerk' 1\S* trapped in/);
     await open.publish("an order");
     await eventually("the plugin goes on", () => about(open.told, "order").length > 0);
   });
