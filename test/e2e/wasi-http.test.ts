@@ -146,11 +146,14 @@ describe("a server of wasi:http", { timeout: buildMs, skip: typeof built === "st
   it("may answer before the request has come, and not at all", async () => {
     assert.equal((await ask("/early", { method: "POST" }, "a body")).body, "no body wanted");
     const silent = await ask("/silent");
-    assert.deepEqual([silent.status, silent.body], [500, "the plugin ended without an answer\n"]);
+    assert.deepEqual(
+      [silent.status, silent.body],
+      [500, "plugin 'web' ended without an answer: response-outparam.set takes a response, or an error\n"],
+    );
     const failed = await ask("/error");
     assert.deepEqual(
       [failed.status, failed.body],
-      [500, "the plugin answered with the error internal-error: no stock\n"],
+      [500, "plugin 'web' answered with the error internal-error: no stock\n"],
     );
     assert.equal((await ask("/timeout")).status, 504);
     assert.deepEqual([(await ask("/status?204")).status, (await ask("/status?101")).status], [204, 500]);
@@ -166,7 +169,7 @@ describe("a server of wasi:http", { timeout: buildMs, skip: typeof built === "st
     await assert.rejects(ask("/declare?10,5"), /aborted/);
     await logged("wrote Err(ErrorCode::HttpResponseBodySize(Some(5)))");
     const long = await ask("/declare?5,10");
-    assert.equal(long.body, "the plugin's response is longer than the 5 bytes that its head declares\n");
+    assert.equal(long.body, "the response of plugin 'web' is longer than the 5 bytes that its head declares\n");
     await logged("did not write Err(ErrorCode::HttpResponseBodySize(Some(10)))");
     await assert.rejects(ask("/unfinished"), /aborted/);
   });
@@ -233,7 +236,7 @@ describe("a server of wasi:http", { timeout: buildMs, skip: typeof built === "st
   it("is refused what it was not granted, and the runtime itself", async () => {
     for (const upstream of ["private", "unknown", "outrigger", ":app"]) {
       const { status, body } = await proxied(upstream, "/");
-      assert.deepEqual([status, body], [403, "the plugin answered with the error HTTP-request-denied\n"], upstream);
+      assert.deepEqual([status, body], [403, "plugin 'web' answered with the error HTTP-request-denied\n"], upstream);
     }
   });
 
@@ -271,7 +274,7 @@ function oddAnswers(request: http.IncomingMessage, response: http.ServerResponse
   } else if (path === "/half") {
     response.writeHead(200, { "content-length": 100 });
     response.write("half", () => request.socket.destroy());
-  } else if (path === "/large") pour(response, Number(query));
+  } else if (path === "/large") pour(response, Number(query)).catch((error: Error) => response.destroy(error));
   else response.end();
 }
 

@@ -43,18 +43,18 @@ describe("the clocks of a guest", () => {
 });
 
 describe("what a guest prints", () => {
-  it("is logged line by line; what has no end is when the call ends, and a long line in pieces", () => {
+  it("is logged line by line; what has no end is when the call ends, and a long line in pieces", async () => {
     const host = new ComponentHost();
     const { getStdout } = made<{ getStdout(): OutputStream }>("wasi:cli/stdout", host);
     const { getStderr } = made<{ getStderr(): OutputStream }>("wasi:cli/stderr", host);
     const print = (text: string) => getStdout().blockingWriteAndFlush(Buffer.from(text));
-    print("one\r\ntw");
-    print("o\n\nthr");
-    getStderr().blockingWriteAndFlush(Buffer.from("oh\n"));
+    await print("one\r\ntw");
+    await print("o\n\nthr");
+    await getStderr().blockingWriteAndFlush(Buffer.from("oh\n"));
     assert.deepEqual(host.lines, ["info: one", "info: two", "error: oh"]);
     host.end();
     assert.equal(host.lines.at(-1), "info: thr");
-    print("x".repeat(10_000));
+    await print("x".repeat(10_000));
     assert.equal(host.lines.at(-1)?.length, "info: ".length + 8192);
     host.end();
     assert.equal(host.lines.at(-1)?.length, "info: ".length + 10_000 - 8192);
