@@ -105,6 +105,15 @@ describe("the types of components", () => {
     await refused(taking(`(export "object" (type (sub resource)))`), /'object' of .+ which this host does not have/);
   });
 
+  it("are refused when a resource is of no interface", async () => {
+    await refused(`(component (import "constructor" (type (sub resource))))`, /takes 'constructor' by itself/);
+    await refused(
+      `(component (type $c (component)) (import "other" (component (type $c))))`,
+      /takes 'other' by itself/,
+    );
+    await accepted(taking("", `(alias export $t "fields" (type $f)) (import "headers" (type (eq $f)))`));
+  });
+
   it("are looked at in what the component gives, through the components inside it", async () => {
     await accepted(handler("(list u8)"));
     await refused(

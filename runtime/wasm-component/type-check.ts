@@ -12,8 +12,13 @@ const excerptBefore = 40;
  */
 export function checkTypes(component: Uint8Array, isCalled: (fullName: string) => boolean): void {
   const { imports, exports } = readComponentTypes(component);
-  for (const [name, extern] of imports)
+  for (const [name, extern] of imports) {
     if (extern.kind === "instance") checkImported(name, extern.exports, expectedOf(name));
+    else if (extern.kind !== "function" && !isKnownType(name, extern))
+      throw new SandboxError(
+        `the component takes '${name}' by itself: resources come with the interfaces that they are of`,
+      );
+  }
   for (const [name, extern] of exports)
     if (isCalled(name)) checkExported(name, extern.kind === "instance" ? extern.exports : new Map(), expectedOf(name));
 }
@@ -43,6 +48,9 @@ function checkExported(name: string, declared: Externs, expected: ReadonlyMap<st
     if (text !== right) throw new SandboxError(`the component gives '${member}' of ${name} ${difference(text, right)}`);
   }
 }
+
+/** Types may be taken under names of the component's own; a resource only when it is one of an interface. */
+const isKnownType = (name: string, extern: Extern): boolean => extern.kind === "type" && textOf(extern) !== name;
 
 /** A name that no function of the host uses. */
 const isPlainType = (extern: Extern): boolean => extern.kind === "type" && extern.type.kind === "value";

@@ -21,7 +21,8 @@ const leastFuelShare = 1 / 32;
  * others share another in proportion to their size, and none has less than a 32nd.
  */
 export function fuelShares(parts: readonly PartBytes[]): number[] {
-  const sizes = parts.map(({ bytes }) => bytes.length);
+  // What there is no instance of uses nothing.
+  const sizes = parts.map(({ bytes, instances }) => (instances === 0 ? 0 : bytes.length));
   const largest = sizes.indexOf(Math.max(...sizes));
   const others = parts.reduce(
     (sum, { instances }, index) => sum + (sizes[index] ?? 0) * instances,
@@ -56,7 +57,8 @@ export function shareLimits(parts: readonly PartBytes[], limits: SandboxLimits):
   const weight = weights.reduce((sum, one) => sum + one, 0);
   const fuel = fuelShares(parts);
   return layouts.map(({ instances }, index) => {
-    const share = weight === 0 ? 0 : Math.floor(((pages - least) * (weights[index] ?? 0)) / weight / instances);
+    const share =
+      weight === 0 || instances === 0 ? 0 : Math.floor(((pages - least) * (weights[index] ?? 0)) / weight / instances);
     const startFuel = Math.floor(limits.startFuel * (fuel[index] ?? 1));
     return { ...limits, startFuel, memoryBytes: ((minima[index] ?? 0) + share) * bytesPerPage };
   });
