@@ -8,6 +8,13 @@ export type Field = readonly [name: string, value: string];
 const maxBytes = 256 * 1024;
 const maxFields = 1024;
 const maxNameBytes = 256;
+/** Most bytes that all lists of one guest hold together, each field with what it takes of memory besides. */
+const maxHeldBytes = 64 * 1024 ** 2;
+const fieldBytes = 64;
+/** A list below this is not counted: a guest cannot have so many handles that it mattered. */
+const smallBytes = 1_024;
+
+const held = new WeakMap<GuestHost, number>();
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const badInValue = /[^\t\x20-\x7e\x80-\xff]/;
@@ -36,6 +43,8 @@ export class Fields implements Disposable {
   readonly #isImmutable: boolean;
   #entries: Field[];
   #bytes: number;
+  /** What of it is counted as held. */
+  #held = 0;
 
   constructor(host: GuestHost, entries: Field[] = [], isImmutable = false) {
     payForCall(host);
@@ -44,6 +53,7 @@ export class Fields implements Disposable {
     this.#isImmutable = isImmutable;
     this.#bytes = 0;
     for (const [name, value] of entries) this.#bytes += name.length + value.length;
+    this.#hold();
   }
 
   /** The fields of a message that came in, without those of its connection. */
@@ -100,7 +110,9 @@ export class Fields implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    // It goes with its last holder.
+    if (this.#held === 0) return;
+    held.set(this.#host, (held.get(this.#host) ?? 0) - this.#held);
+    this.#held = 0;
   }
 
   /** The same fields, which a guest may look at only. */
@@ -108,9 +120,10 @@ export class Fields implements Disposable {
     return this.#isImmutable ? this : new Fields(this.#host, this.#entries, true);
   }
 
-  /** Adds them to the head of a message, with names in lower case. */
+  /** Adds them to the head of a message, with names in lower case; the list belongs to the message then. */
   addTo(head: Field[]): void {
     for (const [name, value] of this.#entries) head.push([name.toLowerCase(), value]);
+    this[Symbol.dispose]();
   }
 
   /** The length that `content-length` declares; undefined when it declares none that counts. */
@@ -134,6 +147,17 @@ export class Fields implements Disposable {
       throw new Error(`it made a list of more than ${maxFields} fields, or of more than ${maxBytes} bytes`);
     }
     this.#entries.push([name, value]);
+    this.#hold();
+  }
+
+  /** Counts what it has grown by. Throws when the guest holds too much, by all of its lists. */
+  #hold(): void {
+    const grown = this.#bytes + this.#entries.length * fieldBytes - this.#held;
+    if (grown < smallBytes) return;
+    this.#held += grown;
+    const total = (held.get(this.#host) ?? 0) + grown;
+    held.set(this.#host, total);
+    if (total > maxHeldBytes) throw new Error(`it holds lists of fields of more than ${maxHeldBytes} bytes together`);
   }
 
   #remove(key: string): void {

@@ -72,8 +72,9 @@ export class OutgoingRequest implements Disposable {
     return this.#headers.frozen();
   }
 
+  /** Its body is the guest's to finish. */
   [Symbol.dispose](): void {
-    // Its body is the guest's to finish.
+    this.#headers[Symbol.dispose]();
   }
 
   /** What there is to send; without a body when the guest asked for none. */

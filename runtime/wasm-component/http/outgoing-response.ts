@@ -37,8 +37,9 @@ export class OutgoingResponse implements Disposable {
     return this.#body;
   }
 
+  /** Its body is the guest's to finish. */
   [Symbol.dispose](): void {
-    // Its body is the guest's to finish.
+    this.#headers[Symbol.dispose]();
   }
 
   /** What there is to send; without a body when the guest asked for none. */
