@@ -116,6 +116,8 @@ export interface AnswerSink {
   trailers(trailers: readonly (readonly [name: string, value: string])[]): void;
   /** No whole answer will come: the client is told 500 with the reason, or the stream is cut off. */
   reset(reason: string): void;
+  /** As `reset`, with 408: the client took too long to send or to take, which is no failure of the plugin. */
+  giveUp(reason: string): void;
 }
 
 /**

@@ -26,7 +26,7 @@ export function tooLarge(maxBytes: number | undefined): Failure {
 
 /** A filter held back more of a body than it may. */
 export function bufferExceeded(direction: Direction, maxBytes: number): Failure {
-  const message = `the ${direction} body exceeds the ${maxBytes} bytes that a filter may hold back`;
+  const message = `the ${direction} body exceeds the ${maxBytes} bytes that a plugin may hold back (ingress.maxBufferBytes)`;
   return { status: direction === "request" ? 413 : 500, details: `${direction}_payload_too_large`, message };
 }
 
@@ -39,12 +39,13 @@ export function lengthChanged(direction: Direction): Failure {
   };
 }
 
-/** A filter left a head that cannot be sent. */
-export function brokenHead(direction: Direction, fault: string): Failure {
+/** A filter left a head that cannot be sent, or the only `plugin` that there is. */
+export function brokenHead(direction: Direction, fault: string, plugin?: string): Failure {
+  const who = plugin === undefined ? "a filter" : `plugin '${plugin}'`;
   return {
     status: 500,
     details: `invalid_${direction}_from_filter`,
-    message: `a filter broke the ${direction}: ${fault}`,
+    message: `${who} broke the ${direction}: ${fault}`,
   };
 }
 

@@ -396,7 +396,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   sendResponseHead(headers: HeaderList, endOfStream: boolean): void {
     const fault = headers.changed ? faultOfResponse(headers) : undefined;
     if (fault !== undefined) {
-      this.fail(brokenHead("response", fault));
+      this.fail(brokenHead("response", fault, this.#slots.length === 1 ? this.#slots[0]?.plugin : undefined));
       return;
     }
     this.#response = "sent";

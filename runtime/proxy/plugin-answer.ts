@@ -101,6 +101,12 @@ export class PluginAnswer implements AnswerSink {
     this.#response.reset({ status: 500, details: "invalid_plugin_response", message: reason });
   }
 
+  giveUp(reason: string): void {
+    if (this.#state === "over") return;
+    this.#state = "over";
+    this.#response.reset({ status: 408, details: "client_timeout", message: reason });
+  }
+
   /** False when the body is not as long as was declared, and the answer was given up for that. */
   #counts(bytes: number, isEnd: boolean): boolean {
     if (this.#left === undefined) return true;

@@ -133,8 +133,8 @@ describe("a guest", () => {
     return {
       guest,
       deaths,
-      handle: (path: string, cancelled?: AbortSignal) =>
-        guest.call("handle", () => handler.handle({ ...request, path }), cancelled),
+      handle: (path: string, excuse?: () => boolean) =>
+        guest.call("handle", () => handler.handle({ ...request, path }), excuse),
       tick: (schedule: string) =>
         guest.call("on-schedule", () =>
           schedules.onSchedule({ schedule, dueMs: 0n, contentType: "", data: new Uint8Array(0) }),
@@ -186,20 +186,68 @@ describe("a guest", () => {
             reject(signal.reason);
           });
         }),
-      { deadlineMs: 20 },
+      { deadlineMs: 200 },
     );
-    await assert.rejects(handle("/state"), { fault: "deadline", message: /its deadline of 20 ms in handle/ });
+    await assert.rejects(handle("/state"), { fault: "deadline", message: /its deadline of 200 ms in handle/ });
     assert.ok((await told.promise) instanceof PluginError);
     assert.deepEqual(deaths, ["deadline"]);
   });
 
-  it("is given up when nobody wants the outcome of its call any more", async () => {
-    const controller = new AbortController();
-    const { handle } = await open((signal) => {
-      controller.abort();
-      return Promise.reject(signal.reason);
+  const untilAborted = (signal: AbortSignal): Promise<undefined> =>
+    new Promise((_resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
     });
-    await assert.rejects(handle("/state", controller.signal), { fault: "closed" });
+
+  it("is let go of without a crash when its call is unwanted, soon or at its deadline", async () => {
+    for (const [until, deadlineMs] of [
+      ["soon", 60_000],
+      ["deadline", 200],
+    ] as const) {
+      const { guest, handle, deaths } = await open(
+        (signal) => {
+          guest.unwanted(until);
+          return untilAborted(signal);
+        },
+        { deadlineMs },
+      );
+      await assert.rejects(handle("/state"), { fault: "closed", message: /was let go of in handle/ });
+      assert.deepEqual(deaths, ["closed"]);
+    }
+  });
+
+  it("may trap without a crash in a call that is unwanted, and has its own faults in the next", async () => {
+    const { guest, handle, deaths } = await open(async () => guest.unwanted("soon") as undefined);
+    await handle("/state");
+    await assert.rejects(handle("/throw"), { fault: "trap" });
+    const other = await open(() => {
+      other.guest.unwanted("soon");
+      throw new TypeError("no such thing");
+    });
+    await assert.rejects(other.handle("/state"), { fault: "closed", message: /counts for no crash: .*no such thing/ });
+    assert.deepEqual([deaths, other.deaths], [["trap"], ["closed"]]);
+  });
+
+  it("is let go of without a crash when its deadline has an excuse", async () => {
+    const { handle, deaths } = await open(untilAborted, { deadlineMs: 200 });
+    await assert.rejects(
+      handle("/state", () => true),
+      { fault: "closed" },
+    );
+    assert.deepEqual(deaths, ["closed"]);
+  });
+
+  it("has its budget and its deadline anew where bytes of its client moved", async () => {
+    const { guest, handle } = await open(async () => {
+      guest.meter.pay(900);
+      guest.waited();
+      assert.ok(guest.meter.used >= 900);
+      guest.moved();
+      guest.waited();
+      assert.equal(guest.meter.used, 0);
+      return undefined;
+    });
+    await handle("/state");
+    assert.ok(guest.counters.fuel >= 900);
   });
 
   it("takes one call at a time", async () => {

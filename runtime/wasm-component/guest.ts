@@ -11,6 +11,9 @@ import { crossingsName } from "./watch-crossings.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
 
+/** How long a call goes on that nobody waits for: it sees closed streams, and may put its things in order. */
+const graceMs = 1_000;
+
 /**
  * A component that has started: the way in, one call at a time, and the host that its imports see. Calls are the hot path: what
  * only some of them need is made when they ask for it.
@@ -35,6 +38,12 @@ export class ComponentGuest implements Guest, GuestHost {
   /** Why the host stopped it, if it was the host. */
   #stopped: string | undefined;
   #dueAt = 0;
+  /** Asked when the deadline has passed. */
+  #excuse: (() => boolean) | undefined;
+  /** Nobody waits for the outcome any more, and what becomes of the call is not the guest's fault. */
+  #isUnwanted = false;
+  /** Bytes moved between the client and the call since the guest last waited. */
+  #hasMoved = false;
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(program: ComponentProgram, services: HostServices) {
@@ -82,23 +91,44 @@ export class ComponentGuest implements Guest, GuestHost {
     return this.#exports[name];
   }
 
-  async call<Result>(what: string, enter: () => Result | Promise<Result>, cancelled?: AbortSignal): Promise<Result> {
+  async call<Result>(what: string, enter: () => Result | Promise<Result>, excuse?: () => boolean): Promise<Result> {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#call !== undefined) throw new TypeError(`${what} was called while ${this.#call} ran`);
     const { timings, fuelPerCall } = this.program;
     const since = timings?.isDue() ? performance.now() : undefined;
-    const cancel = cancelled && (() => this.#die(pluginError(this.program, "closed", "was no longer wanted")));
-    if (cancel !== undefined) {
-      if (cancelled?.aborted) throw cancel();
-      cancelled?.addEventListener("abort", cancel, { once: true });
-    }
     this.counters.calls++;
+    this.#excuse = excuse;
     try {
       return await this.#run(what, fuelPerCall, enter);
     } finally {
-      if (cancel !== undefined) cancelled?.removeEventListener("abort", cancel);
+      this.#excuse = undefined;
       if (since !== undefined) timings?.took(what, performance.now() - since);
     }
+  }
+
+  moved(): void {
+    if (this.#call === undefined || this.#isUnwanted) return;
+    this.#hasMoved = true;
+    this.#dueAt = performance.now() + this.program.deadlineMs;
+  }
+
+  waited(): void {
+    if (!this.#hasMoved) return;
+    this.#hasMoved = false;
+    const fuel = this.#fuel;
+    if (fuel === 0 || this.meter.isOut) return;
+    this.#account();
+    this.#fuel = fuel;
+    this.meter.refill(fuel);
+  }
+
+  unwanted(until: "soon" | "deadline"): void {
+    if (this.#call === undefined || this.#closed !== undefined || this.#isUnwanted) return;
+    this.#isUnwanted = true;
+    if (until === "deadline") return;
+    this.#dueAt = Math.min(this.#dueAt, performance.now() + graceMs);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#late, graceMs).unref();
   }
 
   /** Ends it without telling anybody; a call under way rejects with the reason. */
@@ -137,6 +167,8 @@ export class ComponentGuest implements Guest, GuestHost {
   async #run<Result>(what: string, fuel: number, enter: () => Result | Promise<Result>): Promise<Result> {
     this.#call = what;
     this.#fuel = fuel;
+    this.#isUnwanted = false;
+    this.#hasMoved = false;
     this.meter.refill(fuel);
     this.#watch();
     try {
@@ -168,6 +200,11 @@ export class ComponentGuest implements Guest, GuestHost {
 
   #faultOf(cause: unknown): PluginError {
     const where = this.#call ?? "a call";
+    if (this.#isUnwanted) {
+      const rest = `failed in ${where} after its exchange had ended, which counts for no crash: ${messageOf(cause)}`;
+      this.log("info", rest);
+      return pluginError(this.program, "closed", rest, cause);
+    }
     if (this.#stopped !== undefined)
       return pluginError(this.program, "trap", `was stopped in ${where}: ${this.#stopped}`, cause);
     return faultOf(this.program, this.meter, where, this.#fuel, cause);
@@ -213,9 +250,15 @@ export class ComponentGuest implements Guest, GuestHost {
     if (this.#call === undefined) return;
     const left = this.#dueAt - performance.now();
     if (left > 0) this.#timer = setTimeout(this.#late, Math.ceil(left)).unref();
-    else {
+    else if (this.#isUnwanted) {
+      this.#die(pluginError(this.program, "closed", `was let go of in ${this.#call}, whose exchange had ended`));
+    } else if (this.#excuse?.()) {
+      this.unwanted("soon");
+    } else {
       const rest = `took longer than its deadline of ${this.program.deadlineMs} ms in ${this.#call}`;
       this.#die(pluginError(this.program, "deadline", rest));
     }
   };
 }
+
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause));

@@ -11,6 +11,8 @@ export interface GuestHost {
   pay(fuel: number): void;
   /** Calls `act` once, when the call under way has ended, whatever came of it: what was begun for that call alone is let go then. */
   atEnd(act: () => void): void;
+  /** The guest has waited for something and goes on: where the body of its client's message flows, its budget begins anew. */
+  waited(): void;
   /** Ends the instance, and the call under way with it: what a guest asks for by `exit`. */
   exit(hasFailed: boolean): never;
   /** A whole line that the guest wrote, for the plugin's log. */
@@ -41,9 +43,17 @@ export interface Guest {
   /**
    * Runs one call of the guest: with its whole budget, until the deadline. Rejects with PluginError when the guest traps,
    * overruns, exits or waits too long, and then the instance is gone; with what the guest threw as the error of a `result`.
-   * `cancelled` ends the call, and the instance, when nobody wants its outcome any more.
+   * `excuse` is asked when the deadline has passed: true when that is not the guest's fault, and its client was told; the call
+   * is `unwanted` from then on.
    */
-  call<Result>(what: string, enter: () => Result | Promise<Result>, cancelled?: AbortSignal): Promise<Result>;
+  call<Result>(what: string, enter: () => Result | Promise<Result>, excuse?: () => boolean): Promise<Result>;
+  /** Bytes moved between the call under way and its client: its deadline begins anew, and its budget after its next wait. */
+  moved(): void;
+  /**
+   * Nobody waits for the outcome of the call under way, if there is one: it may go on for a second, or until its deadline. That
+   * it traps, exits or is ended there is no crash.
+   */
+  unwanted(until: "soon" | "deadline"): void;
 }
 
 /** An interface by whose exports a component takes streams. */

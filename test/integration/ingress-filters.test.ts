@@ -477,7 +477,7 @@ describe("a filter that pauses", () => {
       async (rig) => {
         const answer = await rig.send({ method: "POST", path: "/" }, "x".repeat(2000));
         assert.equal(answer.status, 413);
-        assert.match(answer.body, /exceeds the 1000 bytes that a filter may hold back/);
+        assert.match(answer.body, /exceeds the 1000 bytes that a plugin may hold back \(ingress\.maxBufferBytes\)/);
       },
       { maxBufferBytes: 1000 },
     );

@@ -25,6 +25,8 @@ export class ComponentHost implements GuestHost {
     this.paid += fuel;
   }
 
+  waited(): void {}
+
   atEnd(act: () => void): void {
     this.#acts.push(act);
   }

@@ -158,6 +158,7 @@ export class MeasuredStream implements StreamFilter, StreamHost {
         this.#hasFailed = true;
         sink.reset(reason);
       },
+      giveUp: (reason) => sink.giveUp(reason),
     };
   }
 

@@ -141,7 +141,8 @@ class SyntheticRequest implements StreamHost {
     const end = (_part: unknown, endOfStream: boolean): void => {
       if (endOfStream) this.#ended();
     };
-    return { head: end, data: end, trailers: () => this.#ended(), reset: () => this.#ended() };
+    const over = (): void => this.#ended();
+    return { head: end, data: end, trailers: over, reset: over, giveUp: over };
   }
 
   #ended(): void {

@@ -17,7 +17,9 @@ const noBytes = new Uint8Array(0);
 /** A body on its way out of a guest. What is written before the head has gone is kept, as far as there is room. */
 export class BodyFlow implements OutputSink {
   waiter: Waitable["waiter"];
-  readonly #message: "request" | "response";
+  /** `response of plugin 'web'`, for sentences. */
+  readonly #what: string;
+  readonly #sizeTag: string;
   /** What the head declares, if it does. */
   #length: number | undefined;
   #written = 0;
@@ -25,15 +27,16 @@ export class BodyFlow implements OutputSink {
   #kept: Uint8Array[] | undefined;
   #trailers: readonly Field[] | undefined;
   #isPaused = false;
+  #isDiscarded = false;
   /** `whole`: finished, with the right length. `broken`: given up by the guest. `closed`: nobody takes more. */
   #state: "open" | "whole" | "broken" | "closed" = "open";
   /** Why it is broken. */
-  #reason: string;
+  #reason: string | undefined;
 
-  constructor(message: "request" | "response", length: number | undefined) {
-    this.#message = message;
+  constructor(plugin: string, message: "request" | "response", length: number | undefined) {
+    this.#what = `${message} of plugin '${plugin}'`;
+    this.#sizeTag = message === "request" ? "HTTP-request-body-size" : "HTTP-response-body-size";
     this.#length = length;
-    this.#reason = `the plugin did not finish the body of its ${message}`;
   }
 
   /** Sends what was written so far, and from now on what is. */
@@ -43,23 +46,26 @@ export class BodyFlow implements OutputSink {
     this.#kept = undefined;
     if (kept !== undefined) for (const chunk of kept) target.data(chunk, false);
     if (this.#state === "whole") this.#sendEnd(target);
-    else if (this.#state === "broken") target.broken(this.#reason);
+    else if (this.#state === "broken") target.broken(this.#reason ?? this.#unfinished);
     else this.waiter?.wake();
   }
 
-  /** The body is not sent, as of an answer to HEAD: it need not be as long as was declared. */
-  ignoreLength(): void {
+  /** The body is not sent, as of an answer to HEAD: it is taken all the same, and need not be as long as was declared. */
+  discard(): void {
+    this.#isDiscarded = true;
     this.#length = undefined;
+    this.#kept = undefined;
+    this.waiter?.wake();
   }
 
   /** Nobody takes any more of it. */
   close(): void {
-    this.#stop("closed");
+    if (!this.#isDiscarded) this.#stop("closed");
   }
 
   /** Breaks it off when it is not whole. */
-  abandon(reason = this.#reason): void {
-    if (!this.#stop("broken")) return;
+  abandon(reason = this.#unfinished): void {
+    if (this.#isDiscarded || !this.#stop("broken")) return;
     this.#reason = reason;
     this.#target?.broken(reason);
   }
@@ -69,7 +75,7 @@ export class BodyFlow implements OutputSink {
     if (this.#state === "broken") throw this.#sizeError(this.#written);
     if (this.#state !== "open") return;
     if (this.#length !== undefined && this.#written !== this.#length) {
-      this.abandon(`the plugin's ${this.#message} has ${this.#written} bytes where its head declares ${this.#length}`);
+      this.abandon(`the ${this.#what} has ${this.#written} bytes where its head declares ${this.#length}`);
       throw this.#sizeError(this.#written);
     }
     this.#state = "whole";
@@ -86,6 +92,11 @@ export class BodyFlow implements OutputSink {
     this.waiter?.wake();
   }
 
+  /** Whether all of it was written that is sent. */
+  get isWhole(): boolean {
+    return this.#state === "whole" || this.#isDiscarded;
+  }
+
   get isReady(): boolean {
     return this.#state !== "open" || this.#room > 0;
   }
@@ -97,9 +108,10 @@ export class BodyFlow implements OutputSink {
 
   write(bytes: Uint8Array): void {
     if (this.#state !== "open") throw closed;
+    if (this.#isDiscarded) return;
     const written = this.#written + bytes.length;
     if (this.#length !== undefined && written > this.#length) {
-      const sentence = `the plugin's ${this.#message} is longer than the ${this.#length} bytes that its head declares`;
+      const sentence = `the ${this.#what} is longer than the ${this.#length} bytes that its head declares`;
       this.#written = written;
       this.abandon(sentence);
       throw streamFailure(sentence, this.#sizeError(written));
@@ -115,6 +127,7 @@ export class BodyFlow implements OutputSink {
   }
 
   get #room(): number {
+    if (this.#isDiscarded) return roomPerWrite;
     if (this.#isPaused) return 0;
     return this.#target === undefined ? Math.max(0, roomPerWrite - this.#written) : roomPerWrite;
   }
@@ -132,8 +145,11 @@ export class BodyFlow implements OutputSink {
     else target.trailers(this.#trailers);
   }
 
+  get #unfinished(): string {
+    return `the ${this.#what} has a body that it did not finish`;
+  }
+
   #sizeError(bytes: number): ErrorCode {
-    const tag = this.#message === "request" ? "HTTP-request-body-size" : "HTTP-response-body-size";
-    return { tag, val: BigInt(bytes) };
+    return { tag: this.#sizeTag, val: BigInt(bytes) };
   }
 }

@@ -31,6 +31,16 @@ const forbidden: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** What is wrong with a field of a response, as a sentence; undefined when nothing is. */
+export function faultOfField(name: string, value: string): string | undefined {
+  if (name.length > maxNameBytes || !token.test(name)) return `${quoted(name)} is no name of a field`;
+  const [bad] = badInValue.exec(value) ?? [];
+  if (bad === undefined) return undefined;
+  return `the value of '${name}' holds ${quoted(bad)}, and may hold printable characters of Latin-1 and tabs`;
+}
+
+const quoted = (text: string): string => JSON.stringify(text.slice(0, 64));
+
 type HeaderError = { readonly tag: "invalid-syntax" | "forbidden" | "immutable" };
 
 const invalidSyntax: HeaderError = { tag: "invalid-syntax" };

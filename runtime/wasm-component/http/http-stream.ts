@@ -1,6 +1,7 @@
 import type { AnswerSink, AnswerSource, FilterAction, StreamFilter, StreamHost } from "../../plugin/contract.ts";
 import { PluginError } from "../../plugin/plugin-error.ts";
 import type { Guest } from "../provider.ts";
+import { requestName } from "../request-name.ts";
 import type { BodyFlow, BodyTarget } from "./body-flow.ts";
 import { type ErrorCode, statusOfError } from "./error-code.ts";
 import type { Field } from "./fields.ts";
@@ -13,8 +14,9 @@ const noBytes = new Uint8Array(0);
 const clientGone: ErrorCode = { tag: "connection-terminated" };
 
 /**
- * A request that a guest handles in one call: the call begins with its head, and both bodies pass while it runs. It may work on
- * after its answer, and after the client has gone, when its streams are closed, until its deadline.
+ * A request that a guest handles in one call: the call begins with its head, and both bodies pass while it runs. The guest may
+ * work on after its answer until its deadline, which begins anew with every byte that moves. When the client has gone before the
+ * answer was whole, its streams are closed and it is let go of soon. What a client does, or leaves undone, is no crash of the guest.
  */
 export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySource, BodyTarget {
   readonly #guest: Guest;
@@ -29,6 +31,12 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   #body: BodyFlow | undefined;
   /** The request is held back by a callback that has not ended. */
   #isHeld = false;
+  /** The client does not take what there is of the answer. */
+  #isPaused = false;
+  /** The exchange has ended. */
+  #isEnded = false;
+  /** The guest gave an answer that cannot be sent: what follows is its own doing. */
+  #isBroken = false;
 
   constructor(guest: Guest, handle: Handle, host: StreamHost, ended: () => void) {
     this.#guest = guest;
@@ -41,7 +49,11 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
     if (endOfStream) this.#feed.finish();
     this.#call = "running";
     this.#guest
-      .call("handle", () => this.#enter())
+      .call(
+        "handle",
+        () => this.#enter(),
+        () => this.#isExcused(),
+      )
       .then(
         () => this.#returned(),
         (error: unknown) => this.#failed(error),
@@ -52,6 +64,7 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   requestBody(endOfStream: boolean): FilterAction {
     const body = this.#host.body("request");
     if (body !== undefined && body.length > 0) {
+      this.#guest.moved();
       // What was read is of the chunks that came, to which nobody writes.
       if (!this.#feed.isDiscarding) this.#feed.push(body.read(0, body.length));
       body.splice(0, body.length, noBytes);
@@ -82,6 +95,11 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   }
 
   end(): void {
+    if (this.#call === "running" && !this.#isBroken) {
+      if (!this.#isAnswerWhole) this.#guest.unwanted("soon");
+      else if (!this.#feed.isReady) this.#guest.unwanted("deadline");
+    }
+    this.#isEnded = true;
     this.#isHeld = false;
     this.#isAnswered = true;
     this.#feed.fail(clientGone, "the client has gone");
@@ -100,25 +118,26 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
       this.#body?.close();
       return;
     }
-    const isBodiless = status === 204 || status === 304 || this.#isHead;
-    if (isBodiless) this.#body?.ignoreLength();
+    if (status === 204 || status === 304 || this.#isHead) this.#body?.discard();
     try {
       this.#sink.head(head, body === undefined);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       this.#body?.close();
-      this.#sink.reset(`the plugin's response is not valid: ${error.message}`);
+      this.#cutOff(`the response of ${this.#plugin} is not valid: ${error.message}`);
       return;
     }
+    this.#guest.moved();
     this.#body?.attach(this);
   }
 
   refuse(error: ErrorCode): void {
     const told = typeof error.val === "string" ? `: ${error.val}` : "";
-    this.#reply(statusOfError(error), `the plugin answered with the error ${error.tag}${told}`);
+    this.#fail(statusOfError(error), `${this.#plugin} answered with the error ${error.tag}${told}`);
   }
 
   data(chunk: Uint8Array, endOfStream: boolean): void {
+    this.#guest.moved();
     this.#sink?.data(chunk, endOfStream);
   }
 
@@ -127,14 +146,17 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   }
 
   broken(reason: string): void {
-    this.#sink?.reset(reason);
+    this.#cutOff(reason);
   }
 
   pause(): void {
+    this.#isPaused = true;
     this.#body?.pause();
   }
 
   resume(): void {
+    this.#isPaused = false;
+    this.#guest.moved();
     this.#body?.resume();
   }
 
@@ -165,7 +187,8 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
 
   #returned(): void {
     this.#call = "over";
-    if (!this.#isAnswered) this.#reply(500, "the plugin ended without an answer");
+    if (!this.#isAnswered)
+      this.#fail(500, `${this.#plugin} ended without an answer: response-outparam.set takes a response, or an error`);
     else this.#body?.abandon();
     this.#feed.unwanted();
     this.#ended();
@@ -175,9 +198,54 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   #failed(error: unknown): void {
     this.#call = "over";
     this.#body?.close();
-    if (!(error instanceof PluginError)) this.#reply(500, "the plugin failed");
+    if (!(error instanceof PluginError)) this.#fail(500, `${this.#plugin} failed`);
     this.#feed.unwanted();
     this.#ended();
+  }
+
+  get #plugin(): string {
+    return `plugin '${this.#guest.host.program.name}'`;
+  }
+
+  get #isAnswerWhole(): boolean {
+    return this.#isAnswered && (this.#sink === undefined || this.#body === undefined || this.#body.isWhole);
+  }
+
+  /** The deadline has passed: true when the guest waits for its client, or only the middle of its answer is late; both are told. */
+  #isExcused(): boolean {
+    if (this.#isEnded || this.#isAnswerWhole) return false;
+    const { deadlineMs } = this.#guest.host.program;
+    const within = `within the ${deadlineMs} ms of the plugin's limits.deadline`;
+    const awaitsRequest = this.#feed.isAwaited && !this.#isHeld;
+    if (!awaitsRequest && !this.#isPaused) {
+      if (this.#sink === undefined) return false;
+      this.#cutOff(`nothing of the response of ${this.#plugin} came ${within}`);
+      return true;
+    }
+    const late = `the client ${this.#isPaused ? "took nothing of the response" : "sent nothing of the request"} ${within}`;
+    if (this.#sink === undefined) this.#reply(408, late);
+    else this.#sink.giveUp(late);
+    return true;
+  }
+
+  /** The guest answers nothing that could be sent: the client gets the sentence, and the plugin's log has it. */
+  #fail(status: number, sentence: string): void {
+    if (this.#isAnswered) return;
+    this.#isBroken = true;
+    this.#warn(`${sentence} (the client got ${status})`);
+    this.#reply(status, sentence);
+  }
+
+  /** As `#fail`, of an answer that has begun. */
+  #cutOff(sentence: string): void {
+    if (this.#isEnded || this.#sink === undefined) return;
+    this.#isBroken = true;
+    this.#warn(`${sentence} (the client was cut off)`);
+    this.#sink.reset(sentence);
+  }
+
+  #warn(sentence: string): void {
+    this.#guest.host.log("warn", `${requestName(this.#host)}: ${sentence}`);
   }
 
   #reply(status: number, message: string): void {

@@ -51,6 +51,11 @@ export class BodyFeed implements QueueFiller, Waitable {
     return this.#end !== undefined;
   }
 
+  /** Whether a guest waits for more of the message. */
+  get isAwaited(): boolean {
+    return this.#end === undefined && (this.queue.waiter !== undefined || this.waiter !== undefined);
+  }
+
   get end(): Trailers | undefined {
     return this.#end;
   }

@@ -25,10 +25,17 @@ export const outgoingHandler: ImportedInterface = {
     return {
       handle(request: OutgoingRequest, options: RequestOptions | undefined): FutureIncomingResponse {
         payForCall(host);
-        const upstream = upstreamOf(host, request.authority() ?? "");
-        if (upstream === undefined) throw denied;
+        const authority = request.authority() ?? "";
+        const upstream = upstreamOf(host, authority);
+        if (upstream === undefined) {
+          host.log("warn", notGranted(host, authority));
+          throw denied;
+        }
         const scheme = request.scheme()?.tag ?? "HTTP";
-        if (scheme !== "HTTP") throw noTls;
+        if (scheme !== "HTTP") {
+          host.log("warn", `a request to the upstream '${upstream}' was refused: its scheme is to be http`);
+          throw noTls;
+        }
         if (calls >= maxCalls) throw tooMany;
         calls++;
         return new OutgoingCall(host, upstream, request, options, over).future;
@@ -36,6 +43,12 @@ export const outgoingHandler: ImportedInterface = {
     };
   },
 };
+
+function notGranted({ program }: GuestHost, authority: string): string {
+  const asked = JSON.stringify(authority.slice(0, 64));
+  const right = `'capabilities.upstreams' of its manifest asks for one, and 'plugins.grants.${program.name}.upstreams' gives it`;
+  return `a request to ${asked} was refused: it is no upstream that the plugin was granted; ${right}`;
+}
 
 /** The port that some clients add to the name says nothing. */
 function upstreamOf({ services }: GuestHost, authority: string): string | undefined {

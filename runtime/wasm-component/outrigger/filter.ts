@@ -5,6 +5,7 @@ import { failStream } from "./broken-stream.ts";
 import { exportedFunction } from "./exported-function.ts";
 import { noBytes, replyOf, requestOf, responseOf, type WitRequest, type WitResponse } from "./message.ts";
 import type { Pairs } from "./pairs.ts";
+import { validResponse } from "./valid-response.ts";
 import { outriggerVersions } from "./version.ts";
 import { WholeStream } from "./whole-stream.ts";
 
@@ -63,7 +64,7 @@ function filterStream(guest: Guest, host: StreamHost, ended: () => void): Stream
     const decision: Decision =
       onRequest === undefined ? { tag: "pass" } : await guest.call("on-request", () => onRequest(requestOf(host)));
     if (decision.tag === "respond") {
-      host.respond(replyOf(decision.val));
+      host.respond(replyOf(validResponse(guest, host, decision.val)));
       return "done";
     }
     if (decision.tag === "forward" && !change(guest, host, "request", requestLine(decision.val), decision.val))
@@ -80,8 +81,11 @@ function filterStream(guest: Guest, host: StreamHost, ended: () => void): Stream
       return "done";
     }
     const verdict = await guest.call("on-response", () => onResponse(request, responseOf(host)));
-    if (verdict.tag === "pass" || change(guest, host, "response", statusLine(verdict.val), verdict.val))
-      host.resume("response");
+    if (verdict.tag === "replace") {
+      const response = validResponse(guest, host, verdict.val);
+      if (!change(guest, host, "response", statusLine(response), response)) return "done";
+    }
+    host.resume("response");
     return "done";
   };
 
@@ -90,7 +94,8 @@ function filterStream(guest: Guest, host: StreamHost, ended: () => void): Stream
     ...(onResponse === undefined ? {} : { response: () => void run(judge) }),
     end() {
       isGone = true;
-      if (!isBusy) over();
+      if (isBusy) guest.unwanted("deadline");
+      else over();
     },
   });
 }

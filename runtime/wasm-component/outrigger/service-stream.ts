@@ -5,7 +5,7 @@ import { WholeStream } from "./whole-stream.ts";
 
 /**
  * A stream that one call of the guest answers. The call goes on when the client has gone: what it has begun it may finish, and
- * its instance takes nothing else until then.
+ * its instance takes nothing else until then. What becomes of it then is no crash.
  */
 export function serviceStream(
   guest: Guest,
@@ -30,6 +30,7 @@ export function serviceStream(
   return new WholeStream({
     request: () => void run(),
     end() {
+      if (isServing) guest.unwanted("deadline");
       if (!isServing && !isOver) ended();
       if (!isServing) isOver = true;
     },

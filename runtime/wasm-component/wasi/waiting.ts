@@ -18,22 +18,25 @@ export function untilReady(host: GuestHost, awaited: readonly Waitable[]): Promi
   return new Promise((resolve, reject) => {
     const { signal } = host;
     if (signal.aborted) reject(signal.reason);
-    else new Wait(awaited, signal, resolve, reject).begin();
+    else new Wait(host, awaited, signal, resolve, reject).begin();
   });
 }
 
 class Wait implements Waiter {
+  readonly #host: GuestHost;
   readonly #awaited: readonly Waitable[];
   readonly #signal: AbortSignal;
   readonly #resolve: () => void;
   readonly #reject: (reason: unknown) => void;
 
   constructor(
+    host: GuestHost,
     awaited: readonly Waitable[],
     signal: AbortSignal,
     resolve: () => void,
     reject: (reason: unknown) => void,
   ) {
+    this.#host = host;
     this.#awaited = awaited;
     this.#signal = signal;
     this.#resolve = resolve;
@@ -49,6 +52,7 @@ class Wait implements Waiter {
     for (const one of this.#awaited) {
       if (!one.isReady) continue;
       this.#end();
+      this.#host.waited();
       this.#resolve();
       return;
     }
