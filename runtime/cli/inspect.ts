@@ -3,7 +3,7 @@ import type { Configuration } from "../config/schema.ts";
 import type { Manifest } from "../plugin/manifest.ts";
 import { type ModuleOutline, outlineOf } from "../plugin/module-outline.ts";
 import { unpackManifest } from "../plugin/packed-manifest.ts";
-import { sandboxLimits } from "../plugin/prepare.ts";
+import { foreignModule, sandboxLimits } from "../plugin/prepare.ts";
 import { isComponentBinary } from "../plugin/sandbox/sandboxed-component.ts";
 import type { SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
 import { artifactOf, type FetchedModule, fetchModule } from "../plugin/source/fetch-artifact.ts";
@@ -124,7 +124,9 @@ function problemsOf(
   if (spokenVersion(module) === undefined) {
     const versions = abiVersions(module);
     const spoken = versions.length === 0 ? "no version of Proxy-Wasm" : `Proxy-Wasm ${versions.join(", ")} only`;
-    problems.push(`it speaks ${spoken}; this host speaks ${supportedVersions.join(", ")}`);
+    const hint = foreignModule(module);
+    const more = hint === undefined ? "" : `; ${hint}`;
+    problems.push(`it speaks ${spoken}; this host speaks ${supportedVersions.join(", ")}${more}`);
   }
   const fatal = missing.filter((name) => unknownImports === "refuse" || !name.startsWith("env."));
   if (fatal.length > 0) problems.push(`it imports what this host does not have: ${fatal.join(", ")}`);

@@ -5,6 +5,7 @@ import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
 import { checkModule, type ModuleCheck } from "./module-check.ts";
 import { unpackManifest } from "./packed-manifest.ts";
 import { PluginError } from "./plugin-error.ts";
+import { kindByExports } from "./plugin-kind.ts";
 import { readRegularFile, UnreadableFile } from "./regular-file.ts";
 import { maxModuleBytes } from "./sandbox/module-limit.ts";
 import { type FrameProblem, frameProblem } from "./wasm-sections.ts";
@@ -23,7 +24,7 @@ export interface PluginArtifact extends ModuleCheck {
 const maxManifestBytes = 1024 ** 2;
 
 /**
- * Reads `orders.wasm` and the manifest beside it, or inside it; without either it is a filter named after the file. A
+ * Reads `orders.wasm` and the manifest beside it, or inside it; without either it is a plugin named after the file. A
  * manifest beside the module replaces the one inside. Throws PluginError (`refused`) when the manifest is wrong.
  */
 export async function readArtifact(path: string): Promise<PluginArtifact> {
@@ -80,7 +81,9 @@ export function makeArtifact(
   { digest, problem }: ModuleCheck = { digest: digestOf(bytes), problem: moduleProblem(bytes) },
 ): PluginArtifact {
   const { text, source } = givenManifest(bytes, path, beside);
-  const manifest = text === undefined ? bareManifest(fileName, path) : parseManifest(text, source, fileName);
+  const kind = kindByExports(bytes);
+  const manifest =
+    text === undefined ? bareManifest(fileName, path, kind) : parseManifest(text, source, fileName, kind);
   const manifestText = text ?? bareText(manifest.name);
   return { manifest, manifestText, bytes, digest, problem, origin: path };
 }

@@ -176,13 +176,16 @@ describe("what a service declares", () => {
 
 describe("a module without a manifest", () => {
   it("is a filter named after its file, without capabilities", () => {
-    const manifest = bareManifest("tracer", "plugins/tracer.wasm");
+    const manifest = bareManifest("tracer", "plugins/tracer.wasm", "filter");
     assert.equal(manifest.name, "tracer");
     assert.equal(manifest.kind, "filter");
     assert.deepEqual(Object.values(manifest.capabilities).flat(), []);
   });
 
   it("is refused when its file's name cannot be a plugin's", () => {
-    assert.throws(() => bareManifest("my filter!", "plugins/my filter!.wasm"), /name: expected a name of letters/);
+    assert.throws(
+      () => bareManifest("my filter!", "plugins/my filter!.wasm", "filter"),
+      /name: expected a name of letters/,
+    );
   });
 });

@@ -5,6 +5,7 @@ import { allowedFunctions, byteSize, capabilities, duration, failPolicy, name } 
 import { validate } from "../config/validate.ts";
 import { schedules, subscriptions } from "./declarations.ts";
 import { PluginError } from "./plugin-error.ts";
+import type { PluginKind } from "./plugin-kind.ts";
 import { rolloutPolicy } from "./rollout/policy.ts";
 
 const wasmPage = 65_536;
@@ -34,7 +35,9 @@ export const manifestSchema = z
     kind: z
       .enum(["filter", "service"])
       .default("filter")
-      .describe("`filter` on traffic, or `service` behind a route; default filter"),
+      .describe(
+        "`filter` on traffic, or `service` behind a route; default filter, and of a component what its exports are for",
+      ),
     suspends: z
       .boolean()
       .optional()
@@ -152,9 +155,15 @@ export type Manifest = z.output<typeof manifestSchema>;
 
 /**
  * Reads a manifest. Throws PluginError (`refused`) that names `origin` and every mistake at once: its path, what was
- * expected and the nearest known name. Without a fallback the plugin is only known by its origin: "the upload".
+ * expected and the nearest known name. Without a fallback the plugin is only known by its origin: "the upload". `kind` is what
+ * the plugin is when the manifest does not say.
  */
-export function parseManifest(text: string, origin: string, fallbackName: string): Manifest {
+export function parseManifest(
+  text: string,
+  origin: string,
+  fallbackName: string,
+  kind: PluginKind = "filter",
+): Manifest {
   const document = parseDocument(text, { uniqueKeys: true, prettyErrors: false });
   if (document.errors.length > 0) {
     throw refusal(
@@ -163,12 +172,14 @@ export function parseManifest(text: string, origin: string, fallbackName: string
       document.errors.map((error) => `not valid YAML: ${error.message}`),
     );
   }
-  return readManifest(document.toJS() ?? {}, origin, fallbackName);
+  const written: unknown = document.toJS() ?? {};
+  const isMapping = typeof written === "object" && written !== null && !Array.isArray(written);
+  return readManifest(isMapping ? { kind, ...written } : written, origin, fallbackName);
 }
 
-/** The manifest of a module that came without one: a filter of that name, with no grants. */
-export function bareManifest(fileName: string, origin: string): Manifest {
-  return readManifest({ name: fileName }, origin, fileName);
+/** The manifest of a module that came without one: a plugin of that name and kind, with no grants. */
+export function bareManifest(fileName: string, origin: string, kind: PluginKind): Manifest {
+  return readManifest({ name: fileName, kind }, origin, fileName);
 }
 
 function readManifest(input: unknown, origin: string, fallbackName: string): Manifest {

@@ -4,7 +4,7 @@ import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
 import type { Manifest } from "./manifest.ts";
 import { PluginError } from "./plugin-error.ts";
 import { fuelPerMillisecond } from "./sandbox/fuel.ts";
-import type { CompiledPlugin } from "./sandbox/sandboxed-component.ts";
+import { type CompiledPlugin, isComponent } from "./sandbox/sandboxed-component.ts";
 import type { SandboxLimits } from "./sandbox/sandboxed-module.ts";
 
 /** Rewrites and compiles modules away from the event loop. */
@@ -55,7 +55,23 @@ export async function preparePlugin(artifact: PluginArtifact, options: PrepareOp
       return { manifest, digest, module, engine, speaks, restrictions: restrictionsOf(manifest, options.grants) };
   }
   const known = options.engines.map(({ name }) => name).join(", ");
-  throw refused(manifest, `is of no kind that can run here; known: ${known}`);
+  const hint = isComponent(module) ? undefined : foreignModule(module.module);
+  const more = hint === undefined ? "" : `: ${hint}`;
+  throw refused(manifest, `is of no kind that can run here; known: ${known}${more}`);
+}
+
+/** What a module is that does not speak Proxy-Wasm, and what would run here in its place; undefined when nothing shows it. */
+export function foreignModule(module: WebAssembly.Module): string | undefined {
+  const exports = WebAssembly.Module.exports(module).map(({ name }) => name);
+  if (exports.some((name) => name.startsWith("proxy_abi_version_"))) return undefined;
+  if (exports.includes("_start"))
+    return "it is a program of WASI preview 1, for it exports '_start'; build a library of it, and a component of that";
+  // Toolchains name the functions of interfaces so: `outrigger:runtime/handler@0.1.0#handle`.
+  const isOfComponent = exports.some((name) => name === "cabi_realloc" || /^[^#]+:[^#]+#/.test(name));
+  const isOfWasi = WebAssembly.Module.imports(module).some(({ module: from }) => from.startsWith("wasi_"));
+  if (!isOfComponent && !isOfWasi) return undefined;
+  const what = isOfComponent ? "the core module of a component" : "a core module of WASI preview 1";
+  return `it is ${what}; make the component of it by 'npx @bytecodealliance/jco new FILE --wasi-reactor -o COMPONENT'`;
 }
 
 /** What the sandbox holds a plugin to. */

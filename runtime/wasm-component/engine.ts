@@ -5,7 +5,7 @@ import { type ComponentProgram, isComponentProgram } from "./component-program.t
 import { ComponentGuest } from "./guest.ts";
 import { pluginError } from "./guest-fault.ts";
 import { ComponentInstance } from "./instance.ts";
-import { callableNames, exportedAmong } from "./interfaces.ts";
+import { callableNames, exportedAmong, kindOf } from "./interfaces.ts";
 import { requireImports } from "./linker.ts";
 
 /** Runs components: worlds of WASI 0.2, and the sidecar's own. */
@@ -44,10 +44,18 @@ export function wasmComponentEngine(): PluginEngine {
   };
 }
 
-/** Throws PluginError when the component exports nothing by which it could be called. */
+/** Throws PluginError when the component exports nothing by which a plugin of its kind could be called. */
 function requireExports(program: ComponentProgram): void {
-  const { exports } = program.module;
-  if (exportedAmong(exports).length > 0) return;
+  const { kind, module } = program;
+  const { exports } = module;
+  const found = exportedAmong(exports);
+  if (found.some(({ called }) => kindOf(called) === kind)) return;
+  if (found.length > 0) {
+    const names = found.map(({ name }) => name).join(", ");
+    const other = kind === "filter" ? "service" : "filter";
+    const rest = `is a ${kind} by its manifest, and exports ${names}, by which a ${other} is called; write 'kind: ${other}'`;
+    throw pluginError(program, "refused", rest);
+  }
   const exported = exports.length === 0 ? "nothing" : exports.join(", ");
   const known = callableNames().join(", ");
   throw pluginError(program, "refused", `exports ${exported}; expected at least one of ${known}`);

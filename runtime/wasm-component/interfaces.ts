@@ -1,6 +1,8 @@
 /** The one list of what guests may import, and the one of what they are called by. */
+import type { PluginProgram } from "../plugin/contract.ts";
 import { httpExports, httpImports } from "./http/index.ts";
 import { outriggerExports } from "./outrigger/exports.ts";
+import { filterInterface, responseFilterInterface } from "./outrigger/filter.ts";
 import { outriggerImports } from "./outrigger/imports.ts";
 import type { ExportedInterface, ImportedInterface } from "./provider.ts";
 import { standardExports, standardImports } from "./standard/index.ts";
@@ -37,6 +39,10 @@ export function exportedAmong(
     exports.filter((name) => isOf(called, name)).map((name) => ({ name, called })),
   );
 }
+
+/** What a component is that is called by it. */
+export const kindOf = (called: ExportedInterface): PluginProgram["kind"] =>
+  called === filterInterface || called === responseFilterInterface ? "filter" : "service";
 
 /** Names in full of all that may be imported, as a message tells them: `wasi:io/streams@0.2`. */
 export const importableNames = (): readonly string[] => importedInterfaces.flatMap(namesOf);

@@ -73,4 +73,18 @@ describe("versions of a component", () => {
     const failures = await clients.stop();
     assert.deepEqual(new Set(failures), new Set(["500 broken"]));
   });
+
+  it("are refused when their manifest says another kind than their exports do", async () => {
+    await using rig = await openComponents({ limits, configuration: { version: 1 } });
+    await rig.deploy({ version: "2.0.0", kind: "filter" });
+    await rig.sidecar.logged(({ msg }) =>
+      /'service' 2\.0\.0 is a filter by its manifest, and exports .*handler@0\.1\.0, by which a service is called; write 'kind: service'/.test(
+        msg,
+      ),
+    );
+    assert.equal((await statusOf(rig)).version, "1.0.0");
+    // Without a word of it the exports decide.
+    await rig.deploy({ version: "3.0.0", kind: undefined, configuration: { version: 3 } });
+    await eventually("it answers", async () => (await rig.call("version")).text === "3");
+  });
 });
