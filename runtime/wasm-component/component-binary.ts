@@ -28,15 +28,20 @@ const mostNames = 100_000;
 const mostNameBytes = 1_024;
 
 const sorts: readonly ComponentName["kind"][] = ["module", "function", "value", "type", "component", "interface"];
-const section = {
+/** The sections of a component that are read here or for its types. */
+export const section = {
   coreModule: 1,
   coreInstance: 2,
   component: 4,
   instance: 5,
   alias: 6,
+  type: 7,
+  canonical: 8,
+  start: 9,
   import: 10,
   export: 11,
 } as const;
+const coreSection = { import: 2, memory: 5, export: 7 } as const;
 
 /**
  * Reads a component, and those inside it. Throws SandboxError when it is malformed, has more inside it than any should, or
@@ -49,7 +54,7 @@ export function readComponent(bytes: Uint8Array): ComponentOutline {
   return { imports, exports, coreModules: outline.coreModules, memoryPages: outline.memoryPages };
 }
 
-/** Printable ASCII without what ends or opens anything in JavaScript. */
+/** Anything but printable ASCII, and what ends or opens something in JavaScript. */
 const harmful = /[^ -~]|['"`\\]|\$\{|\*\/|\/\*/;
 
 class OutlineReader {
@@ -202,9 +207,9 @@ class OutlineReader {
       const from = reader.position;
       reader.passOver(size);
       const contents = new BinaryReader(this.#bytes, "core module", from, reader.position);
-      if (id === 2) this.#coreImports(contents);
-      else if (id === 5) this.#coreMemories(contents);
-      else if (id === 7) this.#coreExports(contents);
+      if (id === coreSection.import) this.#coreImports(contents);
+      else if (id === coreSection.memory) this.#coreMemories(contents);
+      else if (id === coreSection.export) this.#coreExports(contents);
       else continue;
       if (!contents.done) contents.fail("a section of a core module is longer than its contents");
     }

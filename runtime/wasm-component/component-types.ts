@@ -4,6 +4,7 @@
  */
 import { BinaryReader } from "../plugin/sandbox/binary-reader.ts";
 import { componentPreamble } from "../plugin/sandbox/sandboxed-component.ts";
+import { section } from "./component-binary.ts";
 import { type ComponentType, readType, type TypeScope } from "./type-section.ts";
 
 /** What an instance gives. */
@@ -63,23 +64,24 @@ class TypesReader {
     const exports = new Map<string, Extern>();
     const reader = new BinaryReader(this.#bytes, "component", start + componentPreamble.length, end);
     if (scope.depth > mostDepth) reader.fail("components or types are nested too deep");
-    const items: Readonly<Record<number, (section: BinaryReader) => void>> = {
-      5: (section) => scope.instances.push(this.#instance(section, scope)),
-      6: (section) => this.#alias(section, scope),
-      7: (section) => scope.types.push(this.#type(section, scope)),
-      8: (section) => this.#canonical(section, scope),
-      10: (section) => {
-        const name = nameIn(section);
-        const declared = this.#extern(section, scope, interfaceKey(name));
-        const bound = given === undefined ? declared : (given.get(name) ?? section.fail(`nothing is given as ${name}`));
+    const items: Readonly<Record<number, (contents: BinaryReader) => void>> = {
+      [section.instance]: (contents) => scope.instances.push(this.#instance(contents, scope)),
+      [section.alias]: (contents) => this.#alias(contents, scope),
+      [section.type]: (contents) => scope.types.push(this.#type(contents, scope)),
+      [section.canonical]: (contents) => this.#canonical(contents, scope),
+      [section.import]: (contents) => {
+        const name = nameIn(contents);
+        const declared = this.#extern(contents, scope, interfaceKey(name));
+        const bound =
+          given === undefined ? declared : (given.get(name) ?? contents.fail(`nothing is given as ${name}`));
         imports.set(name, bound);
         bind(scope, bound);
       },
-      11: (section) => {
-        const name = nameIn(section);
-        const exported = this.#referred(section, scope);
-        const isAscribed = section.u8() === 1;
-        const shown = isAscribed ? this.#extern(section, scope, interfaceKey(name)) : exported;
+      [section.export]: (contents) => {
+        const name = nameIn(contents);
+        const exported = this.#referred(contents, scope);
+        const isAscribed = contents.u8() === 1;
+        const shown = isAscribed ? this.#extern(contents, scope, interfaceKey(name)) : exported;
         exports.set(name, shown);
         bind(scope, shown);
       },
@@ -90,16 +92,17 @@ class TypesReader {
       const size = reader.u32();
       const from = reader.position;
       reader.passOver(size);
-      if (id === 4) scope.components.push({ start: from, end: reader.position, scope });
-      if (id === 9 || id > 11) reader.fail("the component has a section that this host does not know", from);
+      if (id === section.component) scope.components.push({ start: from, end: reader.position, scope });
+      if (id === section.start || id > section.export)
+        reader.fail("the component has a section that this host does not know", from);
       const item = items[id];
       if (item === undefined) continue;
-      const section = new BinaryReader(this.#bytes, "component", from, reader.position);
-      for (let rest = section.u32(); rest > 0; rest--) {
-        this.#step(section);
-        item(section);
+      const contents = new BinaryReader(this.#bytes, "component", from, reader.position);
+      for (let rest = contents.u32(); rest > 0; rest--) {
+        this.#step(contents);
+        item(contents);
       }
-      if (!section.done) section.fail("a section of the component is longer than its contents");
+      if (!contents.done) contents.fail("a section of the component is longer than its contents");
     }
     return { imports, exports };
   }
@@ -154,8 +157,8 @@ class TypesReader {
     if (form > 4)
       reader.fail("the component uses a function of asynchronous components, which this host does not have");
     if (form <= 1) reader.u8();
-    const number = reader.u32();
-    if (form > 1) return void number;
+    reader.u32();
+    if (form > 1) return;
     for (let rest = reader.u32(); rest > 0; rest--) {
       const option = reader.u8();
       if (option > 7) reader.fail("a function of the component has an option that this host does not know");
