@@ -72,8 +72,7 @@ export class BlobPlace {
   }
 
   async create(): Promise<void> {
-    const nothing: AsyncIterable<Uint8Array> = { async *[Symbol.asyncIterator]() {} };
-    await this.objects.put(this.store, this.prefix + marker, nothing, this.host.signal).catch(throwBlobError);
+    await this.objects.put(this.store, this.prefix + marker, nothing(), this.host.signal).catch(throwBlobError);
   }
 
   page(after: string, size = pageSize) {

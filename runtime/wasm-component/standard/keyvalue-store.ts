@@ -6,7 +6,7 @@ import { type StoreError, throwStoreError } from "./keyvalue-errors.ts";
 
 /** What a key of a list costs beyond its bytes. */
 const itemCost = 100;
-/** Most cursors of one bucket that stay good. */
+/** Most cursors of one instance that stay good. */
 const maxCursors = 64;
 
 type Entry = readonly [key: string, value: Uint8Array];
