@@ -60,7 +60,7 @@ export async function buildPlugins({ all = false }: { readonly all?: boolean } =
 async function moduleOf(folder: string, wanted: string | undefined, optimize: Optimization): Promise<Uint8Array> {
   const version = wanted ?? versionOf(manifestOf(folder)) ?? "0.0.0";
   const isComponent = existsSync(join(folder, "wit"));
-  const sources = [...(isComponent ? componentSources() : [...filesBelow(sdk), compilerManifest()])];
+  const sources = isComponent ? componentSources() : [...filesBelow(sdk), compilerManifest()];
   sources.push(...filesBelow(folder), fileURLToPath(import.meta.url));
   const kept = join(folder, "build", `${version}-${digestOf(sources, optimize).slice(0, 16)}.wasm`);
   if (existsSync(kept)) return readFileSync(kept);

@@ -1,6 +1,7 @@
 /**
  * Generates what is checked in from its one source: TypeScript and AssemblyScript from the .proto files, the types of interfaces
- * from the .wit files, the reference pages from the schemas and the suites. `generate(root)` writes below another root, which is how `npm run check` sees whether all is current.
+ * from the .wit files, the reference pages from the schemas and the suites. `generate(root)` writes below another root, which is
+ * how `npm run check` sees whether all is current.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
