@@ -19,18 +19,26 @@ export function validate<Schema extends z.ZodType>(
   | { readonly value?: undefined; readonly problems: readonly Problem[] } {
   const result = schema.safeParse(input, { reportInput: true });
   if (result.success) return { value: result.data, problems: [] };
-  return { problems: result.error.issues.flatMap((issue) => explain(issue, schema, [])) };
+  const whole = { schema, input };
+  return { problems: result.error.issues.flatMap((issue) => explain(issue, whole, [])) };
 }
 
-function explain(issue: Issue, root: z.ZodType, base: Path): Problem[] {
+/** What is validated, and by what. */
+interface Whole {
+  readonly schema: z.ZodType;
+  readonly input: unknown;
+}
+
+function explain(issue: Issue, whole: Whole, base: Path): Problem[] {
   const path = [...base, ...issue.path];
+  const root = whole.schema;
   switch (issue.code) {
     case "unrecognized_keys": {
       const known = keysAt(root, path);
       return issue.keys.map((key) => ({ path: [...path, key], message: `unknown key; ${suggestion(key, known)}` }));
     }
     case "invalid_union":
-      return explainUnion(issue, root, path);
+      return explainUnion(issue, whole, path);
     case "invalid_type": {
       if (issue.input === undefined) return [{ path, message: `missing; expected ${article(issue.expected)}` }];
       return [{ path, message: `expected ${article(issue.expected)}, found ${showInPlace(issue, path)}` }];
@@ -49,18 +57,23 @@ function explain(issue: Issue, root: z.ZodType, base: Path): Problem[] {
     }
     case "invalid_key":
       return issue.issues.map((inner) => ({ path, message: `the name is not acceptable: ${inner.message}` }));
-    default:
-      return [
-        {
-          path,
-          message: `${lowerFirst(issue.message)}${issue.input === undefined ? "" : `, found ${show(issue.input, path)}`}`,
-        },
-      ];
+    default: {
+      const found =
+        issue.input === undefined ? "" : `, found ${show(writtenAt(whole.input, path) ?? issue.input, path)}`;
+      return [{ path, message: `${lowerFirst(issue.message)}${found}` }];
+    }
   }
 }
 
+/** What stands there, and not what a schema made of it: `1h` and not 3600000. */
+function writtenAt(input: unknown, path: Path): unknown {
+  let value = input;
+  for (const key of path) value = typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined;
+  return value;
+}
+
 /** Of the alternatives, the one that the author most likely meant: the fewest problems, preferring those deep inside. */
-function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, root: z.ZodType, path: Path): Problem[] {
+function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, whole: Whole, path: Path): Problem[] {
   const alternatives = issue.errors.filter((issues) => !issues.some(isWrongShape));
   if (alternatives.length === 0) {
     const shapes = issue.errors.flatMap((issues) => issues.filter(isWrongShape)).map((one) => expectedOf(one));
@@ -69,14 +82,17 @@ function explainUnion(issue: Extract<Issue, { code: "invalid_union" }>, root: z.
   }
   const best = Math.min(...alternatives.map(weight));
   const chosen = alternatives.filter((issues) => weight(issues) === best);
-  const problems = (chosen[0] ?? []).flatMap((inner) => explain(inner, root, path));
+  const problems = (chosen[0] ?? []).flatMap((inner) => explain(inner, whole, path));
   if (chosen.length === 1) return problems;
   const unknown = alternatives.flat().find((inner) => inner.code === "unrecognized_keys");
   if (unknown?.code === "unrecognized_keys" && weight(alternatives[0] ?? []) >= 2) {
-    return explain(unknown, root, path);
+    return explain(unknown, whole, path);
   }
   return [
-    { path, message: `expected exactly one of ${keysAt(root, path).join(", ")}, found ${show(issue.input, path)}` },
+    {
+      path,
+      message: `expected exactly one of ${keysAt(whole.schema, path).join(", ")}, found ${show(issue.input, path)}`,
+    },
   ];
 }
 

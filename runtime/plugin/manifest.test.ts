@@ -112,7 +112,14 @@ describe("a manifest", () => {
   });
 
   it("cannot ask for a budget or a memory that would hold up the sidecar", () => {
-    assert.match(refusalOf("{ name: orders, limits: { budget: 1h } }"), /limits\.budget: expected a duration above 0/);
+    assert.match(
+      refusalOf("{ name: orders, limits: { budget: 1h } }"),
+      /limits\.budget: expected a duration above 0 and up to 1s, found '1h'$/,
+    );
+    assert.match(
+      refusalOf("{ name: orders, limits: { memory: 2Gi } }"),
+      /expected a size from 64Ki to 1Gi, found '2Gi'$/,
+    );
     assert.match(refusalOf("{ name: orders, limits: { budget: 0ms } }"), /limits\.budget/);
     assert.match(refusalOf("{ name: orders, limits: { memory: 3Gi } }"), /limits\.memory: expected a size from 64Ki/);
     assert.match(refusalOf("{ name: orders, limits: { instances: 100000 } }"), /limits\.instances/);
