@@ -4,7 +4,7 @@ import { request as httpRequest } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { eventually } from "../conformance/backend.ts";
 import { ask } from "../support/http.ts";
-import { type ComponentRig, openComponents } from "./component-rig.ts";
+import { adminToken, type ComponentRig, openComponents } from "./component-rig.ts";
 
 const limits = { memory: "16Mi", budget: "100ms", deadline: "2s", instances: 4 };
 
@@ -42,6 +42,18 @@ describe("a component that misbehaves", () => {
   it("ends when it throws what it does not catch", async () => {
     assert.equal(await amongOthers("throw"), 503);
     await crashes(/trapped in handle/);
+  });
+
+  it("has in its log, once, why calls of it are refused, whatever its code makes of that", async () => {
+    for (let time = 0; time < 3; time++) assert.equal((await rig.call("denied")).status, 200);
+    const why =
+      /^a call of the plugin fails with permission-denied: plugin 'service' was not granted the state store 'secret'; let its manifest ask/;
+    await rig.sidecar.logged(({ msg, plugin }) => plugin === "service" && why.test(msg));
+    const { text } = await ask(rig.sidecar.admin, "/v1/plugins/service/logs?tail=500", {
+      headers: { authorization: `Bearer ${adminToken}` },
+    });
+    const lines = text.split("\n").filter((line) => line.includes("state store 'secret'"));
+    assert.equal(lines.length, 1, text);
   });
 
   it("is given up at its deadline while it waits for the host", async () => {
