@@ -223,4 +223,33 @@ describe("what crosses into a guest and out of it", { timeout: 120_000 }, () => 
         assert.equal(told.take().given, count * Numbers.BYTES_PER_ELEMENT, type);
       }
     });
+
+  it("is told of between the parts of a component", async () => {
+    const memory = `(core module $c (memory (export "memory") 2) (data (i32.const ${places.text}) "${text}")
+      (data (i32.const ${places.values}) "\\00\\04\\00\\00\\08\\00\\00\\00")
+      (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const ${places.given})) (func (export "f") (param i32 i32)))
+      (core instance $l (instantiate $c)) (alias core export $l "memory" (core memory $mem)) (alias core export $l "realloc" (core func $realloc))`;
+    const options = "(memory $mem) (realloc $realloc)";
+    const module = await compiler.compile(
+      await assembleComponent(`(component
+        (component $A ${memory} (func (export "take") (param "a" (list string)) (canon lift (core func $l "f") ${options})))
+        (component $B (import "take" (func $take (param "a" (list string)))) ${memory}
+          (core func $t (canon lower (func $take) ${options}))
+          (core module $m (import "h" "take" (func $t (param i32 i32)))
+            (func (export "f") (call $t (i32.const ${places.values}) (i32.const 1))))
+          (core instance $i (instantiate $m (with "h" (instance (export "take" (func $t))))))
+          (func (export "f") (canon lift (core func $i "f"))))
+        (instance $a (instantiate $A)) (instance $b (instantiate $B (with "take" (func $a "take"))))
+        (export "f" (func $b "f")))`),
+      limits,
+    );
+    const told = new Told();
+    const exports = await module.instantiate(
+      (name) => module.cores.get(name)?.module ?? assert.fail(name),
+      { [crossingsName]: told },
+      async (core, imports) => new WebAssembly.Instance(core, imports),
+    );
+    await Reflect.apply(Object(exports.f), undefined, []);
+    assert.deepEqual(told.take(), { calls: 1, texts: 0, copies: 1, lists: 0, given: 0 });
+  });
 });

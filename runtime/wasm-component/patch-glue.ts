@@ -73,7 +73,7 @@ export function patchGlue(source: string): string {
       "the code generated for the component is not as expected: a table of resources was not found",
     );
   text = text.replace(importedTable, "$1 handleTable$2._createdReps = { size: 0, add() {}, has: () => false };");
-  text = watchCrossings(stripTraces(text));
+  text = stripTraces(watchCrossings(text));
   text = text.replaceAll("import.meta.url", '"file:///component.js"');
   if (/^\s*(?:import|export)\b/m.test(text) || text.includes("import.meta"))
     throw new SandboxError("the code generated for the component has an import or export that is not known");

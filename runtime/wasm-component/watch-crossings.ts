@@ -120,13 +120,13 @@ const anyMemory = /(?<![.'"$\w])memory\d+\b.*/;
 
 /** What a core module is given that is no function written in place: calls of the host, handles and calls between parts. */
 const knownGiven =
-  /^(?:_trampoline\d+\.manuallyAsync \? |new WebAssembly\.Suspending\(_suspendingImport\(|_lowerImportBackwardsCompat\.bind\(|_conditionalSuspending\w*\(|_symmetricSyncGuestCallExit;|rscTableCreateOwn\.bind\(|resourceTransfer(?:Own|Borrow);)/;
+  /^(?:_trampoline\d+\.manuallyAsync \? |new WebAssembly\.Suspending\(_suspendingImport\(\d+, _lowerImportBackwardsCompat\.bind\(|_lowerImportBackwardsCompat\.bind\(|_conditionalSuspending\w*\(|_symmetricSyncGuestCallExit;|rscTableCreateOwn\.bind\(|resourceTransfer(?:Own|Borrow);)/;
 const given = /^\s*(?:const|let|var) trampoline\d+ = (.*)$/gm;
 
 /** The code, whose instances tell `imports[crossingsName]`. Throws SandboxError when a place is written in a way that is not known. */
 export function watchCrossings(code: string): string {
   if (!head.test(code)) throw unexpected("its beginning");
-  for (const [, what = ""] of code.matchAll(given)) if (!knownGiven.test(what)) throw unsupported(what);
+  for (const [, what = ""] of code.matchAll(given)) if (!knownGiven.test(what)) throw unsupported();
   let text = code;
   for (const { from, to, left } of places) {
     text = text.replace(from, to);
@@ -143,7 +143,7 @@ const unexpected = (what: string): SandboxError =>
     `the code generated for the component is not as expected: it has '${what.trim().slice(0, 120)}' in a way that is not known`,
   );
 
-const unsupported = (what: string): SandboxError =>
+const unsupported = (): SandboxError =>
   new SandboxError(
-    `the component uses '${/^\w+/.exec(what)?.[0] ?? what}' of the component model, which this host does not support; only synchronous functions and resources are`,
+    "the component uses functions of the component model that are asynchronous by themselves, as in WASI 0.3, which this host does not have",
   );
