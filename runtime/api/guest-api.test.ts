@@ -129,6 +129,17 @@ describe("a call that fails as long as the plugin is configured as it is", () =>
     assert.deepEqual([plugin, version, `warn: ${msg}`], ["shop", "1.0.0", opened.kept[0]]);
   });
 
+  it("is told the same where an interface has no text for it", async () => {
+    await using opened = await open();
+    opened.api.refused("state", "other");
+    await assert.rejects(opened.api.state.get("other", "k", signal));
+    assert.equal(opened.kept.length, 1);
+    assert.match(
+      opened.kept[0] ?? "",
+      /fails with permission-denied: plugin 'shop' was not granted the state store 'other'/,
+    );
+  });
+
   it("is not told without end, nor are others told", async () => {
     await using opened = await open();
     const { state } = opened.api;

@@ -11,6 +11,7 @@ export function guestApi(plugin: CallingPlugin, blocks: Blocks, http: HttpApi): 
   const { pubsub, config, lock, sequencer, secret, file, binding, invoke } = blocks;
   return {
     granted: (kind) => plugin.grants[kind],
+    refused: (kind, name) => calls.refused(kind, name),
     state: guestState(calls, blocks.state),
     http,
 

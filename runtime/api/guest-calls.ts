@@ -3,7 +3,7 @@ import type { Capabilities } from "../config/schema.ts";
 import type { CallsInFlight, Era } from "../grpc/calls-in-flight.ts";
 import type { Log } from "../telemetry/log.ts";
 import { toldToGuest } from "./guest-error.ts";
-import { requireGrant } from "./method-grants.ts";
+import { notGranted, requireGrant } from "./method-grants.ts";
 import { RefusedCalls } from "./refused-calls.ts";
 
 /** The plugin that calls, and what it was granted. */
@@ -35,6 +35,11 @@ export class GuestCalls {
 
   get granted(): Capabilities {
     return this.#plugin.grants;
+  }
+
+  /** Tells the log of a name that was not granted, as of a call that fails for it. */
+  refused(kind: keyof Capabilities, name: string): void {
+    this.#refused.saw(notGranted(this.#plugin.plugin, kind, name));
   }
 
   /** The task begins within this call. Rejects with RuntimeError: PERMISSION_DENIED when the name was not granted. */

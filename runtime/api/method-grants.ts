@@ -88,9 +88,12 @@ export function checkGrants(plugin: string, grants: Capabilities, method: string
 
 /** Throws PERMISSION_DENIED, naming the plugin, the kind and the name, unless it was granted. */
 export function requireGrant(plugin: string, grants: Capabilities, kind: keyof Capabilities, name: string): void {
-  if (grants[kind].includes(name)) return;
+  if (!grants[kind].includes(name)) throw notGranted(plugin, kind, name);
+}
+
+export function notGranted(plugin: string, kind: keyof Capabilities, name: string): RuntimeError {
   const message = `plugin '${plugin}' was not granted the ${nouns[kind] ?? kind} '${name}'; let its manifest ask for it under capabilities.${kind}, and grant it under plugins.grants.${plugin}.${kind}`;
-  throw new RuntimeError("PERMISSION_DENIED", "NOT_GRANTED", message, { details: { plugin, kind, name } });
+  return new RuntimeError("PERMISSION_DENIED", "NOT_GRANTED", message, { details: { plugin, kind, name } });
 }
 
 function textAt(request: unknown, path: readonly string[]): string {

@@ -6,6 +6,8 @@
 export interface UniformApi {
   /** Names of the components of a kind that the plugin was granted, in the order of its manifest. */
   granted(kind: GrantedKind): readonly string[];
+  /** Tells the plugin's log, once, that it named what it was not granted: for interfaces whose errors have no text. */
+  refused(kind: GrantedKind, name: string): void;
   readonly state: StateApi;
   readonly pubsub: PubSubApi;
   readonly config: ConfigApi;

@@ -21,6 +21,7 @@ export function grantedStore({ services }: GuestHost, identifier: string): strin
   const isFirst = identifier === "" || identifier === "default";
   const [first] = granted;
   if (isFirst && first !== undefined) return first;
+  services.api.refused("state", identifier);
   throw { tag: isFirst ? "no-such-store" : "access-denied" } satisfies StoreError;
 }
 
