@@ -1,6 +1,7 @@
 /** The one list of what guests may import, and the one of what they are called by. */
 import type { PluginProgram } from "../plugin/contract.ts";
 import { httpExports, httpImports } from "./http/index.ts";
+import { isNameOf, type VersionedInterface } from "./interface-name.ts";
 import { outriggerExports } from "./outrigger/exports.ts";
 import { filterInterface, responseFilterInterface } from "./outrigger/filter.ts";
 import { outriggerImports } from "./outrigger/imports.ts";
@@ -29,14 +30,14 @@ export const asyncInterfaces: AsyncInterfaces = {
 
 /** The interface of that name in full, such as `wasi:io/streams@0.2.3`; undefined when guests may not import it. */
 export const importedInterface = (fullName: string): ImportedInterface | undefined =>
-  importedInterfaces.find((one) => isOf(one, fullName));
+  importedInterfaces.find((one) => isNameOf(one, fullName));
 
 /** Those that a component with these exports is called by, each with the name in full, in the order of asking. */
 export function exportedAmong(
   exports: readonly string[],
 ): readonly { readonly name: string; readonly called: ExportedInterface }[] {
   return exportedInterfaces.flatMap((called) =>
-    exports.filter((name) => isOf(called, name)).map((name) => ({ name, called })),
+    exports.filter((name) => isNameOf(called, name)).map((name) => ({ name, called })),
   );
 }
 
@@ -50,15 +51,6 @@ export const importableNames = (): readonly string[] => importedInterfaces.flatM
 /** Names in full of all that a component may be called by. */
 export const callableNames = (): readonly string[] => exportedInterfaces.flatMap(namesOf);
 
-type Named = Pick<ImportedInterface, "name" | "versions">;
-
-function namesOf({ name, versions }: Named): readonly string[] {
+function namesOf({ name, versions }: VersionedInterface): readonly string[] {
   return versions === "0.2" ? [`${name}@0.2`] : versions.map((version) => `${name}@${version}`);
-}
-
-function isOf({ name, versions }: Named, fullName: string): boolean {
-  const at = fullName.lastIndexOf("@");
-  if (at < 0 || fullName.slice(0, at) !== name) return false;
-  const version = fullName.slice(at + 1);
-  return versions === "0.2" ? /^0\.2\.\d+$/.test(version) : versions.includes(version);
 }

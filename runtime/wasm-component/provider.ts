@@ -1,5 +1,6 @@
 /** What the parts of this engine agree on: imports are provided for one instance, exports are called on one. */
 import type { HostServices, PluginProgram, StreamFilter, StreamHost } from "../plugin/contract.ts";
+import type { VersionedInterface } from "./interface-name.ts";
 
 /** The host of one instance of a component, as its imports see it. */
 export interface GuestHost {
@@ -20,11 +21,7 @@ export interface GuestHost {
 }
 
 /** An interface that guests may import. */
-export interface ImportedInterface {
-  /** Without a version: `wasi:io/streams`. */
-  readonly name: string;
-  /** `0.2`: 0.2.0 and every later 0.2.x that is no pre-release. A list: exactly these. */
-  readonly versions: "0.2" | readonly string[];
+export interface ImportedInterface extends VersionedInterface {
   /** Functions that may wait for something, as WIT names them: `get`, `[method]bucket.get`. All others return at once. */
   readonly waiting: readonly string[];
   /**
@@ -57,10 +54,7 @@ export interface Guest {
 }
 
 /** An interface by whose exports a component takes streams. */
-export interface ExportedInterface {
-  /** Without a version: `wasi:http/incoming-handler`. */
-  readonly name: string;
-  readonly versions: "0.2" | readonly string[];
+export interface ExportedInterface extends VersionedInterface {
   /** Functions that are called, as WIT names them. */
   readonly functions: readonly string[];
   /** Its streams begin with the callback that brings the end of the request. */

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { generate, $init as ready } from "@bytecodealliance/jco-transpile/component";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import { readComponent } from "./component-binary.ts";
+import { isNameOf } from "./interface-name.ts";
 import { countInstances, patchGlue } from "./patch-glue.ts";
 import {
   type AsyncInterface,
@@ -41,7 +42,7 @@ async function transpile(bytes: Uint8Array, interfaces: AsyncInterfaces): Promis
       val: { imports: asyncNames(imports, interfaces.imports), exports: asyncNames(exports, interfaces.exports) },
     },
   });
-  checkTypes(bytes, (name) => interfaces.exports.some((one) => isOf(one, name)));
+  checkTypes(bytes, (name) => interfaces.exports.some((one) => isNameOf(one, name)));
   const files = Object.fromEntries(generated.files);
   const source = files["component.js"];
   if (source === undefined) throw new SandboxError("the transpiler wrote no code for the component");
@@ -66,16 +67,9 @@ const isLinked = ({ kind }: { readonly kind: string }): boolean => kind === "int
 function asyncNames(present: readonly string[], interfaces: readonly AsyncInterface[]): string[] {
   return present.flatMap((fullName) =>
     interfaces
-      .filter((one) => isOf(one, fullName))
+      .filter((one) => isNameOf(one, fullName))
       .flatMap(({ functions }) => functions.map((name) => `${fullName}#${name}`)),
   );
-}
-
-function isOf({ name, versions }: AsyncInterface, fullName: string): boolean {
-  const at = fullName.lastIndexOf("@");
-  if (at < 0 || fullName.slice(0, at) !== name) return false;
-  const version = fullName.slice(at + 1);
-  return versions === "0.2" ? /^0\.2\.\d+$/.test(version) : versions.includes(version);
 }
 
 /** The interfaces, as JSON that is preceded by its length, and then the component. */

@@ -1,5 +1,6 @@
 /** What a component becomes, and its form in files and pipes. */
 import { Buffer } from "node:buffer";
+import type { VersionedInterface } from "./interface-name.ts";
 
 /** A core module that came out of a component. */
 export interface TranspiledCore {
@@ -20,9 +21,7 @@ export interface Transpiled {
 }
 
 /** Interfaces with functions that wait, or that are entered and wait themselves. */
-export interface AsyncInterface {
-  readonly name: string;
-  readonly versions: "0.2" | readonly string[];
+export interface AsyncInterface extends VersionedInterface {
   readonly functions: readonly string[];
 }
 
