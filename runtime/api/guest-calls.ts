@@ -33,10 +33,6 @@ export class GuestCalls {
     this.#refused = new RefusedCalls(this.#log, plugin.logged);
   }
 
-  get granted(): Capabilities {
-    return this.#plugin.grants;
-  }
-
   /** Tells the log of a name that was not granted, as of a call that fails for it. */
   refused(kind: keyof Capabilities, name: string): void {
     this.#refused.saw(notGranted(this.#plugin.plugin, kind, name));
