@@ -44,7 +44,7 @@ export function manifestReference(): string {
   return [
     "# A plugin's manifest",
     "Generated from `runtime/plugin/manifest.ts` by `npm run gen`.",
-    "`NAME.yaml` beside `NAME.wasm`. An unknown key is an error. A module without a manifest is a filter named after its file, with no capabilities.",
+    "`NAME.yaml` beside `NAME.wasm`. An unknown key is an error. Without a manifest a plugin is named after its file, with no capabilities: a module is a filter, a component what its exports are for.",
     tableOf(settingsRows(manifestSchema)),
     "",
   ]

@@ -84,3 +84,15 @@ test("is replaced while it answers, and no request fails", async () => {
   await asking;
   assert.deepEqual([...versions], ["1.0.0", "2.0.0"]);
 });
+
+test("goes on when an event cannot be taken, and its log says why", async () => {
+  const refused = { sku: "a||b", amount: 80 };
+  await client.pubsub.publish({ pubsub: "events", topic: "price-changes", data: json(refused) });
+  await sidecar.logged(
+    ({ plugin, msg }) =>
+      plugin === "pricing" && /^an event of 'price-changes' failed: \w*Error: invalid-argument: .*'\|\|'/.test(msg),
+  );
+  assert.equal((await price("quince", 90)).status, 200);
+  const [{ state }] = JSON.parse((await ask(sidecar.admin, "/v1/plugins")).text);
+  assert.equal(state, "serving");
+});
