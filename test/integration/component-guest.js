@@ -78,6 +78,11 @@ const calls = {
   log: () => text(log.write("warn", "the guest was here")),
   wait: () => text(failing(() => textOf(invoke.invoke(call("slow", "/")).data))),
   large: () => ({ status: 200, headers: [], body: new Uint8Array(300_000).fill(120) }),
+  odd: ({ headers }) => ({
+    status: Number(headers.find(([name]) => name === "x-status")?.[1] ?? 200),
+    headers: JSON.parse(headers.find(([name]) => name === "x-fields")?.[1] ?? "[]"),
+    body: bytesOf("its own"),
+  }),
   throw() {
     throw new Error("the guest is confused");
   },

@@ -43,6 +43,35 @@ describe("a component that serves with plain data", () => {
     assert.deepEqual([status, body.length, headers["content-length"]], [200, 300_000, "300000"]);
   });
 
+  it("is told what is wrong with a response that cannot be sent, as its client is, which gets nothing of it", async () => {
+    const odd = (headers: Record<string, string>) => rig.call("odd", { headers });
+    for (const [headers, words] of [
+      [{ "x-status": "999" }, "its status is 999, and 200 to 599 can be sent"],
+      [{ "x-status": "0" }, "its status is 0, and 200 to 599 can be sent"],
+      [{ "x-fields": '[["x a", "1"]]' }, '"x a" is no name of a field'],
+      [
+        { "x-fields": '[["x-a", "1\\r\\nx-b: 2"]]' },
+        "the value of 'x-a' holds \"\\r\", and may hold printable characters",
+      ],
+      [
+        { "x-fields": '[["x-a", "\\u20ac"]]' },
+        "the value of 'x-a' holds \"\u20ac\", and may hold printable characters",
+      ],
+    ] as const) {
+      const { status, text } = await odd(headers);
+      assert.equal(status, 500);
+      assert.ok(text.startsWith(`plugin 'service' gave a response that is not valid: ${words}`), text);
+      await rig.sidecar.logged(
+        ({ plugin, level, msg }) =>
+          plugin === "service" && level === 40 && msg.startsWith("GET /service/odd") && msg.includes(words),
+      );
+    }
+    const fields = '[["x-mine", "1"], ["x-a", "\\n"]]';
+    assert.equal((await odd({ "x-fields": fields })).headers["x-mine"], undefined);
+    const { text } = await odd({ "x-fields": '[["x-mine", "1"]]' });
+    assert.equal(text, "its own");
+  });
+
   it("reads its configuration", async () => {
     assert.equal(await json("configuration"), '{"greeting":"hello"}');
   });
