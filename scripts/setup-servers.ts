@@ -7,6 +7,7 @@ import { cPlugins } from "../test/support/c-plugins.ts";
 import { goPlugins } from "../test/support/go-plugins.ts";
 import { kafkaClassPath } from "../test/support/kafka-artifacts.ts";
 import { findProgram, installPackages, ProgramMissing } from "../test/support/programs.ts";
+import { rustComponents } from "../test/support/rust-components.ts";
 import { rustPlugins } from "../test/support/rust-plugins.ts";
 import { s3ProxyJar } from "../test/support/s3-server.ts";
 
@@ -71,6 +72,7 @@ const servers: readonly Server[] = [
   },
   { name: "clang", programs: {}, support: "c-plugins.ts", fetch: cPlugins },
   { name: "rust", programs: {}, support: "rust-plugins.ts", fetch: rustPlugins },
+  { name: "rust for components", programs: {}, support: "rust-components.ts", fetch: rustComponents },
 ];
 
 /** Resolves to the servers that are still missing; soon when none is. */
