@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { queryObjects } from "node:v8";
+import { compileFunction } from "node:vm";
 import { eventually } from "../../test/conformance/backend.ts";
 import { assembleComponent, componentGuest } from "../../test/support/component-guests.ts";
 import { SandboxCompiler } from "../plugin/sandbox/compiler.ts";
@@ -11,7 +12,7 @@ import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import type { SandboxedComponent } from "../plugin/sandbox/sandboxed-component.ts";
 import { type FuelGauge, fuelGauge, type SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
 import { ComponentCompiler, type ComponentCompilerOptions } from "./component-compiler.ts";
-import { evaluateGlue } from "./evaluate-glue.ts";
+import { evaluateGlue, glueFunction } from "./evaluate-glue.ts";
 import { patchGlue } from "./patch-glue.ts";
 
 const limits: SandboxLimits = { memoryBytes: 64 << 16, tableEntries: 1_000, startFuel: 100_000_000 };
@@ -301,7 +302,7 @@ describe("the compiler of components", () => {
 
 describe("the code generated for a component", () => {
   const generated = (text: string): string =>
-    `const _debugLog = (...args) => {\n if (!globalThis?.process?.env?.JCO_DEBUG) { return; }\n};\n${text}\nexport function instantiate(a, b, c) { return _util; }\nexport const _util = {\n}\n`;
+    `const _debugLog = (...args) => {\n if (!globalThis?.process?.env?.JCO_DEBUG) { return; }\n};\n${text}\nexport function instantiate(a, b, c) {\nreturn _util;\n};\nexport const _util = {\n}\n`;
 
   it("is let go with what it was evaluated for", () => {
     class Nothing {}
@@ -318,6 +319,18 @@ describe("the code generated for a component", () => {
     const before = used();
     for (let round = 1; round <= 30; round++) evaluate(round);
     assert.ok(used() - before < 2 * body.length, `grew by ${used() - before} bytes for 30 times ${body.length}`);
+  });
+
+  it("has code that another thread made of it, and runs as it would without", async () => {
+    const text = patchGlue(generated("")).replace("return _util", "return [a, b]");
+    const glue = glueFunction(text);
+    await using compiler = new SandboxCompiler();
+    const { glueCode } = await compiler.compileParts([], limits, "sha256:0", glue);
+    const { cachedDataRejected } = compileFunction(glue.text, glue.parameters, { cachedData: glueCode });
+    assert.equal(cachedDataRejected, false);
+    const nothing = (): never => assert.fail();
+    for (const code of [glueCode, new Uint8Array(40), undefined])
+      assert.deepEqual(await evaluateGlue(text, "sha256:0", code)(nothing, {}, nothing), [nothing, {}]);
   });
 
   it("sees nothing of the process, and is refused when it is not as expected", async () => {

@@ -3,7 +3,7 @@ import { type SandboxCompiler, sha256 } from "../plugin/sandbox/compiler.ts";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import type { SandboxedComponent } from "../plugin/sandbox/sandboxed-component.ts";
 import type { SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
-import { evaluateGlue } from "./evaluate-glue.ts";
+import { evaluateGlue, glueFunction } from "./evaluate-glue.ts";
 import { TranspileCache } from "./transpile-cache.ts";
 import { type AsyncInterfaces, decodeTranspiled, transpiledVersion, transpilerVersion } from "./transpiled.ts";
 import { Transpiler, type TranspilerOptions } from "./transpiler.ts";
@@ -61,10 +61,9 @@ export class ComponentCompiler implements AsyncDisposable {
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedComponent> {
     const { glue, cores, imports, exports } = decodeTranspiled(await this.#transpiled(bytes, digest));
-    const modules = await this.#modules.compileParts(cores, limits, digest);
+    const { modules, glueCode } = await this.#modules.compileParts(cores, limits, digest, glueFunction(glue));
     await turn();
-    const instantiate = evaluateGlue(glue, digest);
-    // Its code is compiled once more when it runs: traffic has its turn before that.
+    const instantiate = evaluateGlue(glue, digest, glueCode);
     await turn();
     const byName = new Map(cores.flatMap(({ name }, index) => (modules[index] ? [[name, modules[index]]] : [])));
     return {

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { compileFunction } from "node:vm";
+import type { FunctionText } from "../plugin/sandbox/compile-worker.ts";
 import type { InstantiateComponent } from "../plugin/sandbox/sandboxed-component.ts";
 
 // The engine would keep the code of every version that was ever deployed: 300 KB of each.
@@ -16,9 +17,17 @@ const outside: Readonly<Record<string, unknown>> = {
   require: undefined,
 };
 
-/** Runs the glue of a component, once for all of its instances. It is let go with what it returns. */
-export function evaluateGlue(glue: string, digest: string): InstantiateComponent {
-  const evaluate = compileFunction(glue, Object.keys(outside), { filename: `component-${digest.slice(-12)}.js` });
+/** What the compiling thread makes code of, so that this one only reads it. */
+export const glueFunction = (glue: string): FunctionText => ({ text: glue, parameters: Object.keys(outside) });
+
+/**
+ * Runs the glue of a component, once for all of its instances. It is let go with what it returns. Without its code, or with that
+ * of another version or other flags of the engine, it is compiled here.
+ */
+export function evaluateGlue(glue: string, digest: string, code?: Uint8Array): InstantiateComponent {
+  const { text, parameters } = glueFunction(glue);
+  const options = { filename: `component-${digest.slice(-12)}.js`, ...(code && { cachedData: code }) };
+  const evaluate = compileFunction(text, parameters, options);
   const instantiate: unknown = evaluate(...Object.values(outside));
   if (typeof instantiate !== "function") throw new TypeError("the code generated for the component gives no function");
   return instantiate as InstantiateComponent;

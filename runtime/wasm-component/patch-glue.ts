@@ -29,6 +29,12 @@ const changes: readonly Change[] = [
   { what: "the exported function", from: /^export (?=(?:async )?function instantiate\()/m, to: "" },
   { what: "the exported helpers", from: /^export (?=const _util )/m, to: "" },
   {
+    what: "the end of the exported function",
+    // A function in parentheses is compiled with the code around it, and so lies in what is kept of that.
+    from: /^((?:async )?function instantiate\([\s\S]*?\n\});(?=\s*const _util )/m,
+    to: "const instantiate = ($1);",
+  },
+  {
     what: "the tables of borrowed handles",
     where: "function rscTableCreateBorrow(",
     from: /(function rscTableCreateBorrow\(table, rep, scopeId\) \{[^}]*?\}\s*const free = [^;]+;)/,

@@ -32,7 +32,7 @@ export interface AsyncInterfaces {
 }
 
 /** Changes with the form, and with everything that the transpiling process does to the same component. */
-export const transpiledVersion = 6;
+export const transpiledVersion = 7;
 /** Of @bytecodealliance/jco-transpile. */
 export const transpilerVersion = "0.15.0";
 

@@ -1,5 +1,6 @@
 /** The thread in which modules are rewritten and compiled, so that the sidecar's own is not held up. */
 import { queryObjects } from "node:v8";
+import { compileFunction } from "node:vm";
 import { parentPort } from "node:worker_threads";
 import { textsInData } from "./data-texts.ts";
 import { type PartBytes, shareLimits } from "./part-limits.ts";
@@ -13,6 +14,14 @@ export interface CompileRequest {
   readonly limits: SandboxLimits;
   /** What to look for among the data of a module. */
   readonly texts?: readonly string[] | undefined;
+  /** What links the modules of a component: code is made of it, and it does not run. */
+  readonly glue?: FunctionText | undefined;
+}
+
+/** JavaScript: the body of a function, and what its parameters are called. */
+export interface FunctionText {
+  readonly text: string;
+  readonly parameters: readonly string[];
 }
 
 /** A module as the sandbox rewrote it. */
@@ -26,16 +35,20 @@ export interface CompiledBytes {
 
 /** What it answers: of a component, the parts in their order. */
 export type CompileReply =
-  | { readonly outcome: "compiled"; readonly modules: readonly CompiledBytes[] }
+  | {
+      readonly outcome: "compiled";
+      readonly modules: readonly CompiledBytes[];
+      readonly glueCode?: Uint8Array<ArrayBuffer> | undefined;
+    }
   | { readonly outcome: "refused"; readonly message: string; readonly offset: number | undefined };
 
-async function compile({ bytes, limits, texts }: CompileRequest): Promise<CompileReply> {
+async function compile({ bytes, limits, texts, glue }: CompileRequest): Promise<CompileReply> {
   try {
     if (bytes instanceof Uint8Array) return { outcome: "compiled", modules: [await compileOne(bytes, limits, texts)] };
     const modules: CompiledBytes[] = [];
     const shares = shareLimits(bytes, limits);
     for (const [index, part] of bytes.entries()) modules.push(await compileOne(part.bytes, shares[index] ?? limits));
-    return { outcome: "compiled", modules };
+    return { outcome: "compiled", modules, glueCode: glue && codeOf(glue) };
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     return { outcome: "refused", message: error.message, offset: error.offset };
@@ -51,6 +64,12 @@ async function compileOne(
   const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
   const found = texts && { texts: textsInData(bytes, texts) };
   return { module, rewrittenBytes: rewritten.length, codeMap, ...found };
+}
+
+/** Of this process only: another may run with other flags, and would refuse it. Undefined when the engine has none to give. */
+function codeOf({ text, parameters }: FunctionText): Uint8Array<ArrayBuffer> | undefined {
+  const { cachedData } = compileFunction(text, parameters, { produceCachedData: true });
+  return cachedData && new Uint8Array(cachedData);
 }
 
 /** The engine's message is about the bytes that it was given; an author knows those of the original. */

@@ -1,6 +1,6 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { CompiledBytes, CompileReply, CompileRequest } from "./compile-worker.ts";
+import type { CompileReply, CompileRequest, FunctionText } from "./compile-worker.ts";
 import { maxModuleBytes } from "./module-limit.ts";
 import { fuelShares, type PartBytes } from "./part-limits.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -17,6 +17,13 @@ export interface CompilerOptions {
   readonly idleMs?: number;
   /** What to look for among the data of each module, where the sidecar's own thread would be held up; default nothing. */
   readonly texts?: readonly string[];
+}
+
+/** The core modules of a component, and code of what links them. */
+export interface CompiledParts {
+  readonly modules: readonly SandboxedModule[];
+  /** As node:vm takes it for cached data. */
+  readonly glueCode: Uint8Array | undefined;
 }
 
 interface Job {
@@ -72,25 +79,33 @@ export class SandboxCompiler implements AsyncDisposable {
   }
 
   /**
-   * Rewrites and compiles the core modules of one component, which have the limits together; `digest` names the component.
-   * Their bytes are handed over for good.
+   * Rewrites and compiles the core modules of one component, which have the limits together, and makes code of what links them;
+   * `digest` names the component. Their bytes are handed over for good.
    */
   async compileParts(
     parts: readonly PartBytes[],
     limits: SandboxLimits,
     digest: string,
-  ): Promise<readonly SandboxedModule[]> {
+    glue: FunctionText,
+  ): Promise<CompiledParts> {
     // The thread is given the bytes, so that they are gone afterwards.
     const sizes = parts.map(({ bytes }) => bytes.length);
     const shares = fuelShares(parts);
-    const modules = await this.#compiled({ bytes: parts, limits: { ...limits, partOf: "component" } });
-    return modules.map((one, index) => ({
-      ...one,
-      digest,
-      limits,
-      originalBytes: sizes[index] ?? 0,
-      fuelShare: shares[index] ?? 1,
-    }));
+    const { modules, glueCode } = await this.#compiled({
+      bytes: parts,
+      limits: { ...limits, partOf: "component" },
+      glue,
+    });
+    return {
+      modules: modules.map((one, index) => ({
+        ...one,
+        digest,
+        limits,
+        originalBytes: sizes[index] ?? 0,
+        fuelShare: shares[index] ?? 1,
+      })),
+      glueCode,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -105,15 +120,15 @@ export class SandboxCompiler implements AsyncDisposable {
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedModule> {
     const originalBytes = bytes.length;
-    const [compiled] = await this.#compiled({ bytes, limits, texts: this.#texts });
+    const [compiled] = (await this.#compiled({ bytes, limits, texts: this.#texts })).modules;
     if (compiled === undefined) throw new SandboxError("the compiler gave nothing for the module");
     return { ...compiled, digest, limits, originalBytes };
   }
 
-  async #compiled(request: CompileRequest): Promise<readonly CompiledBytes[]> {
+  async #compiled(request: CompileRequest): Promise<Extract<CompileReply, { outcome: "compiled" }>> {
     const reply = await this.#ask(request);
     if (reply.outcome === "refused") throw new SandboxError(reply.message, reply.offset);
-    return reply.modules;
+    return reply;
   }
 
   #remember(key: string, compiled: Promise<SandboxedModule>): void {
