@@ -12,6 +12,7 @@ import { ComponentCompiler } from "./component-compiler.ts";
 import { wasmComponentEngine } from "./engine.ts";
 import { ComponentGuest } from "./guest.ts";
 import { asyncInterfaces } from "./interfaces.ts";
+import type { CallClient } from "./provider.ts";
 
 const modules = new SandboxCompiler();
 const compiler = new ComponentCompiler({ modules, interfaces: asyncInterfaces });
@@ -133,8 +134,8 @@ describe("a guest", () => {
     return {
       guest,
       deaths,
-      handle: (path: string, excuse?: () => boolean) =>
-        guest.call("handle", () => handler.handle({ ...request, path }), excuse),
+      handle: (path: string, client?: CallClient) =>
+        guest.call("handle", () => handler.handle({ ...request, path }), client),
       tick: (schedule: string) =>
         guest.call("on-schedule", () =>
           schedules.onSchedule({ schedule, dueMs: 0n, contentType: "", data: new Uint8Array(0) }),
@@ -229,10 +230,7 @@ describe("a guest", () => {
 
   it("is let go of without a crash when its deadline has an excuse", async () => {
     const { handle, deaths } = await open(untilAborted, { deadlineMs: 200 });
-    await assert.rejects(
-      handle("/state", () => true),
-      { fault: "closed" },
-    );
+    await assert.rejects(handle("/state", { excusesLateness: () => true }), { fault: "closed" });
     assert.deepEqual(deaths, ["closed"]);
   });
 

@@ -6,7 +6,7 @@ import { faultOf, pluginError } from "./guest-fault.ts";
 import { GuestMeter, GuestStopped } from "./guest-meter.ts";
 import { linkImports } from "./linker.ts";
 import { Pace } from "./pace.ts";
-import type { Guest, GuestHost } from "./provider.ts";
+import type { CallClient, Guest, GuestHost } from "./provider.ts";
 import { crossingsName } from "./watch-crossings.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
@@ -38,8 +38,7 @@ export class ComponentGuest implements Guest, GuestHost {
   /** Why the host stopped it, if it was the host. */
   #stopped: string | undefined;
   #dueAt = 0;
-  /** Asked when the deadline has passed. */
-  #excuse: (() => boolean) | undefined;
+  #client: CallClient | undefined;
   /** Nobody waits for the outcome any more, and what becomes of the call is not the guest's fault. */
   #isUnwanted = false;
   /** Bytes moved between the client and the call since the guest last waited. */
@@ -91,17 +90,17 @@ export class ComponentGuest implements Guest, GuestHost {
     return this.#exports[name];
   }
 
-  async call<Result>(what: string, enter: () => Result | Promise<Result>, excuse?: () => boolean): Promise<Result> {
+  async call<Result>(what: string, enter: () => Result | Promise<Result>, client?: CallClient): Promise<Result> {
     if (this.#closed !== undefined) throw this.#closed;
     if (this.#call !== undefined) throw new TypeError(`${what} was called while ${this.#call} ran`);
     const { timings, fuelPerCall } = this.program;
     const since = timings?.isDue() ? performance.now() : undefined;
     this.counters.calls++;
-    this.#excuse = excuse;
+    this.#client = client;
     try {
       return await this.#run(what, fuelPerCall, enter);
     } finally {
-      this.#excuse = undefined;
+      this.#client = undefined;
       if (since !== undefined) timings?.took(what, performance.now() - since);
     }
   }
@@ -252,7 +251,7 @@ export class ComponentGuest implements Guest, GuestHost {
     if (left > 0) this.#timer = setTimeout(this.#late, Math.ceil(left)).unref();
     else if (this.#isUnwanted) {
       this.#die(pluginError(this.program, "closed", `was let go of in ${this.#call}, whose exchange had ended`));
-    } else if (this.#excuse?.()) {
+    } else if (this.#client?.excusesLateness()) {
       this.unwanted("soon");
     } else {
       const rest = `took longer than its deadline of ${this.program.deadlineMs} ms in ${this.#call}`;

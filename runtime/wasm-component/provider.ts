@@ -32,6 +32,12 @@ export interface ImportedInterface extends VersionedInterface {
   make(host: GuestHost): Readonly<Record<string, unknown>>;
 }
 
+/** Whom a call of a guest is for, who may be what it waits for. */
+export interface CallClient {
+  /** The deadline has passed: true when that is not the guest's fault, and the client was told. The call is unwanted from then on. */
+  excusesLateness(): boolean;
+}
+
 /** An instance that has started. */
 export interface Guest {
   readonly host: GuestHost;
@@ -40,10 +46,9 @@ export interface Guest {
   /**
    * Runs one call of the guest: with its whole budget, until the deadline. Rejects with PluginError when the guest traps,
    * overruns, exits or waits too long, and then the instance is gone; with what the guest threw as the error of a `result`.
-   * `excuse` is asked when the deadline has passed: true when that is not the guest's fault, and its client was told; the call
-   * is `unwanted` from then on.
+   * `client` is asked when the deadline has passed.
    */
-  call<Result>(what: string, enter: () => Result | Promise<Result>, excuse?: () => boolean): Promise<Result>;
+  call<Result>(what: string, enter: () => Result | Promise<Result>, client?: CallClient): Promise<Result>;
   /** Bytes moved between the call under way and its client: its deadline begins anew, and its budget after its next wait. */
   moved(): void;
   /**

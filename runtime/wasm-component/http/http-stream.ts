@@ -1,6 +1,6 @@
 import type { AnswerSink, AnswerSource, FilterAction, StreamFilter, StreamHost } from "../../plugin/contract.ts";
 import { PluginError } from "../../plugin/plugin-error.ts";
-import type { Guest } from "../provider.ts";
+import type { CallClient, Guest } from "../provider.ts";
 import { requestName } from "../request-name.ts";
 import type { BodyFlow, BodyTarget } from "./body-flow.ts";
 import { type ErrorCode, statusOfError } from "./error-code.ts";
@@ -18,7 +18,7 @@ const clientGone: ErrorCode = { tag: "connection-terminated" };
  * work on after its answer until its deadline, which begins anew with every byte that moves. When the client has gone before the
  * answer was whole, its streams are closed and it is let go of soon. What a client does, or leaves undone, is no crash of the guest.
  */
-export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySource, BodyTarget {
+export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySource, BodyTarget, CallClient {
   readonly #guest: Guest;
   readonly #handle: Handle;
   readonly #host: StreamHost;
@@ -49,11 +49,7 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
     if (endOfStream) this.#feed.finish();
     this.#call = "running";
     this.#guest
-      .call(
-        "handle",
-        () => this.#enter(),
-        () => this.#isExcused(),
-      )
+      .call("handle", () => this.#enter(), this)
       .then(
         () => this.#returned(),
         (error: unknown) => this.#failed(error),
@@ -174,6 +170,23 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
     // What is left of the request is thrown away as it comes.
   }
 
+  /** True when the guest waits for its client, or only the middle of its answer is late. */
+  excusesLateness(): boolean {
+    if (this.#isEnded || this.#isAnswerWhole) return false;
+    const { deadlineMs } = this.#guest.host.program;
+    const within = `within the ${deadlineMs} ms of the plugin's limits.deadline`;
+    const awaitsRequest = this.#feed.isAwaited && !this.#isHeld;
+    if (!awaitsRequest && !this.#isPaused) {
+      if (this.#sink === undefined) return false;
+      this.#cutOff(`nothing of the response of ${this.#plugin} came ${within}`);
+      return true;
+    }
+    const late = `the client ${this.#isPaused ? "took nothing of the response" : "sent nothing of the request"} ${within}`;
+    if (this.#sink === undefined) this.#reply(408, late);
+    else this.#sink.giveUp(late);
+    return true;
+  }
+
   get #isHead(): boolean {
     return this.#host.headers("request-headers")?.get(":method") === "HEAD";
   }
@@ -209,23 +222,6 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
 
   get #isAnswerWhole(): boolean {
     return this.#isAnswered && (this.#sink === undefined || this.#body === undefined || this.#body.isWhole);
-  }
-
-  /** The deadline has passed: true when the guest waits for its client, or only the middle of its answer is late; both are told. */
-  #isExcused(): boolean {
-    if (this.#isEnded || this.#isAnswerWhole) return false;
-    const { deadlineMs } = this.#guest.host.program;
-    const within = `within the ${deadlineMs} ms of the plugin's limits.deadline`;
-    const awaitsRequest = this.#feed.isAwaited && !this.#isHeld;
-    if (!awaitsRequest && !this.#isPaused) {
-      if (this.#sink === undefined) return false;
-      this.#cutOff(`nothing of the response of ${this.#plugin} came ${within}`);
-      return true;
-    }
-    const late = `the client ${this.#isPaused ? "took nothing of the response" : "sent nothing of the request"} ${within}`;
-    if (this.#sink === undefined) this.#reply(408, late);
-    else this.#sink.giveUp(late);
-    return true;
   }
 
   /** The guest answers nothing that could be sent: the client gets the sentence, and the plugin's log has it. */
