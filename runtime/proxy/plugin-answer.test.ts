@@ -98,6 +98,16 @@ describe("an answer of a plugin, piece by piece", () => {
     assert.deepEqual(cut.sent.slice(1), ["reset 500 the plugin's response is 3 bytes shorter than it declares"]);
   });
 
+  it("is given up for its client's sake with another status than for its own", () => {
+    const { answer, sent } = answering();
+    answer.head([ok], false);
+    answer.giveUp("the client is slow");
+    answer.data(bytes("more"), true);
+    answer.reset("too late");
+    assert.ok(answer.isOver);
+    assert.deepEqual(sent.slice(1), ["reset 408 the client is slow"]);
+  });
+
   it("refuses a head that is none, and takes another", () => {
     const { answer, sent } = answering();
     assert.throws(() => answer.head([[":status", "101"]], false), /^RangeError: its ':status' is not one/);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ToyRequest } from "../../../test/support/toy-engine.ts";
-import type { FilterAction, HeaderMap, LocalReply, StreamHost, StreamMap } from "../contract.ts";
+import type { AnswerSource, FilterAction, HeaderMap, LocalReply, StreamHost, StreamMap } from "../contract.ts";
 import { PluginError } from "../plugin-error.ts";
 import { MeasuredStream } from "./measured-stream.ts";
 
@@ -13,6 +13,13 @@ const answered = (maps: Partial<Record<StreamMap, Readonly<Record<string, string
       return fields === undefined ? undefined : new ToyRequest(0, fields).headers();
     },
   });
+
+/** It takes answers that are given piece by piece. */
+const taking = (): ToyRequest => {
+  const [head, data, trailers, reset, giveUp] = Array.from({ length: 5 }, () => () => {});
+  return Object.assign(answered({}), { answer: () => ({ head, data, trailers, reset, giveUp }) });
+};
+const source: AnswerSource = { pause: () => {}, resume: () => {}, reset: () => {} };
 
 type Steps = Partial<Record<"request" | "response", readonly (readonly [action: FilterAction, end: boolean])[]>>;
 
@@ -95,6 +102,8 @@ describe("a stream that is measured", () => {
     ["that the guest fails over gRPC", answered({}), (host) => host.respond({ ...reply, grpcStatus: 13 }), true],
     ["that the guest resets", answered({}), (host) => host.reset(), true],
     ["that the guest breaks down in", answered({}), (host) => host.failed(trap), true],
+    ["that the guest breaks off", taking(), (host) => host.answer(source)?.reset("it is short"), true],
+    ["that is given up since its client is slow", taking(), (host) => host.answer(source)?.giveUp("too late"), false],
     [
       "of a call that went well",
       answered({ "response-headers": { ":status": "200" }, "response-trailers": { "grpc-status": "0" } }),
