@@ -43,6 +43,16 @@ describe("outrigger inspect and pack, of components", () => {
     assert.match(problems, /imports what this host does not have: test:guest\/store@1\.0\.0/);
   });
 
+  it("tell of a component that nothing calls as what its manifest says it is", async () => {
+    const filter = '(component (instance $i) (export "outrigger:runtime/filter@0.1.0" (instance $i)))';
+    const { code, seen } = await inspected(filter);
+    assert.equal(code, 1);
+    assert.match(
+      String(seen["problems"]),
+      /it is a service by its manifest, and exports nothing that a service is called by/,
+    );
+  });
+
   it("refuse a component with names that would run as code", async () => {
     const hostile = inspected(`(component (core module (func (export "a'+b+'"))))`);
     await assert.rejects(hostile, /not a valid module: a name has characters that are not allowed/);

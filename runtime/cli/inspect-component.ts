@@ -1,15 +1,22 @@
+import type { Manifest } from "../plugin/manifest.ts";
 import { SandboxCompiler } from "../plugin/sandbox/compiler.ts";
 import type { SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
 import { type ComponentName, readComponent } from "../wasm-component/component-binary.ts";
 import { ComponentCompiler } from "../wasm-component/component-compiler.ts";
-import { asyncInterfaces, callableNames, exportedAmong, importedInterface } from "../wasm-component/interfaces.ts";
+import {
+  asyncInterfaces,
+  callableNames,
+  exportedAmong,
+  importedInterface,
+  kindOf,
+} from "../wasm-component/interfaces.ts";
 import type { BinaryInspection } from "./inspect.ts";
 
 /** What a component is and needs, and why it could not run here. */
 export async function inspectComponent(
   bytes: Uint8Array<ArrayBuffer>,
   limits: SandboxLimits,
-  unknownImports: "refuse" | "stub",
+  { kind, unknownImports }: Pick<Manifest, "kind" | "unknownImports">,
 ): Promise<BinaryInspection> {
   let outline: ReturnType<typeof readComponent>;
   try {
@@ -19,10 +26,13 @@ export async function inspectComponent(
   }
   const called = outline.exports.filter(isCallable).map(({ name }) => name);
   const needed = outline.imports.filter(isCallable).map(({ name }) => name);
-  const spoken = exportedAmong(called).map(({ name }) => name);
+  const callable = exportedAmong(called);
+  const spoken = callable.map(({ name }) => name);
   const missing = needed.filter((name) => importedInterface(name) === undefined);
   const problems = await problemsOf(bytes, limits);
   if (spoken.length === 0) problems.push(`it exports none of ${callableNames().join(", ")}`);
+  else if (callable.every((one) => kindOf(one.called) !== kind))
+    problems.push(`it is a ${kind} by its manifest, and exports nothing that a ${kind} is called by`);
   if (missing.length > 0 && unknownImports === "refuse")
     problems.push(`it imports what this host does not have: ${missing.join(", ")}`);
   return {

@@ -88,7 +88,7 @@ async function inspectBinary({ bytes, check }: FetchedModule, manifest: Manifest
   const limits = sandboxLimits(manifest);
   if (!isComponentBinary(bytes) || check.problem !== undefined) return inspectModule(bytes, limits, manifest);
   const { inspectComponent } = await import("./inspect-component.ts");
-  return inspectComponent(bytes, limits, manifest.unknownImports);
+  return inspectComponent(bytes, limits, manifest);
 }
 
 async function inspectModule(

@@ -42,5 +42,7 @@ const sizeText = (bytes: number): string => `${Math.round(bytes / 1024 ** 2)} Mi
 function reasonOf(cause: unknown): string {
   if (cause instanceof WebAssembly.Exception) return "an exception of the guest was not caught";
   if (!(cause instanceof Error)) return String(cause);
+  // The generated code follows the guest's own addresses and lengths; the engine's words for those say nothing of them.
+  if (cause instanceof RangeError) return `what it passed lies outside of its memory or is too long (${cause.message})`;
   return cause.message.replace(/^wasm trap: /, "");
 }
