@@ -7,6 +7,6 @@ export function payForCall(host: GuestHost, bytes: number): void {
 }
 
 /** Charges bytes that the guest is about to get, before they are copied into it. */
-export function payForBytes(host: GuestHost, bytes: number): void {
+export function payForResult(host: GuestHost, bytes: number): void {
   host.pay(bytes * fuelCosts.hostcallByte);
 }

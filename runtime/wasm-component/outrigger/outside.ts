@@ -1,6 +1,6 @@
 /** Imports for what lies outside: other services, secrets, and systems behind bindings. */
 import type { ImportedInterface } from "../provider.ts";
-import { payForBytes, payForCall } from "./charge.ts";
+import { payForCall, payForResult } from "./charge.ts";
 import { metadataOf, type Pairs, pairsOf, sizeOfPairs } from "./pairs.ts";
 import { outriggerVersions } from "./version.ts";
 import { throwWit } from "./wit-error.ts";
@@ -24,7 +24,7 @@ export const invokeInterface: ImportedInterface = {
       payForCall(host, call.method.length + query.length + call.data.length + sizeOfPairs(metadata));
       const invocation = { ...call, querystring: query, metadata: metadataOf(metadata) };
       const reply = await host.services.api.invoke.invoke(invocation, host.signal).catch(throwWit);
-      payForBytes(host, reply.data.length);
+      payForResult(host, reply.data.length);
       return reply;
     },
   }),
@@ -38,7 +38,7 @@ export const secretsInterface: ImportedInterface = {
     async get(store: string, name: string) {
       payForCall(host, name.length);
       const values = pairsOf(await host.services.api.secret.get(store, name, host.signal).catch(throwWit));
-      payForBytes(host, sizeOfPairs(values));
+      payForResult(host, sizeOfPairs(values));
       return values;
     },
   }),
@@ -54,7 +54,7 @@ export const bindingInterface: ImportedInterface = {
       const request = { name, operation, data, metadata: metadataOf(metadata) };
       const reply = await host.services.api.binding.invoke(request, host.signal).catch(throwWit);
       const answered = pairsOf(reply.metadata);
-      payForBytes(host, reply.data.length + sizeOfPairs(answered));
+      payForResult(host, reply.data.length + sizeOfPairs(answered));
       return { data: reply.data, metadata: answered };
     },
   }),

@@ -1,7 +1,7 @@
 /** Imports for what is the plugin's own: how it is configured, and its log. */
 import type { ConfigSelector, ConfigValue } from "../../plugin/uniform-api.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
-import { payForBytes, payForCall } from "./charge.ts";
+import { payForCall, payForResult } from "./charge.ts";
 import { pairsOf, sizeOfPairs } from "./pairs.ts";
 import { outriggerVersions } from "./version.ts";
 import { throwWit } from "./wit-error.ts";
@@ -45,7 +45,7 @@ export const configInterface: ImportedInterface = {
       async get(store: string, key: string) {
         payForCall(host, key.length);
         const [found] = await config.get(store, { keys: [key], group: "", label: "" }, host.signal).catch(throwWit);
-        payForBytes(host, found?.content.length ?? 0);
+        payForResult(host, found?.content.length ?? 0);
         return found?.content;
       },
 
@@ -53,7 +53,7 @@ export const configInterface: ImportedInterface = {
         payForCall(host, selector.keys.join("").length);
         const items = (await config.get(store, selector, host.signal).catch(throwWit)).map(itemOf);
         for (const { key, content, tags, metadata } of items)
-          payForBytes(host, key.length + content.length + sizeOfPairs(tags) + sizeOfPairs(metadata));
+          payForResult(host, key.length + content.length + sizeOfPairs(tags) + sizeOfPairs(metadata));
         return items;
       },
     };

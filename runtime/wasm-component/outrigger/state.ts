@@ -1,6 +1,6 @@
 import type { StateRemoval, StateStep, StateValue, StateWrite } from "../../plugin/uniform-api.ts";
 import type { ImportedInterface } from "../provider.ts";
-import { payForBytes, payForCall } from "./charge.ts";
+import { payForCall, payForResult } from "./charge.ts";
 import { outriggerVersions } from "./version.ts";
 import { throwWit } from "./wit-error.ts";
 
@@ -17,14 +17,14 @@ export const stateInterface: ImportedInterface = {
       async get(store: string, key: string) {
         payForCall(host, key.length);
         const found = await state.get(store, key, host.signal).catch(throwWit);
-        payForBytes(host, sizeOfValue(found));
+        payForResult(host, sizeOfValue(found));
         return found;
       },
 
       async getMany(store: string, keys: readonly string[]) {
         payForCall(host, sum(keys, sizeOfKey));
         const found = await state.getMany(store, keys, host.signal).catch(throwWit);
-        payForBytes(host, sum(found, sizeOfValue));
+        payForResult(host, sum(found, sizeOfValue));
         return found;
       },
 
@@ -56,7 +56,7 @@ export const stateInterface: ImportedInterface = {
       async keys(store: string, cursor: string | undefined) {
         payForCall(host, cursor?.length ?? 0);
         const page = await state.keys(store, cursor, host.signal).catch(throwWit);
-        payForBytes(host, sum(page.keys, sizeOfKey));
+        payForResult(host, sum(page.keys, sizeOfKey));
         return page;
       },
 

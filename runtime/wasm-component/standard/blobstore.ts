@@ -2,10 +2,11 @@
 import { boundClass } from "../http/bound-class.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
 import { payForStream } from "../wasi/charge.ts";
-import { BlobPlace, Container, StreamObjectNames } from "./blob-container.ts";
+import { Container, StreamObjectNames } from "./blob-container.ts";
 import { throwBlobError } from "./blob-error.ts";
 import { IncomingValue } from "./blob-incoming.ts";
 import { OutgoingValue } from "./blob-outgoing.ts";
+import { BlobPlace } from "./blob-place.ts";
 
 const versions = ["0.2.0-draft"];
 

@@ -1,4 +1,4 @@
-import { payForBytes, payForCall } from "../outrigger/charge.ts";
+import { payForCall, payForResult } from "../outrigger/charge.ts";
 import { witError } from "../outrigger/wit-error.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
 
@@ -31,7 +31,7 @@ function functionsFor(host: GuestHost) {
   let own: ReadonlyMap<string, string> | undefined;
   const read = async (store: string, keys: readonly string[]) => {
     const found = await api.config.get(store, { keys, group: "", label: "" }, host.signal).catch(throwUpstream);
-    for (const { key, content } of found) payForBytes(host, key.length + content.length);
+    for (const { key, content } of found) payForResult(host, key.length + content.length);
     return found;
   };
   return {

@@ -1,6 +1,6 @@
 /** The state stores that a plugin was granted, as the buckets of wasi:keyvalue. */
 import type { StateValue } from "../../plugin/uniform-api.ts";
-import { payForBytes, payForCall } from "../outrigger/charge.ts";
+import { payForCall, payForResult } from "../outrigger/charge.ts";
 import type { GuestHost } from "../provider.ts";
 import { type StoreError, throwStoreError } from "./keyvalue-errors.ts";
 
@@ -40,7 +40,7 @@ export class KeyStore {
   async get(key: string): Promise<StateValue | undefined> {
     payForCall(this.host, key.length);
     const found = await this.#state.get(this.name, key, this.host.signal).catch(throwStoreError);
-    if (found !== undefined) payForBytes(this.host, found.value.length);
+    if (found !== undefined) payForResult(this.host, found.value.length);
     return found;
   }
 
@@ -62,14 +62,14 @@ export class KeyStore {
   async keys(cursor: string | undefined): Promise<{ keys: readonly string[]; cursor: string | undefined }> {
     payForCall(this.host, cursor?.length ?? 0);
     const page = await this.#state.keys(this.name, cursor, this.host.signal).catch(throwStoreError);
-    payForBytes(this.host, sizeOf(page.keys));
+    payForResult(this.host, sizeOf(page.keys));
     return page;
   }
 
   async getMany(keys: readonly string[]): Promise<(StateValue | undefined)[]> {
     payForCall(this.host, sizeOf(keys));
     const found = await this.#state.getMany(this.name, keys, this.host.signal).catch(throwStoreError);
-    for (const one of found) if (one !== undefined) payForBytes(this.host, one.value.length);
+    for (const one of found) if (one !== undefined) payForResult(this.host, one.value.length);
     return found;
   }
 
