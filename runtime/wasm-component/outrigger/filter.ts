@@ -1,8 +1,8 @@
 import type { Direction, HeaderMap, StreamFilter, StreamHost } from "../../plugin/contract.ts";
 import { PluginError } from "../../plugin/plugin-error.ts";
 import type { ExportedInterface, Guest } from "../provider.ts";
-import { failStream } from "./broken-stream.ts";
 import { exportedFunction } from "./exported-function.ts";
+import { failStream } from "./fail-stream.ts";
 import { noBytes, replyOf, requestOf, responseOf, type WitRequest, type WitResponse } from "./message.ts";
 import type { Pairs } from "./pairs.ts";
 import { validResponse } from "./valid-response.ts";

@@ -1,6 +1,6 @@
 import type { StreamFilter, StreamHost } from "../../plugin/contract.ts";
 import type { Guest } from "../provider.ts";
-import { failStream } from "./broken-stream.ts";
+import { failStream } from "./fail-stream.ts";
 import { WholeStream } from "./whole-stream.ts";
 
 /**
