@@ -39,7 +39,10 @@ describe("clients of a component", { timeout: buildMs, skip: typeof built === "s
         name,
         version: "1.0.0",
         kind: "service",
-        limits: { instances: 4, budget: "1s", deadline: name === "web" ? `${deadlineMs}ms` : "60s" },
+        limits:
+          name === "web"
+            ? { instances: 4, deadline: `${deadlineMs}ms` }
+            : { instances: 4, deadline: "60s", budget: "5ms" },
         capabilities: { upstreams: ["odd"] },
       };
       await writeFile(join(directory.path, `plugins/${name}.yaml`), stringify(manifest));
@@ -144,6 +147,17 @@ describe("clients of a component", { timeout: buildMs, skip: typeof built === "s
   it("get an answer that takes longer than the deadline, as long as it flows", async () => {
     const { status, body } = await ask("/proxy", { "x-upstream": "odd", "x-path": "/events" });
     assert.deepEqual([status, body], [200, "data: here\n\n".repeat(events)]);
+    noCrash();
+  });
+
+  it("send and get more than the budget of a call is for, as long as it flows", async () => {
+    const sent = "0123456789abcdef".repeat(4 * 1024 ** 2);
+    const headers = { "x-patient": "yes" };
+    const { body } = await send(
+      { port, host: "127.0.0.1", agent: false, method: "POST", path: "/echo", headers },
+      sent,
+    );
+    assert.ok(body === sent);
     noCrash();
   });
 
