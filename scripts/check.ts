@@ -32,6 +32,7 @@ const steps: readonly Step[] = [
         "sdk",
         "scripts",
         "test",
+        "wasm-plugins/kit",
         "--ignore-pattern",
         floatingFixture,
       ),
