@@ -138,7 +138,7 @@ export const commands = {
     ],
     options: {
       language: "what it is written in; default typescript, the only one",
-      http: "it takes requests through wasi:http and has what browsers have, in 14 MB in place of 1.6 MB",
+      http: "it takes requests through wasi:http and has what browsers have, in 14 MB in place of 1.8 MB",
     },
   },
   pack: {
