@@ -72,6 +72,7 @@ const rules: readonly Rule[] = [
   {
     files: /^runtime\/(proxy-wasm|wasm-component)\//,
     may: [...leaves, pluginContract, sandbox, /^runtime\/config\/nearest\.ts$/],
+    mayTypes: [/^runtime\/plugin\/sandbox\/compile-worker\.ts$/],
   },
   {
     files: /^runtime\/(ingress|egress|proxy)\//,
