@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -248,28 +248,60 @@ describe("the compiler of components", () => {
     await assert.rejects(compiler({ program: noProgram, interfaces: changed }).compile(bytes, limits), SandboxError);
   });
 
+  /** Resolves when all is written that is kept of the component. */
+  const kept = async (folder: string, bytes: Uint8Array<ArrayBuffer>, maxKeptBytes?: number): Promise<string[]> => {
+    const keeping = compiler({ directory: folder, ...(maxKeptBytes && { maxKeptBytes }) });
+    await keeping.compile(bytes, limits);
+    await keeping[Symbol.asyncDispose]();
+    return await readdir(folder);
+  };
+
+  it("goes on from what was transpiled, and from what was rewritten for the same limits", async () => {
+    const folder = await mkdtemp(join(directory, "ready-"));
+    const bytes = await exporting("(i32.const 5)");
+    const first = await compiler({ directory: folder }).compile(bytes, limits);
+    const files = await kept(folder, bytes);
+    assert.equal(files.length, 2);
+    let otherLimits = 0;
+    for (const file of files) {
+      const alone = await mkdtemp(join(directory, "alone-"));
+      const compile = (limits: SandboxLimits): Promise<SandboxedComponent> =>
+        compiler({ directory: alone, program: noProgram }).compile(bytes, limits);
+      await copyFile(join(folder, file), join(alone, file));
+      const again = await compile(limits);
+      assert.equal(call((await started(again)).exports, "run", 0), 5);
+      const { cores, instantiate: _, ...rest } = again;
+      const { cores: firstCores, instantiate: _first, ...firstRest } = first;
+      assert.deepEqual(rest, firstRest);
+      const plain = (of: SandboxedComponent["cores"]) => [...of].map(([name, { module: _, ...one }]) => [name, one]);
+      assert.deepEqual(plain(cores), plain(firstCores));
+      await compile({ ...limits, startFuel: 1_000 }).then(() => otherLimits++, refused(/process ended/));
+    }
+    assert.equal(otherLimits, 1);
+  });
+
   it("makes anew what was damaged on the disk", async () => {
     const folder = await mkdtemp(join(directory, "damaged-"));
     const bytes = await exporting("(i32.const 6)");
-    await compiler({ directory: folder }).compile(bytes, limits);
-    const [name = ""] = await readdir(folder);
-    const kept = await readFile(join(folder, name));
-    await writeFile(join(folder, name), kept.with(100, (kept[100] ?? 0) ^ 1));
+    const files = await kept(folder, bytes);
+    for (const name of files) {
+      const content = await readFile(join(folder, name));
+      await writeFile(join(folder, name), content.with(100, (content[100] ?? 0) ^ 1));
+    }
     await assert.rejects(compiler({ directory: folder, program: noProgram }).compile(bytes, limits), SandboxError);
-    const again = await compiler({ directory: folder }).compile(bytes, limits);
+    assert.deepEqual(await kept(folder, bytes), files);
+    const again = await compiler({ directory: folder, program: noProgram }).compile(bytes, limits);
     assert.equal(call((await started(again)).exports, "run", 0), 6);
-    assert.deepEqual(await readFile(join(folder, name)), kept);
   });
 
   it("keeps no more than it may, and forgets what was not used for longest", async () => {
     const folder = await mkdtemp(join(directory, "small-"));
-    await compiler({ directory: folder }).compile(await exporting("(i32.const 7)"), limits);
-    const [first = ""] = await readdir(folder);
-    const { length } = await readFile(join(folder, first));
-    await compiler({ directory: folder, maxKeptBytes: 1.5 * length }).compile(await exporting("(i32.const 8)"), limits);
-    const left = await readdir(folder);
-    assert.equal(left.length, 1);
-    assert.notEqual(left[0], first);
+    const first = await kept(folder, await exporting("(i32.const 7)"));
+    const sizes = await Promise.all(first.map(async (name) => (await readFile(join(folder, name))).length));
+    const total = sizes.reduce((sum, size) => sum + size, 0);
+    const left = await kept(folder, await exporting("(i32.const 8)"), 1.2 * total);
+    assert.equal(left.length, 2);
+    assert.ok(left.every((name) => !first.includes(name)));
   });
 
   it("works where nothing can be kept", async () => {

@@ -1,9 +1,12 @@
+import { createHash } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
+import { cachedDataVersionTag } from "node:v8";
 import { type SandboxCompiler, sha256 } from "../plugin/sandbox/compiler.ts";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import type { SandboxedComponent } from "../plugin/sandbox/sandboxed-component.ts";
-import type { SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
+import { rewriterVersion, type SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
 import { evaluateGlue, glueFunction } from "./evaluate-glue.ts";
+import { decodeReady, encodeReady, type ReadyComponent, readyVersion } from "./ready-component.ts";
 import { TranspileCache } from "./transpile-cache.ts";
 import { type AsyncInterfaces, decodeTranspiled, transpiledVersion, transpilerVersion } from "./transpiled.ts";
 import { Transpiler, type TranspilerOptions } from "./transpiler.ts";
@@ -23,6 +26,9 @@ export interface ComponentCompilerOptions extends TranspilerOptions {
   readonly cachedComponents?: number;
 }
 
+/** Takes a fraction of a millisecond. */
+const hashedAtOnce = 256 * 1024;
+
 /** Makes components ready to be started, away from the event loop. The same bytes with the same limits are compiled once. */
 export class ComponentCompiler implements AsyncDisposable {
   readonly #modules: SandboxCompiler;
@@ -31,6 +37,8 @@ export class ComponentCompiler implements AsyncDisposable {
   readonly #cachedComponents: number;
   readonly #kept: TranspileCache | undefined;
   readonly #transpiler: Transpiler;
+  /** What is being written. */
+  readonly #keeping = new Set<Promise<void>>();
   /** In the order of their last use. */
   readonly #compiled = new Map<string, Promise<SandboxedComponent>>();
 
@@ -57,17 +65,24 @@ export class ComponentCompiler implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transpiler[Symbol.asyncDispose]();
+    await Promise.all(this.#keeping);
   }
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedComponent> {
-    const { glue, cores, imports, exports } = decodeTranspiled(await this.#transpiled(bytes, digest));
-    const { modules, glueCode } = await this.#modules.compileParts(cores, limits, digest, glueFunction(glue));
+    const { memoryBytes, tableEntries, startFuel } = limits;
+    const engine = [process.version, cachedDataVersionTag(), ...glueFunction("").parameters];
+    const way = [rewriterVersion, readyVersion, ...engine];
+    const key = await this.#keyOf(digest, [memoryBytes, tableEntries, startFuel, ...way]);
+    const known = await this.#kept?.get(key);
+    const { names, modules, glue, glueCode, imports, exports } =
+      known === undefined
+        ? await this.#rewrite(bytes, digest, limits, key)
+        : await this.#recompile(decodeReady(known), digest, limits);
     await turn();
     const instantiate = evaluateGlue(glue, digest, glueCode);
     await turn();
-    const byName = new Map(cores.flatMap(({ name }, index) => (modules[index] ? [[name, modules[index]]] : [])));
     return {
-      cores: byName,
+      cores: new Map(names.flatMap((name, index) => (modules[index] ? [[name, modules[index]]] : []))),
       instantiate,
       imports,
       exports,
@@ -78,18 +93,53 @@ export class ComponentCompiler implements AsyncDisposable {
     };
   }
 
+  async #recompile(ready: ReadyComponent, digest: string, limits: SandboxLimits) {
+    const modules = await this.#modules.recompileParts(ready.cores, limits, digest);
+    return { ...ready, modules, names: ready.cores.map(({ name }) => name) };
+  }
+
+  async #rewrite(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits, key: string) {
+    const { glue, cores, imports, exports } = decodeTranspiled(await this.#transpiled(bytes, digest));
+    const names = cores.map(({ name }) => name);
+    const sends = this.#kept === undefined ? "nothing" : "rewritten bytes";
+    const compiled = await this.#modules.compileParts(cores, limits, digest, glueFunction(glue), sends);
+    const { modules, glueCode, rewritten } = compiled;
+    if (glueCode !== undefined && rewritten.length > 0) {
+      const parts = rewritten.map((part, index) => ({ ...part, name: names[index] ?? "" }));
+      this.#keep(key, { glue, glueCode, cores: parts, imports, exports });
+    }
+    return { modules, names, glue, glueCode, imports, exports };
+  }
+
+  /** Nobody waits for it: without it the next start takes a tenth of a second longer. */
+  #keep(key: string, ready: ReadyComponent): void {
+    const keeping = this.#write(key, encodeReady(ready)).catch(() => undefined);
+    this.#keeping.add(keeping);
+    void keeping.then(() => this.#keeping.delete(keeping));
+  }
+
+  async #write(key: string, pieces: Uint8Array[]): Promise<void> {
+    const hash = createHash("sha256");
+    for (const piece of pieces)
+      for (let at = 0; at < piece.length; at += hashedAtOnce) {
+        hash.update(piece.subarray(at, at + hashedAtOnce));
+        await turn();
+      }
+    await this.#kept?.put(key, [...pieces, hash.digest()]);
+  }
+
   async #transpiled(bytes: Uint8Array<ArrayBuffer>, digest: string): Promise<Uint8Array<ArrayBuffer>> {
     const key = await this.#keyOf(digest);
     const known = await this.#kept?.get(key);
     if (known !== undefined) return known;
     const transpiled = await this.#transpiler.transpile(bytes, this.#interfaces);
     // Without what could not be kept the next start takes a second longer, and nothing else.
-    await this.#kept?.put(key, transpiled).catch(() => undefined);
+    await this.#kept?.put(key, [transpiled]).catch(() => undefined);
     return transpiled;
   }
 
-  async #keyOf(digest: string): Promise<string> {
-    const parts = [digest, transpilerVersion, transpiledVersion, this.#interfaces];
+  async #keyOf(digest: string, more: readonly (string | number)[] = []): Promise<string> {
+    const parts = [digest, transpilerVersion, transpiledVersion, this.#interfaces, ...more];
     return (await sha256(new TextEncoder().encode(JSON.stringify(parts)))).replace("sha256:", "");
   }
 

@@ -1,7 +1,6 @@
 import { setFlagsFromString } from "node:v8";
 import { compileFunction } from "node:vm";
-import type { FunctionText } from "../plugin/sandbox/compile-worker.ts";
-import type { InstantiateComponent } from "../plugin/sandbox/sandboxed-component.ts";
+import type { FunctionText, InstantiateComponent } from "../plugin/sandbox/sandboxed-component.ts";
 
 // The engine would keep the code of every version that was ever deployed: 300 KB of each.
 setFlagsFromString("--no-compilation-cache");

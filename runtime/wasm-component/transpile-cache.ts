@@ -38,12 +38,12 @@ export class TranspileCache {
     }
   }
 
-  /** Keeps the bytes, of which the last are their digest. Rejects when the disk does not take them. */
-  async put(key: string, bytes: Uint8Array): Promise<void> {
+  /** Keeps the pieces as one, of which the last bytes are the digest. Rejects when the disk does not take them. */
+  async put(key: string, pieces: readonly Uint8Array[]): Promise<void> {
     const draft = join(this.#directory, `.${randomBytes(8).toString("hex")}${draftExtension}`);
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
     try {
-      await writeFile(draft, bytes, { mode: 0o600, flag: "wx" });
+      await writeFile(draft, pieces, { mode: 0o600, flag: "wx" });
       await rename(draft, this.#file(key));
     } finally {
       await rm(draft, { force: true });

@@ -6,6 +6,7 @@ import { textsInData } from "./data-texts.ts";
 import { type PartBytes, shareLimits } from "./part-limits.ts";
 import { rewrite } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
+import type { FunctionText } from "./sandboxed-component.ts";
 import type { SandboxLimits } from "./sandboxed-module.ts";
 
 /** What the worker is asked: one module at a time, or all modules of one component, which share the limits. */
@@ -16,12 +17,13 @@ export interface CompileRequest {
   readonly texts?: readonly string[] | undefined;
   /** What links the modules of a component: code is made of it, and it does not run. */
   readonly glue?: FunctionText | undefined;
+  /** `nothing` of the rewritten bytes is sent back by default. */
+  readonly sends?: "nothing" | "rewritten bytes" | undefined;
 }
 
-/** JavaScript: the body of a function, and what its parameters are called. */
-export interface FunctionText {
-  readonly text: string;
-  readonly parameters: readonly string[];
+/** Modules that were rewritten before. */
+export interface RecompileRequest {
+  readonly rewritten: readonly { readonly bytes: Uint8Array<ArrayBuffer>; readonly codeMap: Uint8Array<ArrayBuffer> }[];
 }
 
 /** A module as the sandbox rewrote it. */
@@ -31,6 +33,8 @@ export interface CompiledBytes {
   readonly codeMap: Uint8Array<ArrayBuffer>;
   /** Those of the texts that are among its data, when it was to be looked for some. */
   readonly texts?: readonly string[];
+  /** When they were to be sent. */
+  readonly bytes?: Uint8Array<ArrayBuffer>;
 }
 
 /** What it answers: of a component, the parts in their order. */
@@ -42,12 +46,20 @@ export type CompileReply =
     }
   | { readonly outcome: "refused"; readonly message: string; readonly offset: number | undefined };
 
-async function compile({ bytes, limits, texts, glue }: CompileRequest): Promise<CompileReply> {
+async function compile(request: CompileRequest | RecompileRequest): Promise<CompileReply> {
+  if ("rewritten" in request) return { outcome: "compiled", modules: await recompile(request) };
+  const { bytes, limits, texts, glue, sends } = request;
   try {
-    if (bytes instanceof Uint8Array) return { outcome: "compiled", modules: [await compileOne(bytes, limits, texts)] };
+    if (bytes instanceof Uint8Array) {
+      const { bytes: _rewritten, ...compiled } = await compileOne(bytes, limits, texts);
+      return { outcome: "compiled", modules: [compiled] };
+    }
     const modules: CompiledBytes[] = [];
     const shares = shareLimits(bytes, limits);
-    for (const [index, part] of bytes.entries()) modules.push(await compileOne(part.bytes, shares[index] ?? limits));
+    for (const [index, part] of bytes.entries()) {
+      const { bytes: rewritten, ...compiled } = await compileOne(part.bytes, shares[index] ?? limits);
+      modules.push({ ...compiled, ...(sends === "rewritten bytes" && { bytes: rewritten }) });
+    }
     return { outcome: "compiled", modules, glueCode: glue && codeOf(glue) };
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
@@ -55,18 +67,26 @@ async function compile({ bytes, limits, texts, glue }: CompileRequest): Promise<
   }
 }
 
+async function recompile({ rewritten }: RecompileRequest): Promise<CompiledBytes[]> {
+  return await Promise.all(
+    rewritten.map(async ({ bytes, codeMap }) => {
+      return { module: await WebAssembly.compile(bytes), rewrittenBytes: bytes.length, codeMap };
+    }),
+  );
+}
+
 async function compileOne(
   bytes: Uint8Array<ArrayBuffer>,
   limits: SandboxLimits,
   texts?: readonly string[],
-): Promise<CompiledBytes> {
+): Promise<CompiledBytes & { readonly bytes: Uint8Array<ArrayBuffer> }> {
   const { bytes: rewritten, codeMap } = rewrite(bytes, limits);
   const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
   const found = texts && { texts: textsInData(bytes, texts) };
-  return { module, rewrittenBytes: rewritten.length, codeMap, ...found };
+  return { module, rewrittenBytes: rewritten.length, codeMap, bytes: rewritten, ...found };
 }
 
-/** Of this process only: another may run with other flags, and would refuse it. Undefined when the engine has none to give. */
+/** For the same engine with the same flags; another refuses it. Undefined when the engine has none to give. */
 function codeOf({ text, parameters }: FunctionText): Uint8Array<ArrayBuffer> | undefined {
   const { cachedData } = compileFunction(text, parameters, { produceCachedData: true });
   return cachedData && new Uint8Array(cachedData);
@@ -102,11 +122,19 @@ function collect(): void {
   queryObjects(Nothing);
 }
 
-parentPort?.on("message", async (request: CompileRequest) => {
-  const { bytes } = request;
-  const byteLength =
-    bytes instanceof Uint8Array ? bytes.length : bytes.reduce((sum, part) => sum + part.bytes.length, 0);
-  parentPort?.postMessage(await compile(request));
+const lengthOf = (parts: readonly { readonly bytes: Uint8Array }[]): number =>
+  parts.reduce((sum, { bytes }) => sum + bytes.length, 0);
+
+function sizeOf(request: CompileRequest | RecompileRequest): number {
+  if ("rewritten" in request) return lengthOf(request.rewritten);
+  return request.bytes instanceof Uint8Array ? request.bytes.length : lengthOf(request.bytes);
+}
+
+parentPort?.on("message", async (request: CompileRequest | RecompileRequest) => {
+  const byteLength = sizeOf(request);
+  const reply = await compile(request);
+  const sent = reply.outcome === "compiled" ? reply.modules.flatMap(({ bytes }) => bytes?.buffer ?? []) : [];
+  parentPort?.postMessage(reply, sent);
   uncollected += byteLength;
   if (uncollected < uncollectedBytes) return;
   uncollected = 0;

@@ -1,9 +1,10 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { CompileReply, CompileRequest, FunctionText } from "./compile-worker.ts";
+import type { CompileReply, CompileRequest, RecompileRequest } from "./compile-worker.ts";
 import { maxModuleBytes } from "./module-limit.ts";
 import { fuelShares, type PartBytes } from "./part-limits.ts";
 import { SandboxError } from "./sandbox-error.ts";
+import type { FunctionText } from "./sandboxed-component.ts";
 import type { SandboxedModule, SandboxLimits } from "./sandboxed-module.ts";
 
 export interface CompilerOptions {
@@ -24,10 +25,20 @@ export interface CompiledParts {
   readonly modules: readonly SandboxedModule[];
   /** As node:vm takes it for cached data. */
   readonly glueCode: Uint8Array | undefined;
+  /** When they were asked for; they are in the order of the modules. */
+  readonly rewritten: readonly RewrittenPart[];
+}
+
+/** A core module of a component, rewritten with the limits that it has. */
+export interface RewrittenPart {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly codeMap: Uint8Array<ArrayBuffer>;
+  readonly originalBytes: number;
+  readonly fuelShare: number;
 }
 
 interface Job {
-  readonly request: CompileRequest;
+  readonly request: CompileRequest | RecompileRequest;
   resolve(reply: CompileReply): void;
   reject(error: Error): void;
 }
@@ -87,6 +98,7 @@ export class SandboxCompiler implements AsyncDisposable {
     limits: SandboxLimits,
     digest: string,
     glue: FunctionText,
+    sends?: CompileRequest["sends"],
   ): Promise<CompiledParts> {
     // The thread is given the bytes, so that they are gone afterwards.
     const sizes = parts.map(({ bytes }) => bytes.length);
@@ -95,17 +107,31 @@ export class SandboxCompiler implements AsyncDisposable {
       bytes: parts,
       limits: { ...limits, partOf: "component" },
       glue,
+      sends,
+    });
+    const whole = modules.map(({ bytes, ...one }, index) => {
+      const [originalBytes = 0, fuelShare = 1] = [sizes[index], shares[index]];
+      return { bytes, module: { ...one, digest, limits, originalBytes, fuelShare } };
     });
     return {
-      modules: modules.map((one, index) => ({
-        ...one,
-        digest,
-        limits,
-        originalBytes: sizes[index] ?? 0,
-        fuelShare: shares[index] ?? 1,
-      })),
+      modules: whole.map(({ module }) => module),
       glueCode,
+      rewritten: whole.flatMap(({ bytes, module: { codeMap, originalBytes, fuelShare } }) =>
+        bytes === undefined ? [] : [{ bytes, codeMap, originalBytes, fuelShare }],
+      ),
     };
+  }
+
+  /** Compiles what `compileParts` gave of the same component for the same limits. The bytes are handed over for good. */
+  async recompileParts(
+    parts: readonly RewrittenPart[],
+    limits: SandboxLimits,
+    digest: string,
+  ): Promise<readonly SandboxedModule[]> {
+    const kept = parts.map(({ originalBytes, fuelShare }) => ({ originalBytes, fuelShare, digest, limits }));
+    const rewritten = parts.map(({ bytes, codeMap }) => ({ bytes, codeMap }));
+    const { modules } = await this.#compiled({ rewritten });
+    return modules.map((one, index) => ({ digest, limits, originalBytes: 0, ...one, ...kept[index] }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -125,7 +151,7 @@ export class SandboxCompiler implements AsyncDisposable {
     return { ...compiled, digest, limits, originalBytes };
   }
 
-  async #compiled(request: CompileRequest): Promise<Extract<CompileReply, { outcome: "compiled" }>> {
+  async #compiled(request: Job["request"]): Promise<Extract<CompileReply, { outcome: "compiled" }>> {
     const reply = await this.#ask(request);
     if (reply.outcome === "refused") throw new SandboxError(reply.message, reply.offset);
     return reply;
@@ -143,7 +169,7 @@ export class SandboxCompiler implements AsyncDisposable {
     }
   }
 
-  #ask(request: CompileRequest): Promise<CompileReply> {
+  #ask(request: Job["request"]): Promise<CompileReply> {
     if (this.#closed) return Promise.reject(new SandboxError("the compiler was shut down"));
     return new Promise((resolve, reject) => {
       this.#queue.push({ request, resolve, reject });
@@ -204,7 +230,9 @@ export class SandboxCompiler implements AsyncDisposable {
   }
 }
 
-function buffersOf({ bytes }: CompileRequest): ArrayBuffer[] {
+function buffersOf(request: Job["request"]): ArrayBuffer[] {
+  if ("rewritten" in request) return [...new Set(request.rewritten.map(({ bytes }) => bytes.buffer))];
+  const { bytes } = request;
   if (bytes instanceof Uint8Array) return [bytes.buffer];
   return [...new Set(bytes.map((part) => part.bytes.buffer))];
 }

@@ -1,3 +1,6 @@
+/** Changes with everything that the rewriter does to a module: what it wrote is kept on disks, and used while this is the same. */
+export const rewriterVersion = 1;
+
 /** The limits a module was rewritten for. */
 export interface SandboxLimits {
   /** Most linear memory in bytes; a multiple of 64 KiB. */
