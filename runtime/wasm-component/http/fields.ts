@@ -1,5 +1,6 @@
+import { payForBytes, payForCall } from "../charge.ts";
+import { isFieldName, isFieldValue } from "../field-fault.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForBytes, payForCall } from "../wasi/charge.ts";
 
 /** Name and value; the value is a byte string: one character per byte. */
 export type Field = readonly [name: string, value: string];
@@ -7,7 +8,6 @@ export type Field = readonly [name: string, value: string];
 /** Most bytes of names and values in one list, and most fields. */
 const maxBytes = 256 * 1024;
 const maxFields = 1024;
-const maxNameBytes = 256;
 /** Most bytes that all lists of one guest hold together, each field with what it takes of memory besides. */
 const maxHeldBytes = 64 * 1024 ** 2;
 const fieldBytes = 64;
@@ -16,8 +16,6 @@ const smallBytes = 1_024;
 
 const held = new WeakMap<GuestHost, number>();
 
-const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const badInValue = /[^\t\x20-\x7e\x80-\xff]/;
 /** Fields of a connection, which the sidecar sees to itself; `te` says what is understood, and may be sent. */
 const forbidden: ReadonlySet<string> = new Set([
   "connection",
@@ -30,16 +28,6 @@ const forbidden: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
-
-/** What is wrong with a field of a response, as a sentence; undefined when nothing is. */
-export function faultOfField(name: string, value: string): string | undefined {
-  if (name.length > maxNameBytes || !token.test(name)) return `${quoted(name)} is no name of a field`;
-  const [bad] = badInValue.exec(value) ?? [];
-  if (bad === undefined) return undefined;
-  return `the value of '${name}' holds ${quoted(bad)}, and may hold printable characters of Latin-1 and tabs`;
-}
-
-const quoted = (text: string): string => JSON.stringify(text.slice(0, 64));
 
 type HeaderError = { readonly tag: "invalid-syntax" | "forbidden" | "immutable" };
 
@@ -146,7 +134,7 @@ export class Fields implements Disposable {
   #refuseUnlessWritable(name: string): void {
     payForBytes(this.#host, name.length);
     if (this.#isImmutable) throw isImmutable;
-    if (name.length > maxNameBytes || !token.test(name)) throw invalidSyntax;
+    if (!isFieldName(name)) throw invalidSyntax;
     if (forbidden.has(name.toLowerCase())) throw isForbidden;
   }
 
@@ -189,6 +177,6 @@ const isCalled = (name: string, key: string): boolean =>
 
 function textOf(value: Uint8Array): string {
   const text = Buffer.from(value.buffer, value.byteOffset, value.length).toString("latin1");
-  if (badInValue.test(text)) throw invalidSyntax;
+  if (!isFieldValue(text)) throw invalidSyntax;
   return text;
 }

@@ -1,5 +1,5 @@
+import { payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForCall } from "../wasi/charge.ts";
 import { ByteQueue, InputStream, type QueueFiller } from "../wasi/input-stream.ts";
 import { Pollable } from "../wasi/pollable.ts";
 import type { Waitable } from "../wasi/waiting.ts";

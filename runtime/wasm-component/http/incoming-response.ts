@@ -1,22 +1,19 @@
+import { payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForCall } from "../wasi/charge.ts";
 import { Pollable } from "../wasi/pollable.ts";
 import type { Waitable } from "../wasi/waiting.ts";
 import type { ErrorCode } from "./error-code.ts";
 import { type Field, Fields } from "./fields.ts";
-import { type BodyFeed, IncomingBody } from "./incoming-body.ts";
+import type { BodyFeed } from "./incoming-body.ts";
+import { IncomingMessage } from "./incoming-message.ts";
 
 /** The resource `wasi:http/types.incoming-response`. */
-export class IncomingResponse implements Disposable {
-  readonly #host: GuestHost;
+export class IncomingResponse extends IncomingMessage {
   readonly #head: readonly Field[];
-  readonly #feed: BodyFeed;
-  #isConsumed = false;
 
   constructor(host: GuestHost, head: readonly Field[], feed: BodyFeed) {
-    this.#host = host;
+    super(host, feed);
     this.#head = head;
-    this.#feed = feed;
   }
 
   status(): number {
@@ -24,18 +21,7 @@ export class IncomingResponse implements Disposable {
   }
 
   headers(): Fields {
-    return Fields.received(this.#host, this.#head);
-  }
-
-  consume(): IncomingBody {
-    payForCall(this.#host);
-    if (this.#isConsumed) throw undefined;
-    this.#isConsumed = true;
-    return new IncomingBody(this.#host, this.#feed);
-  }
-
-  [Symbol.dispose](): void {
-    if (!this.#isConsumed) this.#feed.unwanted();
+    return Fields.received(this.host, this.#head);
   }
 }
 

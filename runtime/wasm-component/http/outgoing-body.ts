@@ -1,5 +1,5 @@
+import { payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForCall } from "../wasi/charge.ts";
 import { OutputStream } from "../wasi/output-stream.ts";
 import { BodyFlow } from "./body-flow.ts";
 import type { Field, Fields } from "./fields.ts";

@@ -1,5 +1,5 @@
+import { payForCall } from "../charge.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
-import { payForCall } from "../wasi/charge.ts";
 import type { ErrorCode } from "./error-code.ts";
 import type { FutureIncomingResponse } from "./incoming-response.ts";
 import { OutgoingCall } from "./outgoing-call.ts";

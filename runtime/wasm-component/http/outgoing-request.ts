@@ -1,5 +1,5 @@
+import { payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForCall } from "../wasi/charge.ts";
 import type { Field, Fields } from "./fields.ts";
 import { type Method, methodText, type Scheme } from "./method.ts";
 import { OutgoingBody } from "./outgoing-body.ts";
@@ -7,7 +7,7 @@ import { OutgoingBody } from "./outgoing-body.ts";
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/;
 const target = /^(\/[\x21\x22\x24-\x7e\x80-\xff]*|\*|)$/;
 const schemeName = /^[A-Za-z][A-Za-z0-9+.-]{0,31}$/;
-const host = /^[\x21-\x2e\x30-\x3e\x41-\x7e]{1,255}$/;
+const authorityText = /^[\x21-\x2e\x30-\x3e\x41-\x7e]{1,255}$/;
 const maxPathLength = 16 * 1024;
 
 /** The resource `wasi:http/types.outgoing-request`. */
@@ -64,7 +64,7 @@ export class OutgoingRequest implements Disposable {
   }
 
   setAuthority(authority: string | undefined): void {
-    if (authority !== undefined && !host.test(authority)) throw undefined;
+    if (authority !== undefined && !authorityText.test(authority)) throw undefined;
     this.#authority = authority;
   }
 

@@ -1,5 +1,5 @@
+import { payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForCall } from "../wasi/charge.ts";
 import type { ErrorCode } from "./error-code.ts";
 import type { Field, Fields } from "./fields.ts";
 import { OutgoingBody } from "./outgoing-body.ts";

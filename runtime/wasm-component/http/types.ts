@@ -1,5 +1,5 @@
+import { boundClass } from "../bound-class.ts";
 import type { ImportedInterface } from "../provider.ts";
-import { boundClass } from "./bound-class.ts";
 import { httpErrorCode } from "./error-code.ts";
 import { Fields } from "./fields.ts";
 import { FutureTrailers, IncomingBody } from "./incoming-body.ts";

@@ -1,6 +1,7 @@
 /** Imports for what lies outside: other services, secrets, and systems behind bindings. */
+
+import { payForBytes, payForResult } from "../charge.ts";
 import type { ImportedInterface } from "../provider.ts";
-import { payForCall, payForResult } from "./charge.ts";
 import { metadataOf, type Pairs, pairsOf, sizeOfPairs } from "./pairs.ts";
 import { outriggerVersions } from "./version.ts";
 import { throwWit } from "./wit-error.ts";
@@ -21,7 +22,7 @@ export const invokeInterface: ImportedInterface = {
   waiting: ["invoke"],
   make: (host) => ({
     async invoke({ query, metadata, ...call }: Call) {
-      payForCall(host, call.method.length + query.length + call.data.length + sizeOfPairs(metadata));
+      payForBytes(host, call.method.length + query.length + call.data.length + sizeOfPairs(metadata));
       const invocation = { ...call, querystring: query, metadata: metadataOf(metadata) };
       const reply = await host.services.api.invoke.invoke(invocation, host.signal).catch(throwWit);
       payForResult(host, reply.data.length);
@@ -36,7 +37,7 @@ export const secretsInterface: ImportedInterface = {
   waiting: ["get"],
   make: (host) => ({
     async get(store: string, name: string) {
-      payForCall(host, name.length);
+      payForBytes(host, name.length);
       const values = pairsOf(await host.services.api.secret.get(store, name, host.signal).catch(throwWit));
       payForResult(host, sizeOfPairs(values));
       return values;
@@ -50,7 +51,7 @@ export const bindingInterface: ImportedInterface = {
   waiting: ["invoke"],
   make: (host) => ({
     async invoke(name: string, operation: string, data: Uint8Array, metadata: Pairs) {
-      payForCall(host, operation.length + data.length + sizeOfPairs(metadata));
+      payForBytes(host, operation.length + data.length + sizeOfPairs(metadata));
       const request = { name, operation, data, metadata: metadataOf(metadata) };
       const reply = await host.services.api.binding.invoke(request, host.signal).catch(throwWit);
       const answered = pairsOf(reply.metadata);

@@ -1,7 +1,7 @@
 /** Imports for what is the plugin's own: how it is configured, and its log. */
 import type { ConfigSelector, ConfigValue } from "../../plugin/uniform-api.ts";
+import { payForBytes, payForResult } from "../charge.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
-import { payForCall, payForResult } from "./charge.ts";
 import { pairsOf, sizeOfPairs } from "./pairs.ts";
 import { outriggerVersions } from "./version.ts";
 import { throwWit } from "./wit-error.ts";
@@ -16,7 +16,7 @@ export const pluginInterface: ImportedInterface = {
     const text = decoder.decode(host.program.configuration);
     return {
       configuration() {
-        payForCall(host, text.length);
+        payForBytes(host, text.length);
         return text;
       },
     };
@@ -29,7 +29,7 @@ export const logInterface: ImportedInterface = {
   waiting: [],
   make: (host) => ({
     write(level: Parameters<GuestHost["log"]>[0], message: string) {
-      payForCall(host, message.length);
+      payForBytes(host, message.length);
       host.log(level, message);
     },
   }),
@@ -43,14 +43,14 @@ export const configInterface: ImportedInterface = {
     const { config } = host.services.api;
     return {
       async get(store: string, key: string) {
-        payForCall(host, key.length);
+        payForBytes(host, key.length);
         const [found] = await config.get(store, { keys: [key], group: "", label: "" }, host.signal).catch(throwWit);
         payForResult(host, found?.content.length ?? 0);
         return found?.content;
       },
 
       async select(store: string, selector: ConfigSelector) {
-        payForCall(host, selector.keys.join("").length);
+        payForBytes(host, selector.keys.join("").length);
         const items = (await config.get(store, selector, host.signal).catch(throwWit)).map(itemOf);
         for (const { key, content, tags, metadata } of items)
           payForResult(host, key.length + content.length + sizeOfPairs(tags) + sizeOfPairs(metadata));

@@ -1,6 +1,7 @@
 /** Imports for what services share: topics, locks and numbers. */
+
+import { payForBytes } from "../charge.ts";
 import type { ImportedInterface } from "../provider.ts";
-import { payForCall } from "./charge.ts";
 import { metadataOf, type Pairs, sizeOfPairs } from "./pairs.ts";
 import { outriggerVersions } from "./version.ts";
 import { throwWit } from "./wit-error.ts";
@@ -19,7 +20,7 @@ export const pubsubInterface: ImportedInterface = {
   waiting: ["publish"],
   make: (host) => ({
     async publish(pubsub: string, { topic, data, contentType, metadata, raw }: Message) {
-      payForCall(host, topic.length + data.length + contentType.length + sizeOfPairs(metadata));
+      payForBytes(host, topic.length + data.length + contentType.length + sizeOfPairs(metadata));
       const publication = { pubsub, topic, data, contentType, metadata: metadataOf(metadata), isRaw: raw };
       await host.services.api.pubsub.publish(publication, host.signal).catch(throwWit);
     },
@@ -34,17 +35,17 @@ export const lockInterface: ImportedInterface = {
     const { lock } = host.services.api;
     return {
       async tryLock(store: string, name: string, owner: string, seconds: number) {
-        payForCall(host, name.length + owner.length);
+        payForBytes(host, name.length + owner.length);
         return lock.tryLock(store, name, owner, seconds, host.signal).catch(throwWit);
       },
 
       async unlock(store: string, name: string, owner: string) {
-        payForCall(host, name.length + owner.length);
+        payForBytes(host, name.length + owner.length);
         return lock.unlock(store, name, owner, host.signal).catch(throwWit);
       },
 
       async keepAlive(store: string, name: string, owner: string, seconds: number) {
-        payForCall(host, name.length + owner.length);
+        payForBytes(host, name.length + owner.length);
         return lock.keepAlive(store, name, owner, seconds, host.signal).catch(throwWit);
       },
     };
@@ -57,7 +58,7 @@ export const sequencerInterface: ImportedInterface = {
   waiting: ["next"],
   make: (host) => ({
     async next(store: string, key: string, order: "weak" | "strong") {
-      payForCall(host, key.length);
+      payForBytes(host, key.length);
       return host.services.api.sequencer.next(store, key, order === "strong", host.signal).catch(throwWit);
     },
   }),

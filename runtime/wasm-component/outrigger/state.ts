@@ -1,6 +1,6 @@
 import type { StateRemoval, StateStep, StateValue, StateWrite } from "../../plugin/uniform-api.ts";
+import { payForBytes, payForResult } from "../charge.ts";
 import type { ImportedInterface } from "../provider.ts";
-import { payForCall, payForResult } from "./charge.ts";
 import { outriggerVersions } from "./version.ts";
 import { throwWit } from "./wit-error.ts";
 
@@ -15,53 +15,53 @@ export const stateInterface: ImportedInterface = {
     const { state } = host.services.api;
     return {
       async get(store: string, key: string) {
-        payForCall(host, key.length);
+        payForBytes(host, key.length);
         const found = await state.get(store, key, host.signal).catch(throwWit);
         payForResult(host, sizeOfValue(found));
         return found;
       },
 
       async getMany(store: string, keys: readonly string[]) {
-        payForCall(host, sum(keys, sizeOfKey));
+        payForBytes(host, sum(keys, sizeOfKey));
         const found = await state.getMany(store, keys, host.signal).catch(throwWit);
         payForResult(host, sum(found, sizeOfValue));
         return found;
       },
 
       async set(store: string, key: string, value: Uint8Array) {
-        payForCall(host, key.length + value.length);
+        payForBytes(host, key.length + value.length);
         await state.set(store, [{ key, value }], host.signal).catch(throwWit);
       },
 
       async setMany(store: string, writes: readonly StateWrite[]) {
-        payForCall(host, sum(writes, sizeOfWrite));
+        payForBytes(host, sum(writes, sizeOfWrite));
         await state.set(store, writes, host.signal).catch(throwWit);
       },
 
       async delete(store: string, key: string) {
-        payForCall(host, key.length);
+        payForBytes(host, key.length);
         await state.delete(store, [{ key }], host.signal).catch(throwWit);
       },
 
       async deleteMany(store: string, removals: readonly StateRemoval[]) {
-        payForCall(host, sum(removals, sizeOfRemoval));
+        payForBytes(host, sum(removals, sizeOfRemoval));
         await state.delete(store, removals, host.signal).catch(throwWit);
       },
 
       async transact(store: string, steps: readonly WitStep[]) {
-        payForCall(host, sum(steps, sizeOfStep));
+        payForBytes(host, sum(steps, sizeOfStep));
         await state.transact(store, steps.map(stepOf), host.signal).catch(throwWit);
       },
 
       async keys(store: string, cursor: string | undefined) {
-        payForCall(host, cursor?.length ?? 0);
+        payForBytes(host, cursor?.length ?? 0);
         const page = await state.keys(store, cursor, host.signal).catch(throwWit);
         payForResult(host, sum(page.keys, sizeOfKey));
         return page;
       },
 
       async increment(store: string, key: string, delta: bigint) {
-        payForCall(host, key.length);
+        payForBytes(host, key.length);
         return state.increment(store, key, delta, host.signal).catch(throwWit);
       },
     };

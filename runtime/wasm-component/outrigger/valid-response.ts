@@ -1,5 +1,5 @@
 import type { StreamHost } from "../../plugin/contract.ts";
-import { faultOfField } from "../http/fields.ts";
+import { faultOfField } from "../field-fault.ts";
 import type { Guest } from "../provider.ts";
 import { requestName } from "../request-name.ts";
 import type { WitResponse } from "./message.ts";

@@ -1,5 +1,4 @@
-import { payForResult } from "../outrigger/charge.ts";
-import { payForStream } from "../wasi/charge.ts";
+import { payForResult, payForStream } from "../charge.ts";
 import { throwBlobError } from "./blob-error.ts";
 import { IncomingValue, partOf } from "./blob-incoming.ts";
 import type { OutgoingValue } from "./blob-outgoing.ts";

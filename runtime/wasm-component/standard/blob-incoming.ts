@@ -1,5 +1,5 @@
+import { payForStream } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForStream } from "../wasi/charge.ts";
 import { ByteQueue, InputStream } from "../wasi/input-stream.ts";
 import { failure } from "../wasi/io-error.ts";
 import { blobError, throwBlobError } from "./blob-error.ts";

@@ -1,5 +1,5 @@
 import type { ObjectApi, ObjectInfo } from "../../plugin/uniform-api.ts";
-import { payForCall } from "../outrigger/charge.ts";
+import { payForBytes, payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
 import { isNotFound, throwBlobError } from "./blob-error.ts";
 
@@ -43,7 +43,7 @@ export class BlobPlace {
 
   /** The file of an object. Throws a sentence when no object can be called so. */
   fileOf(name: string): string {
-    payForCall(this.host, name.length);
+    payForBytes(this.host, name.length);
     if (name !== "" && name !== marker) return this.prefix + name;
     throw name === "" ? "the name of the object is empty; give one" : `the name '${marker}' is kept for the sidecar`;
   }
@@ -58,7 +58,7 @@ export class BlobPlace {
 
   /** When it was created, in seconds; 0 where nobody knows. Undefined when there is no such container. */
   async createdAt(): Promise<bigint | undefined> {
-    payForCall(this.host, 0);
+    payForCall(this.host);
     if (this.isStore) return 0n;
     const created = await this.#found(this.prefix + marker);
     if (created !== undefined) return secondsOf(created);
@@ -71,7 +71,7 @@ export class BlobPlace {
   }
 
   page(after: string, size = pageSize) {
-    payForCall(this.host, 0);
+    payForCall(this.host);
     const page = { prefix: this.prefix, pageSize: size, marker: after };
     return this.objects.list(this.store, page, this.host.signal).catch(throwBlobError);
   }
@@ -97,7 +97,7 @@ export class BlobPlace {
   }
 
   async #delete(file: string): Promise<void> {
-    payForCall(this.host, 0);
+    payForCall(this.host);
     await this.objects.delete(this.store, file, this.host.signal).catch(throwBlobError);
   }
 

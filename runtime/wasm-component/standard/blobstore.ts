@@ -1,7 +1,7 @@
 /** wasi:blobstore on file stores. */
-import { boundClass } from "../http/bound-class.ts";
+import { boundClass } from "../bound-class.ts";
+import { payForStream } from "../charge.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
-import { payForStream } from "../wasi/charge.ts";
 import { Container, StreamObjectNames } from "./blob-container.ts";
 import { throwBlobError } from "./blob-error.ts";
 import { IncomingValue } from "./blob-incoming.ts";

@@ -1,4 +1,4 @@
-import { payForCall, payForResult } from "../outrigger/charge.ts";
+import { payForBytes, payForCall, payForResult } from "../charge.ts";
 import { witError } from "../outrigger/wit-error.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
 
@@ -36,7 +36,7 @@ function functionsFor(host: GuestHost) {
   };
   return {
     async get(key: string): Promise<string | undefined> {
-      payForCall(host, key.length);
+      payForBytes(host, key.length);
       own ??= ownConfiguration(host);
       const given = own.get(key);
       if (given !== undefined) return given;
@@ -48,7 +48,7 @@ function functionsFor(host: GuestHost) {
     },
 
     async getAll(): Promise<readonly Pair[]> {
-      payForCall(host, 0);
+      payForCall(host);
       own ??= ownConfiguration(host);
       const all = new Map(own);
       for (const store of api.granted("config")) {

@@ -1,7 +1,7 @@
 /** wasi:keyvalue@0.2.0-draft2, as its repository and Spin have it. */
 import { RuntimeError } from "../../../components/error.ts";
 import type { StateValue } from "../../plugin/uniform-api.ts";
-import { payForCall } from "../outrigger/charge.ts";
+import { payForBytes } from "../charge.ts";
 import type { ImportedInterface } from "../provider.ts";
 import { type StoreError, storeError } from "./keyvalue-errors.ts";
 import { KeyStore } from "./keyvalue-store.ts";
@@ -55,7 +55,7 @@ class Cas {
   }
 
   current(): Uint8Array | undefined {
-    payForCall(this.store.host, this.found?.value.length ?? 0);
+    payForBytes(this.store.host, this.found?.value.length ?? 0);
     return this.found?.value;
   }
 }
@@ -92,7 +92,7 @@ const atomics: ImportedInterface = {
     },
 
     async swap({ store, key, found }: Cas, value: Uint8Array) {
-      payForCall(host, key.length + value.length);
+      payForBytes(host, key.length + value.length);
       try {
         // The etag that no key has asks for a key that is not there.
         await host.services.api.state.set(store.name, [{ key, value, etag: found?.etag ?? "" }], host.signal);

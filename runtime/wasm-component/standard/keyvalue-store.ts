@@ -1,6 +1,6 @@
 /** The state stores that a plugin was granted, as the buckets of wasi:keyvalue. */
 import type { StateValue } from "../../plugin/uniform-api.ts";
-import { payForCall, payForResult } from "../outrigger/charge.ts";
+import { payForBytes, payForResult } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
 import { type StoreError, throwStoreError } from "./keyvalue-errors.ts";
 
@@ -38,36 +38,36 @@ export class KeyStore {
   }
 
   async get(key: string): Promise<StateValue | undefined> {
-    payForCall(this.host, key.length);
+    payForBytes(this.host, key.length);
     const found = await this.#state.get(this.name, key, this.host.signal).catch(throwStoreError);
     if (found !== undefined) payForResult(this.host, found.value.length);
     return found;
   }
 
   async exists(key: string): Promise<boolean> {
-    payForCall(this.host, key.length);
+    payForBytes(this.host, key.length);
     return (await this.#state.get(this.name, key, this.host.signal).catch(throwStoreError)) !== undefined;
   }
 
   async set(key: string, value: Uint8Array): Promise<void> {
-    payForCall(this.host, key.length + value.length);
+    payForBytes(this.host, key.length + value.length);
     await this.#state.set(this.name, [{ key, value }], this.host.signal).catch(throwStoreError);
   }
 
   async delete(key: string): Promise<void> {
-    payForCall(this.host, key.length);
+    payForBytes(this.host, key.length);
     await this.#state.delete(this.name, [{ key }], this.host.signal).catch(throwStoreError);
   }
 
   async keys(cursor: string | undefined): Promise<{ keys: readonly string[]; cursor: string | undefined }> {
-    payForCall(this.host, cursor?.length ?? 0);
+    payForBytes(this.host, cursor?.length ?? 0);
     const page = await this.#state.keys(this.name, cursor, this.host.signal).catch(throwStoreError);
     payForResult(this.host, sizeOf(page.keys));
     return page;
   }
 
   async getMany(keys: readonly string[]): Promise<(StateValue | undefined)[]> {
-    payForCall(this.host, sizeOf(keys));
+    payForBytes(this.host, sizeOf(keys));
     const found = await this.#state.getMany(this.name, keys, this.host.signal).catch(throwStoreError);
     for (const one of found) if (one !== undefined) payForResult(this.host, one.value.length);
     return found;
@@ -76,19 +76,19 @@ export class KeyStore {
   async setMany(entries: readonly Entry[]): Promise<void> {
     let bytes = 0;
     for (const [key, value] of entries) bytes += itemCost + key.length + value.length;
-    payForCall(this.host, bytes);
+    payForBytes(this.host, bytes);
     const writes = entries.map(([key, value]) => ({ key, value }));
     await this.#state.set(this.name, writes, this.host.signal).catch(throwStoreError);
   }
 
   async deleteMany(keys: readonly string[]): Promise<void> {
-    payForCall(this.host, sizeOf(keys));
+    payForBytes(this.host, sizeOf(keys));
     const removals = keys.map((key) => ({ key }));
     await this.#state.delete(this.name, removals, this.host.signal).catch(throwStoreError);
   }
 
   async increment(key: string, delta: bigint): Promise<bigint> {
-    payForCall(this.host, key.length);
+    payForBytes(this.host, key.length);
     return this.#state.increment(this.name, key, delta, this.host.signal).catch(throwStoreError);
   }
 }

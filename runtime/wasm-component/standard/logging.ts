@@ -1,4 +1,4 @@
-import { payForCall } from "../outrigger/charge.ts";
+import { payForBytes } from "../charge.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
 
 /** Lines for the plugin's log, each with its context before it. */
@@ -8,7 +8,7 @@ export const loggingInterface: ImportedInterface = {
   waiting: [],
   make: (host) => ({
     log(level: Parameters<GuestHost["log"]>[0], context: string, message: string) {
-      payForCall(host, context.length + message.length);
+      payForBytes(host, context.length + message.length);
       host.log(level, context === "" ? message : `${context}: ${message}`);
     },
   }),

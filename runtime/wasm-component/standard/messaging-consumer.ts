@@ -1,4 +1,4 @@
-import { payForCall } from "../outrigger/charge.ts";
+import { payForBytes } from "../charge.ts";
 import { witError } from "../outrigger/wit-error.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
 
@@ -20,14 +20,14 @@ const consumer: ImportedInterface = {
   waiting: ["publish"],
   make: (host) => ({
     async publish({ subject, body, replyTo }: BrokerMessage) {
-      payForCall(host, subject.length + body.length);
+      payForBytes(host, subject.length + body.length);
       if (replyTo !== undefined) throw `the event to '${subject}' asks for a reply to '${replyTo}', but ${noReplies}`;
       const publication = { ...placeOf(host, subject), data: body, contentType: "", metadata: {}, isRaw: true };
       await host.services.api.pubsub.publish(publication, host.signal).catch(throwText);
     },
 
     request(subject: string) {
-      payForCall(host, subject.length);
+      payForBytes(host, subject.length);
       throw `there can be no request to '${subject}': ${noReplies}`;
     },
   }),

@@ -1,5 +1,5 @@
+import { payForCall } from "../charge.ts";
 import type { ImportedInterface } from "../provider.ts";
-import { payForCall } from "./charge.ts";
 import { Pollable } from "./pollable.ts";
 import type { Waitable, Waiter } from "./waiting.ts";
 

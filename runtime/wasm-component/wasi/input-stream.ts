@@ -1,5 +1,5 @@
+import { payForCall, payForStream } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForCall, payForStream } from "./charge.ts";
 import { closed } from "./io-error.ts";
 import { Pollable } from "./pollable.ts";
 import { untilReady, type Waitable } from "./waiting.ts";

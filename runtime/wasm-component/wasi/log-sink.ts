@@ -1,5 +1,5 @@
+import { payForBytes, payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForBytes, payForCall } from "./charge.ts";
 import { type OutputSink, roomPerWrite } from "./output-stream.ts";
 import type { Waiter } from "./waiting.ts";
 

@@ -1,6 +1,6 @@
 import { fuelCosts } from "../../plugin/sandbox/fuel.ts";
+import { payForCall } from "../charge.ts";
 import type { GuestHost } from "../provider.ts";
-import { payForCall } from "./charge.ts";
 import { untilReady, type Waitable } from "./waiting.ts";
 
 /** The resource `wasi:io/poll.pollable`. Nothing is kept for it while nobody waits: dropping it leaves nothing behind. */

@@ -1,6 +1,6 @@
 import { randomFillSync } from "node:crypto";
+import { payForBytes } from "../charge.ts";
 import type { GuestHost, ImportedInterface } from "../provider.ts";
-import { payForBytes } from "./charge.ts";
 
 /** Most bytes that a guest gets in one call. */
 const maxBytes = 64 * 1024;

@@ -13,13 +13,19 @@ export interface Waitable {
   waiter: Waiter | undefined;
 }
 
-/** Resolves when one of them is ready; rejects when the call under way is over. */
+/** Resolves when one of them is ready; rejects when the call under way is over, which nobody has to await. */
 export function untilReady(host: GuestHost, awaited: readonly Waitable[]): Promise<void> {
-  return new Promise((resolve, reject) => {
+  const ready = new Promise<void>((resolve, reject) => {
     const { signal } = host;
     if (signal.aborted) reject(signal.reason);
     else new Wait(host, awaited, signal, resolve, reject).begin();
   });
+  ready.catch(ignore);
+  return ready;
+}
+
+function ignore(): void {
+  // Who awaits it learns of it.
 }
 
 class Wait implements Waiter {

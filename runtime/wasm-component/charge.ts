@@ -1,5 +1,6 @@
-import { fuelCosts } from "../../plugin/sandbox/fuel.ts";
-import type { GuestHost } from "../provider.ts";
+/** What calls of the host cost a guest, of the fuel of its call. */
+import { fuelCosts } from "../plugin/sandbox/fuel.ts";
+import type { GuestHost } from "./provider.ts";
 
 /** Streams copy bytes in bulk, which takes an eighth of a nanosecond for each. */
 const bytesPerFuel = 8;
@@ -14,7 +15,12 @@ export function payForStream(host: GuestHost, bytes: number): void {
   host.pay(fuelCosts.hostcall + Math.ceil(bytes / bytesPerFuel));
 }
 
-/** Charges a call of the host that makes bytes, or looks at each. */
+/** Charges a call of the host that takes bytes over, makes them, or looks at each. */
 export function payForBytes(host: GuestHost, bytes: number): void {
   host.pay(fuelCosts.hostcall + bytes * fuelCosts.hostcallByte);
+}
+
+/** Charges bytes that the guest is about to get, before they are copied into it. */
+export function payForResult(host: GuestHost, bytes: number): void {
+  host.pay(bytes * fuelCosts.hostcallByte);
 }
