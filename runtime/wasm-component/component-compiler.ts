@@ -115,7 +115,11 @@ export class ComponentCompiler implements AsyncDisposable {
   #keep(key: string, ready: ReadyComponent): void {
     const keeping = this.#write(key, encodeReady(ready)).catch(() => undefined);
     this.#keeping.add(keeping);
-    void keeping.then(() => this.#keeping.delete(keeping));
+    void keeping.then(() => {
+      this.#keeping.delete(keeping);
+      // Megabytes that the next collection, which may be far, would find.
+      for (const { bytes } of ready.cores) bytes.buffer.transfer(0);
+    });
   }
 
   async #write(key: string, pieces: Uint8Array[]): Promise<void> {
