@@ -7,8 +7,10 @@ import {
   asyncInterfaces,
   callableNames,
   exportedAmong,
-  importedInterface,
   kindOf,
+  missingAmong,
+  missingImports,
+  spokenTo,
 } from "../wasm-component/interfaces.ts";
 import type { BinaryInspection } from "./inspect.ts";
 
@@ -27,16 +29,14 @@ export async function inspectComponent(
   const called = outline.exports.filter(isCallable).map(({ name }) => name);
   const needed = outline.imports.filter(isCallable).map(({ name }) => name);
   const callable = exportedAmong(called);
-  const spoken = callable.map(({ name }) => name);
-  const missing = needed.filter((name) => importedInterface(name) === undefined);
+  const missing = missingAmong(needed);
   const problems = await problemsOf(bytes, limits);
-  if (spoken.length === 0) problems.push(`it exports none of ${callableNames().join(", ")}`);
+  if (callable.length === 0) problems.push(`it exports none of ${callableNames().join(", ")}`);
   else if (callable.every((one) => kindOf(one.called) !== kind))
     problems.push(`it is a ${kind} by its manifest, and exports nothing that a ${kind} is called by`);
-  if (missing.length > 0 && unknownImports === "refuse")
-    problems.push(`it imports what this host does not have: ${missing.join(", ")}`);
+  if (missing.length > 0 && unknownImports === "refuse") problems.push(`it ${missingImports(missing)}`);
   return {
-    engine: spoken.length === 0 ? undefined : `component ${spoken.join(", ")}`,
+    engine: callable.length === 0 ? undefined : spokenTo(called),
     memory: { minimumPages: outline.memoryPages, maximumPages: undefined },
     sections: outline.coreModules.map((size) => ({ name: "core module", bytes: size })),
     imports: byPackage(needed),

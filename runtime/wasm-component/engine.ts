@@ -5,7 +5,7 @@ import { type ComponentProgram, isComponentProgram } from "./component-program.t
 import { ComponentGuest } from "./guest.ts";
 import { pluginError } from "./guest-fault.ts";
 import { ComponentInstance } from "./instance.ts";
-import { callableNames, exportedAmong, kindOf } from "./interfaces.ts";
+import { callableNames, exportedAmong, kindOf, spokenTo } from "./interfaces.ts";
 import { requireImports } from "./linker.ts";
 
 /** Runs components: worlds of WASI 0.2, and the sidecar's own. */
@@ -17,15 +17,7 @@ export function wasmComponentEngine(): PluginEngine {
     isExclusive: true,
 
     detect(compiled) {
-      if (!isComponent(compiled)) return undefined;
-      return [
-        "component",
-        exportedAmong(compiled.exports)
-          .map(({ name }) => name)
-          .join(", "),
-      ]
-        .join(" ")
-        .trim();
+      return isComponent(compiled) ? spokenTo(compiled.exports) : undefined;
     },
 
     takesWholeRequests(compiled) {

@@ -1,4 +1,5 @@
 /** The one list of what guests may import, and the one of what they are called by. */
+import { nearest } from "../config/nearest.ts";
 import type { PluginProgram } from "../plugin/contract.ts";
 import { httpExports, httpImports } from "./http/index.ts";
 import { isNameOf, type VersionedInterface } from "./interface-name.ts";
@@ -32,6 +33,19 @@ export const asyncInterfaces: AsyncInterfaces = {
 export const importedInterface = (fullName: string): ImportedInterface | undefined =>
   importedInterfaces.find((one) => isNameOf(one, fullName));
 
+/** Those of the names that guests may not import. */
+export const missingAmong = (imports: readonly string[]): readonly string[] =>
+  imports.filter((name) => importedInterface(name) === undefined);
+
+/** Says of a component what it lacks, each with what the host has of nearly the same name. */
+export const missingImports = (missing: readonly string[]): string =>
+  `imports what this host does not have: ${missing.map(withNearest).join(", ")}`;
+
+function withNearest(name: string): string {
+  const near = nearest(name, importableNames());
+  return near === undefined ? name : `${name} (the host has ${near})`;
+}
+
 /** Those that a component with these exports is called by, each with the name in full, in the order of asking. */
 export function exportedAmong(
   exports: readonly string[],
@@ -39,6 +53,12 @@ export function exportedAmong(
   return exportedInterfaces.flatMap((called) =>
     exports.filter((name) => isNameOf(called, name)).map((name) => ({ name, called })),
   );
+}
+
+/** How a component with these exports is spoken to, as its status tells it: `component wasi:http/incoming-handler@0.2.3`. */
+export function spokenTo(exports: readonly string[]): string {
+  const names = exportedAmong(exports).map(({ name }) => name);
+  return names.length === 0 ? "component" : `component ${names.join(", ")}`;
 }
 
 /** What a component is that is called by it. */

@@ -1,7 +1,6 @@
-import { nearest } from "../config/nearest.ts";
 import type { ComponentProgram } from "./component-program.ts";
 import { pluginError } from "./guest-fault.ts";
-import { importableNames, importedInterface } from "./interfaces.ts";
+import { importedInterface, missingAmong, missingImports } from "./interfaces.ts";
 import type { GuestHost, ImportedInterface } from "./provider.ts";
 
 /** All that the component imports, made for one instance, by names in full. */
@@ -25,16 +24,10 @@ export function linkImports(program: ComponentProgram, host: GuestHost): Readonl
 /** Throws PluginError when the component imports what this host does not have, unless its manifest wants stubs. */
 export function requireImports(program: ComponentProgram): void {
   if (program.stubsUnknownImports) return;
-  const missing = program.module.imports.filter((name) => importedInterface(name) === undefined);
+  const missing = missingAmong(program.module.imports);
   if (missing.length === 0) return;
   const hint = "; 'unknownImports: stub' in its manifest lets it start, and trap when it calls one of them";
-  const names = missing.map(withNearest).join(", ");
-  throw pluginError(program, "refused", `imports what this host does not have: ${names}${hint}`);
-}
-
-function withNearest(name: string): string {
-  const near = nearest(name, importableNames());
-  return near === undefined ? name : `${name} (the host has ${near})`;
+  throw pluginError(program, "refused", `${missingImports(missing)}${hint}`);
 }
 
 /** An interface whose every function, and every constructor, traps. */
