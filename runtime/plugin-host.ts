@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { ComponentToolchain } from "./component-toolchain.ts";
+import { late } from "./late.ts";
 import type { PluginToolchain } from "./plugin/prepare.ts";
 import { isComponentBinary } from "./plugin/sandbox/sandboxed-component.ts";
 
@@ -18,14 +19,14 @@ export class PluginHost implements AsyncDisposable {
     this.#directory = directory;
   }
 
-  /** The same at every call. */
-  load(): Promise<PluginToolchain> {
-    this.#loading ??= this.#load();
+  /** The same at every call; loads anew when it failed. */
+  readonly load = late(() => {
+    this.#loading = this.#load();
     return this.#loading;
-  }
+  });
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#loading;
+    await Promise.allSettled([this.#loading]);
     await this.#opened.disposeAsync();
   }
 
