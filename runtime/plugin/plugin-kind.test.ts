@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { assembleComponent } from "../../test/support/component-guests.ts";
+import { callableNames, exportedAmong, kindOf } from "../wasm-component/interfaces.ts";
 import { makeArtifact } from "./artifact.ts";
 
 /** A component that exports these interfaces, which are empty. */
@@ -14,6 +15,7 @@ describe("the kind of a plugin whose manifest does not say it", () => {
     ["service", ["wasi:http/incoming-handler@0.2.3"]],
     ["service", ["outrigger:runtime/handler@0.1.0", "outrigger:runtime/events@0.1.0"]],
     ["service", ["a:b/c@1.0.0"]],
+    ["service", ["not-outrigger:runtime/filter@0.1.0"]],
     ["filter", ["outrigger:runtime/filter@0.1.0"]],
     ["filter", ["a:b/c@1.0.0", "outrigger:runtime/response-filter@0.1.0"]],
   ] as const;
@@ -26,6 +28,31 @@ describe("the kind of a plugin whose manifest does not say it", () => {
       const named = makeArtifact(bytes, "plugins/orders.wasm", { text: "version: 1.2.0\nname: o", path: "o.yaml" });
       assert.equal(named.manifest.kind, kind);
     });
+
+  it("is that which the engine calls the component by", async () => {
+    const names = callableNames().map((name) => (name.endsWith("@0.2") ? `${name}.0` : name));
+    for (const name of names) {
+      const [found] = exportedAmong([name]);
+      assert.ok(found, name);
+      assert.equal(makeArtifact(await exporting(name), "o.wasm").manifest.kind, kindOf(found.called), name);
+    }
+  });
+
+  it("is found behind exports of every kind, with a type or without", async () => {
+    const bytes = await assembleComponent(`(component
+      (core module $code)
+      (type $text string)
+      (component $inner)
+      (instance $one)
+      (export "code" (core module $code))
+      (export "typed-code" (core module $code) (core module (type 0)))
+      (export "text" (type $text))
+      (export "same-text" (type $text) (type (eq $text)))
+      (export "inner" (component $inner))
+      (export "a:b/typed@1.0.0" (instance $one) (instance))
+      (export "outrigger:runtime/filter@0.1.0" (instance $one)))`);
+    assert.equal(makeArtifact(bytes, "o.wasm").manifest.kind, "filter");
+  });
 
   it("is filter of a module, and what the manifest says when it does", async () => {
     const module = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0);
