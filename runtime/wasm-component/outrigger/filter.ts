@@ -16,6 +16,8 @@ type Decision =
 
 type Verdict = { readonly tag: "pass" } | { readonly tag: "replace"; readonly val: WitResponse };
 
+type OnRequest = (request: WitRequest) => Decision | Promise<Decision>;
+
 type OnResponse = (request: WitRequest, response: WitResponse) => Verdict | Promise<Verdict>;
 
 const [version] = outriggerVersions;
@@ -34,86 +36,127 @@ const interfaceOf = (name: string, called: string): ExportedInterface => ({
 export const filterInterface = interfaceOf(requests, "on-request");
 export const responseFilterInterface = interfaceOf(responses, "on-response");
 
-/** A step in a filter chain. A guest that sees responses keeps its instance from the request to the end of the response. */
 function filterStream(guest: Guest, host: StreamHost, ended: () => void): StreamFilter {
-  const onRequest = functionOf<(request: WitRequest) => Decision | Promise<Decision>>(guest, requests, "onRequest");
-  const onResponse = functionOf<OnResponse>(guest, responses, "onResponse");
-  let isOver = false;
-  let isBusy = false;
-  let isGone = false;
-  let asked: WitRequest | undefined;
-  const over = (): void => {
-    if (isOver) return;
-    isOver = true;
-    ended();
-  };
-  const run = async (work: () => Promise<"goes on" | "done">): Promise<void> => {
-    isBusy = true;
+  const step = new FilterStep(guest, host, ended);
+  return new WholeStream({
+    request: () => void step.request(),
+    ...(step.seesResponses ? { response: () => void step.response() } : {}),
+    end: () => step.end(),
+  });
+}
+
+/** A step in a filter chain. A guest that sees responses keeps its instance from the request to the end of the response. */
+class FilterStep {
+  readonly #guest: Guest;
+  readonly #host: StreamHost;
+  readonly #ended: () => void;
+  readonly #onRequest: OnRequest | undefined;
+  readonly #onResponse: OnResponse | undefined;
+  /** The request as it went on, for the guest to see with its response. */
+  #asked: WitRequest | undefined;
+  #underWay = 0;
+  /** Nothing is to be done for the stream beyond what is under way. */
+  #isDone = false;
+  #isOver = false;
+
+  constructor(guest: Guest, host: StreamHost, ended: () => void) {
+    this.#guest = guest;
+    this.#host = host;
+    this.#ended = ended;
+    this.#onRequest = functionOf<OnRequest>(guest, requests, "onRequest");
+    this.#onResponse = functionOf<OnResponse>(guest, responses, "onResponse");
+  }
+
+  get seesResponses(): boolean {
+    return this.#onResponse !== undefined;
+  }
+
+  /** The request is held. */
+  request(): Promise<void> {
+    return this.#run(() => this.#decide());
+  }
+
+  /** The response is held. */
+  response(): Promise<void> {
+    return this.#run(() => this.#judge());
+  }
+
+  /** Nothing more comes of the stream. */
+  end(): void {
+    this.#isDone = true;
+    if (this.#underWay > 0) this.#guest.unwanted("deadline");
+    else this.#overWhenDone();
+  }
+
+  async #run(work: () => Promise<"goes on" | "done">): Promise<void> {
+    this.#underWay++;
     let outcome: "goes on" | "done" = "done";
     try {
       outcome = await work();
     } catch (error) {
-      failStream(guest, host, error);
+      failStream(this.#guest, this.#host, error);
     } finally {
-      isBusy = false;
-      if (outcome === "done" || isGone) over();
+      this.#underWay--;
+      if (outcome === "done") this.#isDone = true;
+      this.#overWhenDone();
     }
-  };
+  }
 
-  const decide = async (): Promise<"goes on" | "done"> => {
-    const decision: Decision =
-      onRequest === undefined ? { tag: "pass" } : await guest.call("on-request", () => onRequest(requestOf(host)));
+  #overWhenDone(): void {
+    if (!this.#isDone || this.#underWay > 0 || this.#isOver) return;
+    this.#isOver = true;
+    this.#ended();
+  }
+
+  async #decide(): Promise<"goes on" | "done"> {
+    const host = this.#host;
+    const decision = await this.#decision();
     if (decision.tag === "respond") {
-      host.respond(replyOf(validResponse(guest, host, decision.val)));
+      host.respond(replyOf(validResponse(this.#guest, host, decision.val)));
       return "done";
     }
-    if (decision.tag === "forward" && !change(guest, host, "request", requestLine(decision.val), decision.val))
-      return "done";
-    if (onResponse !== undefined) asked = { ...requestOf(host), body: noBytes };
+    if (decision.tag === "forward" && !this.#change("request", requestLine(decision.val), decision.val)) return "done";
+    if (this.seesResponses) this.#asked = { ...requestOf(host), body: noBytes };
     host.resume("request");
-    return onResponse === undefined ? "done" : "goes on";
-  };
+    return this.seesResponses ? "goes on" : "done";
+  }
 
-  const judge = async (): Promise<"goes on" | "done"> => {
-    const request = asked;
-    if (onResponse === undefined || request === undefined) {
-      host.resume("response");
-      return "done";
-    }
-    const verdict = await guest.call("on-response", () => onResponse(request, responseOf(host)));
-    if (verdict.tag === "replace") {
-      const response = validResponse(guest, host, verdict.val);
-      if (!change(guest, host, "response", statusLine(response), response)) return "done";
+  async #decision(): Promise<Decision> {
+    const onRequest = this.#onRequest;
+    if (onRequest === undefined) return { tag: "pass" };
+    return await this.#guest.call("on-request", () => onRequest(requestOf(this.#host)));
+  }
+
+  async #judge(): Promise<"done"> {
+    const host = this.#host;
+    const request = this.#asked;
+    const onResponse = this.#onResponse;
+    if (onResponse !== undefined && request !== undefined) {
+      const verdict = await this.#guest.call("on-response", () => onResponse(request, responseOf(host)));
+      if (verdict.tag === "replace") {
+        const response = validResponse(this.#guest, host, verdict.val);
+        if (!this.#change("response", statusLine(response), response)) return "done";
+      }
     }
     host.resume("response");
     return "done";
-  };
-
-  return new WholeStream({
-    request: () => void run(decide),
-    ...(onResponse === undefined ? {} : { response: () => void run(judge) }),
-    end() {
-      isGone = true;
-      if (isBusy) guest.unwanted("deadline");
-      else over();
-    },
-  });
-}
-
-/** Puts the message in the place of the one that is held; false when it cannot be, which the stream was told. */
-function change(guest: Guest, host: StreamHost, direction: Direction, line: Pairs, message: Changed): boolean {
-  const headers = host.headers(`${direction}-headers`);
-  const body = host.body(direction);
-  if (headers === undefined) return false;
-  if (body === undefined && message.body.length > 0) {
-    const { name, version } = guest.host.program;
-    const what = `plugin '${name}' ${version} gave a body to a ${direction} that had none`;
-    host.failed(new PluginError(name, version, "trap", what));
-    return false;
   }
-  headers.replaceAll([...line, ...fieldsFor(headers, message)]);
-  body?.splice(0, body.length, message.body);
-  return true;
+
+  /** Puts the message in the place of the one that is held; false when it cannot be, which the stream was told. */
+  #change(direction: Direction, line: Pairs, message: Changed): boolean {
+    const headers = this.#host.headers(`${direction}-headers`);
+    const body = this.#host.body(direction);
+    if (headers === undefined) return false;
+    if (body === undefined && message.body.length > 0) {
+      const { name, version } = this.#guest.host.program;
+      const what = `plugin '${name}' ${version} gave a body to a ${direction} that had none`;
+      this.#host.failed(new PluginError(name, version, "trap", what));
+      return false;
+    }
+    headers.replaceAll([...line, ...fieldsFor(headers, message)]);
+    body?.splice(0, body.length, message.body);
+    return true;
+  }
 }
 
 type Changed = Pick<WitResponse, "headers" | "body">;

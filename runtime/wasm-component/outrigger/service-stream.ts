@@ -15,6 +15,11 @@ export function serviceStream(
 ): StreamFilter {
   let isServing = false;
   let isOver = false;
+  const over = (): void => {
+    if (isOver) return;
+    isOver = true;
+    ended();
+  };
   const run = async (): Promise<void> => {
     isServing = true;
     try {
@@ -23,16 +28,14 @@ export function serviceStream(
       failStream(guest, host, error);
     } finally {
       isServing = false;
-      if (!isOver) ended();
-      isOver = true;
+      over();
     }
   };
   return new WholeStream({
     request: () => void run(),
     end() {
       if (isServing) guest.unwanted("deadline");
-      if (!isServing && !isOver) ended();
-      if (!isServing) isOver = true;
+      else over();
     },
   });
 }
