@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isForBrowsers } from "../wasm-plugins/kit/engine.ts";
+import { needsBrowserApis } from "../wasm-plugins/kit/engine.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
 const pluginsDirectory = join(checkout, "wasm-plugins");
@@ -38,7 +38,7 @@ export async function buildPlugin(plugin: string, { out, version, optimize = "sm
 }
 
 /**
- * Builds the plugins into wasm-plugins/build/: of components for browsers only those that are asked for, for each takes half a
+ * Builds the plugins into wasm-plugins/build/; components that need what browsers have only with `all`, for each takes half a
  * minute. Gives the names of those whose files there changed.
  */
 export async function buildPlugins({ all = false }: { readonly all?: boolean } = {}): Promise<string[]> {
@@ -78,7 +78,7 @@ function pluginFolders(all: boolean): string[] {
     .filter((folder) => folder !== sdk)
     .sort();
   if (all) return folders;
-  return folders.filter((folder) => existsSync(join(folder, "asconfig.json")) || !isForBrowsers(folder));
+  return folders.filter((folder) => existsSync(join(folder, "asconfig.json")) || !needsBrowserApis(folder));
 }
 
 /** What every component is made of besides its own sources. */

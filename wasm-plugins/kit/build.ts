@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import { isForBrowsers } from "./engine.ts";
+import { needsBrowserApis } from "./engine.ts";
 import { rewriteTypes } from "./guest-types.ts";
 
 export interface ComponentOptions {
@@ -47,7 +47,7 @@ export async function checkTypes({ folder, wit }: Pick<ComponentOptions, "folder
   const types = join(built, "types");
   rmSync(types, { recursive: true, force: true });
   await run(jco, ["guest-types", witOf(folder, wit, built), "--world-name", "plugin", "--out-dir", types], folder);
-  if (!isForBrowsers(folder)) rewriteTypes(types);
+  if (!needsBrowserApis(folder)) rewriteTypes(types);
   for (const project of [folder, join(folder, "test")].filter((place) => existsSync(join(place, "tsconfig.json"))))
     await run(tsc, ["--noEmit", "--project", project], folder);
 }
@@ -57,9 +57,9 @@ export async function buildComponent(options: ComponentOptions): Promise<void> {
   const { folder, wit, out, version = versionOf(folder), scratch = join(folder, "build") } = options;
   const source = join(folder, "src", `${nameOf(folder)}.ts`);
   const bundle = join(scratch, `${nameOf(folder)}.js`);
-  const forBrowsers = isForBrowsers(folder);
+  const hasBrowserApis = needsBrowserApis(folder);
   await build({
-    stdin: { contents: entryOf(source, forBrowsers), resolveDir: folder, loader: "ts" },
+    stdin: { contents: entryOf(source, hasBrowserApis), resolveDir: folder, loader: "ts" },
     outfile: bundle,
     bundle: true,
     format: "esm",
@@ -70,17 +70,17 @@ export async function buildComponent(options: ComponentOptions): Promise<void> {
     external: ["outrigger:*", "wasi:*", "wasmcloud:*"],
     logLevel: "warning",
   });
-  const backend = forBrowsers ? [] : ["--backend", "quickjs", "--backend-qjs-disable-async"];
+  const backend = hasBrowserApis ? [] : ["--backend", "quickjs", "--backend-qjs-disable-async"];
   mkdirSync(dirname(out), { recursive: true });
   const world = ["--wit", witOf(folder, wit, scratch), "--world-name", "plugin"];
   await run(jco, ["componentize", bundle, ...world, ...backend, "--out", out], folder);
 }
 
 /** What the component is: on QuickJS the exports of the source, after what the engine lacks; else `answer`, behind wasi:http. */
-function entryOf(source: string, forBrowsers: boolean): string {
+function entryOf(source: string, hasBrowserApis: boolean): string {
   const quoted = (file: string): string => JSON.stringify(resolve(kit, file));
   const from = quoted(source);
-  const lines = forBrowsers
+  const lines = hasBrowserApis
     ? [
         `import { answer } from ${from};`,
         `import { serving } from ${quoted("guest/incoming-handler.ts")};`,
