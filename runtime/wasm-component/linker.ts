@@ -14,12 +14,16 @@ export function linkImports(program: ComponentProgram, host: GuestHost): Readonl
       continue;
     }
     // Two versions of an interface are one: what a guest got from one it may hand to the other.
-    const functions = made.get(found) ?? found.make(host);
+    const functions = made.get(found) ?? ownOnly(found.make(host));
     made.set(found, functions);
     linked[name] = functions;
   }
   return linked;
 }
+
+/** Without what every object has from its prototype: a guest that asks for `toString` finds nothing. */
+const ownOnly = (functions: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> =>
+  Object.assign(Object.create(null), functions);
 
 /** Throws PluginError when the component imports what this host does not have, unless its manifest wants stubs. */
 export function requireImports(program: ComponentProgram): void {
