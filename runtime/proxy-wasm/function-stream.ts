@@ -1,6 +1,5 @@
+import type { AnswerSink, AnswerSource } from "../plugin/answer.ts";
 import type {
-  AnswerSink,
-  AnswerSource,
   BodyBuffer,
   Direction,
   FilterAction,

@@ -1,5 +1,6 @@
 import type { Placed } from "../http2/live-set.ts";
-import type { AnswerSource, Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
+import type { AnswerSource } from "../plugin/answer.ts";
+import type { Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { ChunkedBody } from "./body-buffer.ts";
 import { type EndedChain, FromClient, FromTarget, ToClient, ToTarget } from "./chain-ends.ts";

@@ -1,6 +1,6 @@
 /** An answer that a plugin gives piece by piece, between the plugin and the chain that sends it. */
 import { isConnectionField } from "../http1/connection-fields.ts";
-import type { AnswerSink, AnswerSource } from "../plugin/contract.ts";
+import type { AnswerSink, AnswerSource } from "../plugin/answer.ts";
 import { noBytes, type RequestSink, type ResponseSink } from "./exchange.ts";
 import { faultOf, HeaderList, statusOf } from "./headers.ts";
 import { cleanTrailers } from "./hop-by-hop.ts";

@@ -4,7 +4,8 @@ import { once } from "node:events";
 import http from "node:http";
 import http2 from "node:http2";
 import { describe, it } from "node:test";
-import type { AnswerSink, AnswerSource, StreamFilter, StreamHost } from "../../runtime/plugin/contract.ts";
+import type { AnswerSink, AnswerSource } from "../../runtime/plugin/answer.ts";
+import type { StreamFilter, StreamHost } from "../../runtime/plugin/contract.ts";
 import { MeasuredStream } from "../../runtime/plugin/rollout/measured-stream.ts";
 import { type Callbacks, collect, type OpenFilter, openRig, Plugins, send } from "./ingress-rig.ts";
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ToyRequest } from "../../../test/support/toy-engine.ts";
-import type { AnswerSource, FilterAction, HeaderMap, LocalReply, StreamHost, StreamMap } from "../contract.ts";
+import type { AnswerSource } from "../answer.ts";
+import type { FilterAction, HeaderMap, LocalReply, StreamHost, StreamMap } from "../contract.ts";
 import { PluginError } from "../plugin-error.ts";
 import { MeasuredStream } from "./measured-stream.ts";
 

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
-import type { AnswerSink, HeaderMap, LocalReply, StreamFilter, StreamHost, StreamMap } from "../contract.ts";
+import type { AnswerSink } from "../answer.ts";
+import type { HeaderMap, LocalReply, StreamFilter, StreamHost, StreamMap } from "../contract.ts";
 import type { Manifest } from "../manifest.ts";
 import { PluginError } from "../plugin-error.ts";
 

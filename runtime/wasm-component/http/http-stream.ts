@@ -1,4 +1,5 @@
-import type { AnswerSink, AnswerSource, FilterAction, StreamFilter, StreamHost } from "../../plugin/contract.ts";
+import type { AnswerSink, AnswerSource } from "../../plugin/answer.ts";
+import type { FilterAction, StreamFilter, StreamHost } from "../../plugin/contract.ts";
 import { PluginError } from "../../plugin/plugin-error.ts";
 import type { CallClient, Guest } from "../provider.ts";
 import { requestName } from "../request-name.ts";
