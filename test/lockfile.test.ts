@@ -4,12 +4,18 @@ import { test } from "node:test";
 
 interface LockedPackage {
   readonly version?: string;
+  readonly optional?: boolean;
+  readonly engines?: { readonly node?: string };
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-test("package-lock.json has an entry for every platform's package, or npm ci refuses it everywhere", async () => {
+const lockedPackages = async (): Promise<[path: string, locked: LockedPackage][]> => {
   const lock = JSON.parse(await readFile(new URL("../package-lock.json", import.meta.url), "utf8"));
-  const packages = Object.entries<LockedPackage>(lock.packages);
+  return Object.entries<LockedPackage>(lock.packages);
+};
+
+test("package-lock.json has an entry for every platform's package, or npm ci refuses it everywhere", async () => {
+  const packages = await lockedPackages();
   const locked = new Set(packages.filter(([, { version }]) => version !== undefined).map(([path]) => path));
   const missing = packages.flatMap(([path, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies).filter(
@@ -17,4 +23,12 @@ test("package-lock.json has an entry for every platform's package, or npm ci ref
     ),
   );
   assert.deepEqual(missing, []);
+});
+
+test("no optional package is left out because npm runs on a machine's own Node 20: its 'engines' are taken out of the lock", async () => {
+  const takes20 = /(^|[ |])(\^20\.|>= ?(20|1?\d)(\.|\s|$)|\*)/;
+  const leftOut = (await lockedPackages()).flatMap(([path, { optional, engines }]) =>
+    optional === true && engines?.node !== undefined && !takes20.test(engines.node) ? [`${path}: ${engines.node}`] : [],
+  );
+  assert.deepEqual(leftOut, []);
 });
