@@ -18,7 +18,7 @@ export interface ConfigUpdate {
 }
 
 /**
- * What one subscriber follows: any number of selections, told in one sequence that ends when the feed is disposed.
+ * What one subscriber follows: its selections, told in one sequence that ends when the feed is disposed.
  * Fails with RESOURCE_EXHAUSTED when the subscriber does not read and too much has gathered, with UNAVAILABLE when a
  * store can tell no more.
  */

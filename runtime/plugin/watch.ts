@@ -203,7 +203,7 @@ export class PluginDirectory implements AsyncDisposable {
     }
   }
 
-  /** Removes the plugins that no file has any more; true when other files waited for the names. */
+  /** Removes the plugins whose files are gone; true when other files waited for the names. */
   async #removeOrphans({ isInherited, orphans }: Freed): Promise<boolean> {
     await this.#gone(orphans);
     return isInherited;

@@ -1,4 +1,4 @@
-/** NATS as a cluster of three: any one of them may go away, and nothing that was acknowledged is lost. */
+/** NATS as a cluster of three: each of them may go away, and nothing that was acknowledged is lost. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { natsConfigStore } from "../../components/config/nats.ts";

@@ -30,7 +30,7 @@ async function openBlock(settings: object = {}, log = silentLog) {
   return { block, publish, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
-/** An application with the callbacks, as any gRPC server can be one. */
+/** An application with the callbacks: a gRPC server of its own. */
 async function openApplication(topics: Record<string, Record<string, string>>, port = 0) {
   const received: TopicEventRequest[] = [];
   let respond: (event: TopicEventRequest) => number | Promise<number> = () => Status.SUCCESS;
