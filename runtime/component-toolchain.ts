@@ -1,4 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { late } from "./late.ts";
 import type { PluginEngine } from "./plugin/contract.ts";
 import type { ModuleCompiler } from "./plugin/prepare.ts";
 import type { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
@@ -10,8 +11,8 @@ export class ComponentToolchain implements AsyncDisposable {
   readonly engine: PluginEngine;
   readonly #modules: SandboxCompiler;
   readonly #directory: string | undefined;
-  #loading: Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> | undefined;
   #engine: PluginEngine | undefined;
+  #loading: Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> | undefined;
 
   /** Transpiled components are kept in the directory for the next start; nowhere without one. */
   constructor(modules: SandboxCompiler, directory: string | undefined) {
@@ -29,14 +30,14 @@ export class ComponentToolchain implements AsyncDisposable {
   readonly compile: ModuleCompiler["compile"] = async (...given) => (await this.#load()).compiler.compile(...given);
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const loaded = await this.#loading;
-    await loaded?.compiler[Symbol.asyncDispose]();
+    const [loaded] = await Promise.allSettled([this.#loading]);
+    if (loaded.status === "fulfilled") await loaded.value?.compiler[Symbol.asyncDispose]();
   }
 
-  #load(): Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> {
-    this.#loading ??= this.#start();
+  readonly #load = late(() => {
+    this.#loading = this.#start();
     return this.#loading;
-  }
+  });
 
   async #start(): Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> {
     const { ComponentCompiler } = await import("./wasm-component/component-compiler.ts");
@@ -46,8 +47,8 @@ export class ComponentToolchain implements AsyncDisposable {
     const { wasmComponentEngine } = await import("./wasm-component/engine.ts");
     await turn();
     const engine = wasmComponentEngine();
-    this.#engine = engine;
     const options = { modules: this.#modules, interfaces: asyncInterfaces, directory: this.#directory };
+    this.#engine = engine;
     return { engine, compiler: new ComponentCompiler(options) };
   }
 }

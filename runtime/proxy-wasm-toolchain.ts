@@ -1,4 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { late } from "./late.ts";
 import type { PluginEngine } from "./plugin/contract.ts";
 import type { ModuleCompiler } from "./plugin/prepare.ts";
 
@@ -7,7 +8,6 @@ export class ProxyWasmToolchain {
   /** Knows a module once one was compiled. */
   readonly engine: PluginEngine;
   readonly #modules: ModuleCompiler;
-  #loading: Promise<PluginEngine> | undefined;
   #engine: PluginEngine | undefined;
 
   constructor(modules: ModuleCompiler) {
@@ -25,15 +25,10 @@ export class ProxyWasmToolchain {
     return this.#modules.compile(...given);
   };
 
-  #load(): Promise<PluginEngine> {
-    this.#loading ??= this.#start();
-    return this.#loading;
-  }
-
-  async #start(): Promise<PluginEngine> {
+  readonly #load = late(async () => {
     const { proxyWasmEngine } = await import("./proxy-wasm/engine.ts");
     this.#engine = proxyWasmEngine();
     await turn();
     return this.#engine;
-  }
+  });
 }
