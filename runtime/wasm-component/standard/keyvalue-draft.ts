@@ -1,34 +1,18 @@
 /** wasi:keyvalue@0.2.0-draft, as wasmCloud and Wasmtime have it. */
 import type { GuestHost, ImportedInterface } from "../provider.ts";
+import { batchWrites, KeyBucket, waitingInBatch, waitingInStore } from "./keyvalue-bucket.ts";
 import type { StoreError } from "./keyvalue-errors.ts";
 import { KeyStore, NumberedCursors } from "./keyvalue-store.ts";
 
 const versions = ["0.2.0-draft"];
 const largest = 2n ** 64n - 1n;
 
-class Bucket {
-  readonly store: KeyStore;
+class Bucket extends KeyBucket {
   readonly #cursors: NumberedCursors;
 
   constructor(store: KeyStore, cursors: NumberedCursors) {
-    this.store = store;
+    super(store);
     this.#cursors = cursors;
-  }
-
-  async get(key: string): Promise<Uint8Array | undefined> {
-    return (await this.store.get(key))?.value;
-  }
-
-  set(key: string, value: Uint8Array): Promise<void> {
-    return this.store.set(key, value);
-  }
-
-  delete(key: string): Promise<void> {
-    return this.store.delete(key);
-  }
-
-  exists(key: string): Promise<boolean> {
-    return this.store.exists(key);
   }
 
   async listKeys(cursor: bigint | undefined): Promise<{ keys: readonly string[]; cursor: bigint | undefined }> {
@@ -40,13 +24,7 @@ class Bucket {
 const store: ImportedInterface = {
   name: "wasi:keyvalue/store",
   versions,
-  waiting: [
-    "[method]bucket.get",
-    "[method]bucket.set",
-    "[method]bucket.delete",
-    "[method]bucket.exists",
-    "[method]bucket.list-keys",
-  ],
+  waiting: waitingInStore,
   make(host: GuestHost) {
     const cursors = new NumberedCursors();
     return { Bucket, open: (identifier: string) => new Bucket(new KeyStore(host, identifier), cursors) };
@@ -70,14 +48,13 @@ const atomics: ImportedInterface = {
 const batch: ImportedInterface = {
   name: "wasi:keyvalue/batch",
   versions,
-  waiting: ["get-many", "set-many", "delete-many"],
+  waiting: waitingInBatch,
   make: () => ({
     async getMany(bucket: Bucket, keys: readonly string[]) {
       const found = await bucket.store.getMany(keys);
       return found.map((one, index) => (one === undefined ? undefined : [keys[index], one.value]));
     },
-    setMany: (bucket: Bucket, entries: readonly (readonly [string, Uint8Array])[]) => bucket.store.setMany(entries),
-    deleteMany: (bucket: Bucket, keys: readonly string[]) => bucket.store.deleteMany(keys),
+    ...batchWrites,
   }),
 };
 

@@ -3,6 +3,7 @@ import { RuntimeError } from "../../../components/error.ts";
 import type { StateValue } from "../../plugin/uniform-api.ts";
 import { payForBytes } from "../charge.ts";
 import type { ImportedInterface } from "../provider.ts";
+import { batchWrites, KeyBucket, waitingInBatch, waitingInStore } from "./keyvalue-bucket.ts";
 import { type StoreError, storeError } from "./keyvalue-errors.ts";
 import { KeyStore } from "./keyvalue-store.ts";
 
@@ -10,29 +11,7 @@ const versions = ["0.2.0-draft2"];
 const smallest = -(2n ** 63n);
 const largest = 2n ** 63n - 1n;
 
-class Bucket {
-  readonly store: KeyStore;
-
-  constructor(store: KeyStore) {
-    this.store = store;
-  }
-
-  async get(key: string): Promise<Uint8Array | undefined> {
-    return (await this.store.get(key))?.value;
-  }
-
-  set(key: string, value: Uint8Array): Promise<void> {
-    return this.store.set(key, value);
-  }
-
-  delete(key: string): Promise<void> {
-    return this.store.delete(key);
-  }
-
-  exists(key: string): Promise<boolean> {
-    return this.store.exists(key);
-  }
-
+class Bucket extends KeyBucket {
   listKeys(cursor: string | undefined): Promise<{ keys: readonly string[]; cursor: string | undefined }> {
     return this.store.keys(cursor);
   }
@@ -63,13 +42,7 @@ class Cas {
 const store: ImportedInterface = {
   name: "wasi:keyvalue/store",
   versions,
-  waiting: [
-    "[method]bucket.get",
-    "[method]bucket.set",
-    "[method]bucket.delete",
-    "[method]bucket.exists",
-    "[method]bucket.list-keys",
-  ],
+  waiting: waitingInStore,
   make: (host) => ({ Bucket, open: (identifier: string) => new Bucket(new KeyStore(host, identifier)) }),
 };
 
@@ -117,14 +90,13 @@ async function casError(error: unknown, store: KeyStore, key: string): Promise<C
 const batch: ImportedInterface = {
   name: "wasi:keyvalue/batch",
   versions,
-  waiting: ["get-many", "set-many", "delete-many"],
+  waiting: waitingInBatch,
   make: () => ({
     async getMany(bucket: Bucket, keys: readonly string[]) {
       const found = await bucket.store.getMany(keys);
       return found.map((one, index) => [keys[index], one?.value]);
     },
-    setMany: (bucket: Bucket, entries: readonly (readonly [string, Uint8Array])[]) => bucket.store.setMany(entries),
-    deleteMany: (bucket: Bucket, keys: readonly string[]) => bucket.store.deleteMany(keys),
+    ...batchWrites,
   }),
 };
 
