@@ -10,16 +10,21 @@ import { assemble } from "../support/wat.ts";
 
 const token = "open-sesame";
 
-test("a sidecar that restarts is waited for, and so is the trial that it goes on with", async () => {
-  await using directory = await temporaryDirectory();
+/** Versions 1 and 2 of `orders`, as `v1.wasm` and `v2.wasm` with their manifests. */
+async function writeVersions(directory: string): Promise<void> {
   const guest = await assemble(
     "cli-wait",
     guestText(() => ({ on: {} })),
   );
   for (const version of ["1", "2"]) {
-    await writeFile(join(directory.path, `v${version}.wasm`), guest);
-    await writeFile(join(directory.path, `v${version}.yaml`), `name: orders\nversion: "${version}"\n`);
+    await writeFile(join(directory, `v${version}.wasm`), guest);
+    await writeFile(join(directory, `v${version}.yaml`), `name: orders\nversion: "${version}"\n`);
   }
+}
+
+test("a sidecar that restarts is waited for, and so is the trial that it goes on with", async () => {
+  await using directory = await temporaryDirectory();
+  await writeVersions(directory.path);
   const start = (http: string): Promise<Sidecar> =>
     startSidecar(directory.path, { admin: { http, token }, log: { level: "warn" } });
   await using first = await start("127.0.0.1:0");
@@ -42,14 +47,7 @@ test("a sidecar that restarts is waited for, and so is the trial that it goes on
 
 test("deploying the stable version again ends the trial of another, and is what is waited for", async () => {
   await using directory = await temporaryDirectory();
-  const guest = await assemble(
-    "cli-wait",
-    guestText(() => ({ on: {} })),
-  );
-  for (const version of ["1", "2"]) {
-    await writeFile(join(directory.path, `v${version}.wasm`), guest);
-    await writeFile(join(directory.path, `v${version}.yaml`), `name: orders\nversion: "${version}"\n`);
-  }
+  await writeVersions(directory.path);
   await using sidecar = await startSidecar(directory.path, { admin: { http: "127.0.0.1:0", token } });
   const environment = { OUTRIGGER_ADMIN: sidecar.admin, OUTRIGGER_ADMIN_TOKEN: token };
   const run = async (...parameters: string[]) => {

@@ -4,7 +4,7 @@ import { startEtcd } from "../../support/etcd-server.ts";
 import { startKafka } from "../../support/kafka-server.ts";
 import { startNats } from "../../support/nats-server.ts";
 import { startPostgres } from "../../support/postgres-server.ts";
-import { ProgramMissing } from "../../support/programs.ts";
+import { startedFor } from "../../support/programs.ts";
 import { startRedis } from "../../support/redis-server.ts";
 import { configurationChecks, loggingChecks } from "./configuration.ts";
 import { keyvalueChecks } from "./keyvalue.ts";
@@ -16,15 +16,10 @@ function onBackend(name: string, open: () => Promise<{ tested: Tested } & AsyncD
   describe(name, () => {
     const opened = new AsyncDisposableStack();
     let scene: StandardScene | undefined;
-    let why: string | undefined;
+    let starting: Promise<StandardScene> | undefined;
     before(async () => {
-      try {
-        const { tested } = opened.use(await open());
-        scene = opened.use(await openStandardScene(tested));
-      } catch (error) {
-        if (!(error instanceof ProgramMissing) || process.env.CI === "true") throw error;
-        why = error.message;
-      }
+      starting = open().then(async (backend) => opened.use(await openStandardScene(opened.use(backend).tested)));
+      await Promise.allSettled([starting]);
     });
     after(() => opened.disposeAsync());
     const current = (): StandardScene => {
@@ -32,7 +27,10 @@ function onBackend(name: string, open: () => Promise<{ tested: Tested } & AsyncD
       return scene;
     };
     const check = (what: string, body: () => Promise<void>) =>
-      it(what, async (context) => (why === undefined ? body() : context.skip(why)));
+      it(what, async (context) => {
+        scene = await startedFor(context, async () => starting);
+        if (scene !== undefined) await body();
+      });
     if (kinds.includes("state")) describe("wasi:keyvalue", () => keyvalueChecks(check, current, "tested", true));
     if (kinds.includes("config")) describe("wasi:config", () => configurationChecks(check, current, "tested"));
     if (kinds.includes("pubsub")) describe("wasmcloud:messaging", () => messagingChecks(check, current, "tested"));
