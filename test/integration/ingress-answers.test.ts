@@ -280,7 +280,7 @@ describe("a service on trial that answers piece by piece", () => {
       MeasuredStream.open(
         { open: (inner) => ({ ...idle, ...open(inner, options) }) },
         host,
-        (hasFailed) => void outcomes.push(hasFailed),
+        (outcome) => void outcomes.push(outcome === "failed"),
       );
     await using rig = await openRig({ ingress: service(), plugins: new Plugins().add("service", trial) });
     await rig.send({}).catch(() => undefined);

@@ -66,24 +66,42 @@ describe("a version on trial", () => {
     assert.deepEqual([await open.versionFor(), await open.versionFor()], ["2", "2"]);
   });
 
-  it("that holds its requests until their clients leave is rolled back by itself", async () => {
+  /** A client that gives up when `patience` is over. */
+  async function giveUp({ rig, status }: Awaited<ReturnType<typeof openRollout>>, patience: () => Promise<unknown>) {
+    const { streams } = status();
+    const request = http.request({ host: "127.0.0.1", port: rig.port, path: "/", agent: false, headers: beta }).end();
+    request.on("error", () => {});
+    while (status().streams === streams) await turn();
+    await patience();
+    const held = status().streams;
+    request.destroy();
+    while (status().streams >= held) await turn();
+    await turn();
+  }
+
+  it("that holds its requests until their clients lose patience is rolled back by itself", async () => {
     await using open = await openRollout();
     await open.registry.deploy(artifactOf(first, "1"));
     const rollout = { ...byHand.rollout, minimumStreams: 3 };
     await open.registry.deploy(artifactOf(hanging, "2", { rollout }));
-    while (!isOver(open.status())) {
-      const streams = open.status().streams;
-      const { port } = open.rig;
-      const request = http.request({ host: "127.0.0.1", port, path: "/", agent: false, headers: beta }).end();
-      request.on("error", () => {});
-      while (open.status().streams === streams) await turn();
-      request.destroy();
-      while (open.status().streams > streams) await turn();
-      await turn();
-    }
+    const leave = Promise.withResolvers<void>();
+    const clients = Array.from({ length: 3 }, () => giveUp(open, () => leave.promise));
+    while (open.status().streams < 3) await turn();
+    setTimeout(leave.resolve, 1_100);
+    await Promise.all(clients);
     const { lastTrial, version } = open.status();
     assert.equal(version, "1");
     assert.match(lastTrial?.reason ?? "", /^100 % of its 3 streams failed, 0 % of the stable version's/);
+  });
+
+  it("is not judged by clients that leave at once", async () => {
+    await using open = await openRollout();
+    await open.registry.deploy(artifactOf(first, "1"));
+    const rollout = { ...byHand.rollout, minimumStreams: 3 };
+    await open.registry.deploy(artifactOf(hanging, "2", { rollout }));
+    for (let client = 0; client < 5; client++) await giveUp(open, async () => undefined);
+    const { candidate } = open.status().trial ?? assert.fail("it is on trial");
+    assert.deepEqual([candidate.streams, candidate.failed], [0, 0]);
   });
 
   it("that traps is rolled back at once", async () => {

@@ -8,7 +8,7 @@ import type {
   PropertyValue,
 } from "../contract.ts";
 import type { PluginError } from "../plugin-error.ts";
-import type { StreamEnded } from "./measured-stream.ts";
+import type { StreamEnded, StreamOutcome } from "./measured-stream.ts";
 
 /** A TCP connection during a trial: what MeasuredStream is for streams. */
 export class MeasuredConnection implements ConnectionFilter, ConnectionHost {
@@ -57,7 +57,7 @@ export class MeasuredConnection implements ConnectionFilter, ConnectionHost {
     try {
       this.#filter?.end();
     } finally {
-      this.#over(false);
+      this.#over("served");
     }
   }
 
@@ -79,7 +79,7 @@ export class MeasuredConnection implements ConnectionFilter, ConnectionHost {
 
   failed(error: PluginError): void {
     this.#host.failed(error);
-    this.#over(true);
+    this.#over("failed");
   }
 
   property(path: readonly string[]): PropertyValue | undefined {
@@ -90,9 +90,9 @@ export class MeasuredConnection implements ConnectionFilter, ConnectionHost {
     return this.#host.setProperty(path, value);
   }
 
-  #over(hasFailed: boolean): void {
+  #over(outcome: StreamOutcome): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#ended(hasFailed, undefined);
+    this.#ended(outcome, undefined);
   }
 }

@@ -41,8 +41,8 @@ function holding(steps: Steps, then: (host: StreamHost) => void = () => {}): boo
       },
     },
     seen,
-    (failed) => {
-      hasFailed = failed;
+    (outcome) => {
+      hasFailed = outcome === "failed";
     },
   );
   for (const [at, [, end]] of steps.request?.entries() ?? []) {
@@ -79,9 +79,9 @@ function failures(host: ToyRequest, guest: (host: StreamHost) => void): boolean[
       },
     },
     host,
-    (hasFailed, ms) => {
+    (outcome, ms) => {
       assert.ok(ms !== undefined && ms >= 0);
-      told.push(hasFailed);
+      told.push(outcome === "failed");
     },
   );
   assert.equal(filter.requestHeaders(true), "continue");

@@ -13,15 +13,22 @@ import type {
 } from "../contract.ts";
 import type { PluginError } from "../plugin-error.ts";
 
+/** `left`: its client did not wait for the guest, which had not failed so far. */
+export type StreamOutcome = "served" | "failed" | "left";
+
 /** Told how a stream ended, and how long it took; no time for a connection, whose length is its client's affair. */
-export type StreamEnded = (hasFailed: boolean, ms: number | undefined) => void;
+export type StreamEnded = (outcome: StreamOutcome, ms: number | undefined) => void;
+
+/** Envoy's flag of a client that has gone, among those of `response.flags`. */
+const clientGone = 0x4000n;
+const flagsPath = ["response", "flags"];
 
 /** Codes of gRPC that tell of a server's failure, as statuses of 500 and more do. */
 const failedCalls: ReadonlySet<string> = new Set(["2", "4", "12", "13", "14", "15"]);
 
 /**
  * A stream during a trial, between the data plane and the guest: passes everything on, and looks at how it ends. One that ends
- * while the guest holds it has failed: whoever ended it waited for the guest.
+ * while the guest holds it has failed, for whoever ended it waited for the guest; how long a client does that is its own affair.
  */
 export class MeasuredStream implements StreamFilter, StreamHost {
   readonly #host: StreamHost;
@@ -87,8 +94,9 @@ export class MeasuredStream implements StreamFilter, StreamHost {
     try {
       this.#filter?.end();
     } finally {
+      const isLeft = !this.#hasFailed && this.#isHeld && this.#isClientGone;
       if (this.#isHeld || this.#responseTellsOfFailure()) this.#hasFailed = true;
-      this.#over();
+      this.#over(isLeft ? "left" : undefined);
     }
   }
 
@@ -198,6 +206,11 @@ export class MeasuredStream implements StreamFilter, StreamHost {
     return this.#holdsResponse || (this.#holdsRequest && !this.#hasResponse);
   }
 
+  get #isClientGone(): boolean {
+    const flags = this.#host.property(flagsPath);
+    return typeof flags === "bigint" && (flags & clientGone) !== 0n;
+  }
+
   #responseTellsOfFailure(): boolean {
     const head = this.#host.headers("response-headers");
     if (Number(head?.get(":status") ?? 0) >= 500) return true;
@@ -206,9 +219,9 @@ export class MeasuredStream implements StreamFilter, StreamHost {
     return code !== undefined && failedCalls.has(code);
   }
 
-  #over(): void {
+  #over(outcome: StreamOutcome = this.#hasFailed ? "failed" : "served"): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#ended(this.#hasFailed, performance.now() - this.#startedAt);
+    this.#ended(outcome, performance.now() - this.#startedAt);
   }
 }

@@ -6,7 +6,7 @@ import type { VersionRecord } from "../versions.ts";
 import { openChooser, type StreamChooser } from "./canary.ts";
 import { judge, type Verdict } from "./judge.ts";
 import { MeasuredConnection } from "./measured-connection.ts";
-import { MeasuredStream, type StreamEnded } from "./measured-stream.ts";
+import { MeasuredStream, type StreamEnded, type StreamOutcome } from "./measured-stream.ts";
 import { Observations } from "./observations.ts";
 import type { RolloutPolicy } from "./policy.ts";
 
@@ -21,6 +21,9 @@ export interface TrialOptions {
 const looksPerWindow = 20;
 const shortestLookMs = 10;
 const longestLookMs = 1_000;
+
+/** A client waits at least so long before that it leaves may count. */
+const patienceMs = 1_000;
 
 /** A version beside the stable one: gives it its share of the streams, watches both, and judges. */
 export class Trial implements Disposable {
@@ -109,16 +112,25 @@ export class Trial implements Disposable {
     clearInterval(this.#timer);
   }
 
-  readonly #stableEnded: StreamEnded = (hasFailed, ms) => this.#stable.ended(hasFailed, ms);
-
-  readonly #candidateEnded: StreamEnded = (hasFailed, ms) => {
-    this.#candidate.ended(hasFailed, ms);
-    if (hasFailed) this.#look();
+  readonly #stableEnded: StreamEnded = (outcome, ms) => {
+    if (this.#counts(outcome, ms)) this.#stable.ended(outcome !== "served", ms);
   };
+
+  readonly #candidateEnded: StreamEnded = (outcome, ms) => {
+    if (!this.#counts(outcome, ms)) return;
+    this.#candidate.ended(outcome !== "served", ms);
+    if (outcome !== "served") this.#look();
+  };
+
+  /** A client that did not wait long tells nothing of a version, or else a few of them could have one rolled back. */
+  #counts(outcome: StreamOutcome, ms = 0): boolean {
+    if (outcome !== "left") return true;
+    return ms > Math.max(patienceMs, this.#options.policy.latency * this.#stable.seen.p99Ms);
+  }
 
   #couldNotTake(error: unknown): void {
     if (!(error instanceof PluginError)) throw error;
-    this.#candidateEnded(true, undefined);
+    this.#candidateEnded("failed", undefined);
   }
 
   #look(): void {
