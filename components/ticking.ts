@@ -1,6 +1,7 @@
 import { Cron } from "croner";
 import type { ComponentLog } from "./component.ts";
 import { intervalMsOf } from "./schedule.ts";
+import { messageOf } from "./thrown.ts";
 
 /** When to tick next after a moment; both in milliseconds since the epoch. Undefined: never again. */
 type Next = (afterMs: number) => number | undefined;
@@ -76,8 +77,7 @@ export function mistakeInSchedule(schedule: string, timeZone: string): string | 
   try {
     if (nextOf(schedule, timeZone)(Date.now()) !== undefined) return undefined;
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    return `expected a schedule that can be read (${why})`;
+    return `expected a schedule that can be read (${messageOf(cause)})`;
   }
   return "expected a schedule that comes at some time";
 }

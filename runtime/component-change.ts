@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { ComponentKind } from "../components/component.ts";
 import { RuntimeError } from "../components/error.ts";
 import type { SecretStore } from "../components/secret/secret-store.ts";
+import { messageOf } from "../components/thrown.ts";
 import { type OpenedStore, type StoreSet, storeSet } from "./api/stores.ts";
 import { type OpenComponent, relabelled } from "./component-opener.ts";
 import type { ComponentSettings, LoadedConfiguration } from "./config/load.ts";
@@ -171,7 +172,6 @@ class OpenedAside implements ComponentChange {
 }
 
 function notOpened({ kind, name }: Wanted, cause: unknown): RuntimeError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `the ${kind} component '${name}' cannot be opened: ${why}`;
+  const message = `the ${kind} component '${name}' cannot be opened: ${messageOf(cause)}`;
   return new RuntimeError("FAILED_PRECONDITION", "COMPONENT_NOT_OPENED", message, { cause });
 }

@@ -1,6 +1,7 @@
 import { chmod, rename, rm, stat } from "node:fs/promises";
 import net from "node:net";
 import { dirname } from "node:path";
+import { codeOf, messageOf } from "../components/thrown.ts";
 
 /** A bound address that hands out connections. */
 export interface Listener extends AsyncDisposable {
@@ -43,9 +44,8 @@ export async function listen(
     if (path === undefined) await bind(server, parseHostPort(address));
     else await bindUnix(server, path);
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    const why =
-      code === "EADDRINUSE" ? "the address is in use" : cause instanceof Error ? cause.message : String(cause);
+    const code = codeOf(cause);
+    const why = code === "EADDRINUSE" ? "the address is in use" : messageOf(cause);
     throw new Error(`cannot listen on ${address}: ${why}`, { cause });
   }
   const bound = server.address();

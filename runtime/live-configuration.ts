@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { parseDocument, Scalar } from "yaml";
+import { messageOf } from "../components/thrown.ts";
 import {
   type ConfiguredComponents,
   type LoadedConfiguration,
@@ -104,7 +105,7 @@ export class LiveConfiguration {
       this.#log.info("the changed configuration is in force");
       return true;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       if (why !== this.#trouble)
         this.#log.error(
           { err: error },

@@ -3,6 +3,7 @@ import type { Catalog, ComponentOfKind } from "../components/catalog.ts";
 import type { ComponentKind } from "../components/component.ts";
 import type { RuntimeError } from "../components/error.ts";
 import type { SecretStore } from "../components/secret/secret-store.ts";
+import { messageOf } from "../components/thrown.ts";
 import { type OpenedStore, StoreChanges, type StoreSet, storeSet } from "./api/stores.ts";
 import { type ComponentChange, openedAside } from "./component-change.ts";
 import { ComponentOpener, type OpenComponent } from "./component-opener.ts";
@@ -182,8 +183,7 @@ export class OpenComponents implements AsyncDisposable {
         log.info("the component is open");
         return;
       } catch (error) {
-        if (!this.#open.has(idOf(kind, name)))
-          this.statuses.of(kind, name).down(error instanceof Error ? error.message : String(error));
+        if (!this.#open.has(idOf(kind, name))) this.statuses.of(kind, name).down(messageOf(error));
         log.debug({ err: error }, "a component still cannot be opened");
       }
     }

@@ -2,6 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { RuntimeError } from "../components/error.ts";
+import { codeOf } from "../components/thrown.ts";
 import type { PluginSignatures } from "./config/plugin-sources.ts";
 import type { PluginArtifact } from "./plugin/artifact.ts";
 import { DirectoryDeploys } from "./plugin/directory-deploys.ts";
@@ -45,7 +46,7 @@ export async function openPluginDisk(dataDirectory: string, log: Log): Promise<P
     if (cause instanceof FolderRefused) {
       throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_IN_USE", cause.message, { cause });
     }
-    const why = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const why = codeOf(cause) ?? String(cause);
     const message = `the plugins kept in ${folder} cannot be read (${why}); see that the sidecar may read and write there`;
     throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_UNUSABLE", message, { cause });
   }

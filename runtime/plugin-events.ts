@@ -1,4 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { messageOf } from "../components/thrown.ts";
 import type { PubSubBlock } from "./api/pubsub.ts";
 import { unlessAborted } from "./api/unless-aborted.ts";
 import type { PluginUse } from "./plugin/contract.ts";
@@ -226,5 +227,3 @@ class Grace implements Disposable {
     this.#timer = setTimeout(() => this.#over.abort(this.#after.reason), this.#ms);
   };
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

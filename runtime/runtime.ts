@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { catalog } from "../components/catalog.ts";
 import { makeFolder } from "../components/clients/make-folder.ts";
 import { RuntimeError } from "../components/error.ts";
+import { codeOf } from "../components/thrown.ts";
 import { type Admin, openAdmin } from "./admin/admin.ts";
 import { type HealthReport, healthOf } from "./admin/health.ts";
 import { tokensOf } from "./admin/protect.ts";
@@ -293,7 +294,7 @@ async function makeDataDirectory(path: string): Promise<void> {
   try {
     await makeFolder(path);
   } catch (cause) {
-    const why = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const why = codeOf(cause) ?? String(cause);
     const message = `data.directory '${path}' cannot be made (${why}); name a folder that can be written to`;
     throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_UNUSABLE", message, { cause });
   }

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { messageOf } from "../components/thrown.ts";
 import { needsBrowserApis } from "../wasm-plugins/kit/engine.ts";
 
 const checkout = fileURLToPath(new URL("..", import.meta.url));
@@ -151,12 +152,7 @@ async function componentOf(folder: string, version: string): Promise<Uint8Array>
     await buildComponent({ folder, wit, out, version, scratch });
     return readFileSync(out);
   } catch (cause) {
-    throw new Error(
-      `the plugin in ${folder} cannot be built: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    );
+    throw new Error(`the plugin in ${folder} cannot be built: ${messageOf(cause)}`, { cause });
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }

@@ -15,9 +15,9 @@ interface Rule {
   readonly ownFolder?: boolean;
 }
 
-/** What every folder of runtime/ may import: the error, the telemetry, the listeners, and the types of a call. */
+/** What every folder of runtime/ may import: the error, what is said of others, the telemetry, the listeners, and the types of a call. */
 const leaves = [
-  /^components\/(error|http-status)\.ts$/,
+  /^components\/(error|http-status|thrown)\.ts$/,
   /^runtime\/telemetry\//,
   /^runtime\/(listen|version|late)\.ts$/,
 ];
@@ -32,16 +32,16 @@ const sandbox =
 const rules: readonly Rule[] = [
   { files: /^proto\/hot\//, may: [], mayTypes: [/^proto\/gen\//] },
   { files: /^proto\//, may: [] },
-  { files: /^components\/(error|component)\.ts$/, may: [], ownFolder: false },
+  { files: /^components\/(error|component|thrown)\.ts$/, may: [], ownFolder: false },
   { files: /^components\/http-status\.ts$/, may: [/^components\/error\.ts$/], ownFolder: false },
   { files: /^components\/schedule\.ts$/, may: [], ownFolder: false },
-  { files: /^components\/ticking\.ts$/, may: [/^components\/(component|schedule)\.ts$/], ownFolder: false },
+  { files: /^components\/ticking\.ts$/, may: [/^components\/(component|schedule|thrown)\.ts$/], ownFolder: false },
   { files: contracts, may: [/^components\/component\.ts$/], ownFolder: false },
   { files: /^components\/catalog\.ts$/, may: [/^components\//] },
-  { files: /^components\/clients\//, may: [/^components\/(error|component)\.ts$/, /^proto\//] },
+  { files: /^components\/clients\//, may: [/^components\/(error|component|thrown)\.ts$/, /^proto\//] },
   {
     files: /^components\/[a-z]+\//,
-    may: [/^components\/(error|http-status|component|schedule|ticking)\.ts$/, /^components\/clients\//],
+    may: [/^components\/(error|http-status|component|schedule|thrown|ticking)\.ts$/, /^components\/clients\//],
   },
   { files: /^runtime\/main\.ts$/, may: [/^runtime\/(runtime\.ts|configuration-file\.ts|cli\/)/] },
   {
@@ -49,7 +49,8 @@ const rules: readonly Rule[] = [
       /^runtime\/(runtime|application|configuration-file|open-components|live-configuration|reconfigure|lifecycle|component-opener|component-change|component-statuses|secret-settings|plugin-host|proxy-wasm-toolchain|component-toolchain|plugin-deployments|plugin-disk|plugin-needs|plugin-events|plugin-delivery)\.ts$/,
     may: [/^(runtime|components|proto)\//],
   },
-  { files: /^runtime\/(listen|version|settle|late)\.ts$/, may: [], ownFolder: false },
+  { files: /^runtime\/listen\.ts$/, may: [/^components\/thrown\.ts$/], ownFolder: false },
+  { files: /^runtime\/(version|settle|late)\.ts$/, may: [], ownFolder: false },
   {
     files: /^runtime\/(telemetry|config|security|resilience|http1|http2)\//,
     may: leaves,
@@ -98,6 +99,7 @@ const rules: readonly Rule[] = [
   {
     files: /^runtime\/cli\//,
     may: [
+      /^components\/thrown\.ts$/,
       /^runtime\/(config\/|version\.ts$)/,
       /^runtime\/plugin\/(manifest|artifact|companion-files|sandbox\/module-limit|packed-manifest|module-outline|prepare|source\/fetch-artifact)\.ts$/,
       /^runtime\/proxy-wasm\/(abi|function-names|known-functions)\.ts$/,

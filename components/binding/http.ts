@@ -9,6 +9,7 @@ import { withinCall } from "../clients/within-call.ts";
 import { type CallContext, type OpenContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
 import { codeOfHttpStatus } from "../http-status.ts";
+import { codeOf, messageOf } from "../thrown.ts";
 import { type Binding, type BindingResponse, defineBinding, type InvokeBinding } from "./binding.ts";
 import { headersOf, metadataOf, mistakeOfHeader, urlBelow } from "./http-request.ts";
 
@@ -97,11 +98,10 @@ async function tlsOf({ tls }: HttpSettings, owner: string): Promise<TlsFiles> {
     createSecureContext(files);
     return files;
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
     throw new RuntimeError(
       "INVALID_ARGUMENT",
       "TLS_FILES_UNUSABLE",
-      `${owner} cannot use the files of its tls: ${why}`,
+      `${owner} cannot use the files of its tls: ${messageOf(cause)}`,
     );
   }
 }
@@ -229,7 +229,7 @@ class HttpBinding implements Binding {
       } catch (cause) {
         if (cause instanceof RuntimeError) throw cause;
         if (sent.reusedSocket && idempotent.has(outgoing.method) && !signal.aborted) continue;
-        const why = cause instanceof Error && "code" in cause ? String(cause.code) : "the exchange failed";
+        const why = codeOf(cause) ?? "the exchange failed";
         const message = `the server of ${this.#owner} (${this.#base.origin}) cannot be reached or broke off: ${why}`;
         throw new RuntimeError("UNAVAILABLE", "HTTP_SERVER_UNAVAILABLE", message, { cause });
       }

@@ -5,6 +5,7 @@ import { z } from "zod";
 import { isAbsence, type RootedPath, rootedPath } from "../clients/rooted-path.ts";
 import { type CallContext, throwIfAborted } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { codeOf } from "../thrown.ts";
 import { type Binding, type BindingResponse, defineBinding, type InvokeBinding } from "./binding.ts";
 
 /** Files that are being written begin so, and belong to nobody else. */
@@ -191,5 +192,4 @@ async function entriesOf(folder: string) {
 
 const jsonOf = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
 
-const reasonOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : "an unknown reason";
+const reasonOf = (error: unknown): string => codeOf(error) ?? "an unknown reason";

@@ -1,4 +1,5 @@
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 
 /** What is read of an error of grpc-js. The rest of it, metadata above all, stays where it is. */
 export interface GrpcError {
@@ -92,5 +93,5 @@ function reasonIn(details: string): string {
 export function grpcErrorOf(error: unknown): GrpcError {
   const { code, details } = Object(error);
   if (typeof code === "number" && typeof details === "string") return { code, details };
-  return { code: -1, details: error instanceof Error ? error.message : String(error) };
+  return { code: -1, details: messageOf(error) };
 }

@@ -14,6 +14,7 @@ import {
 } from "../../proto/gen/etcd/rpc.ts";
 import type { CallContext, OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 import { backOffMs } from "./back-off.ts";
 import { type EtcdEndpoint, EtcdEndpoints } from "./etcd-endpoints.ts";
 import { etcdFailure, type GrpcError, grpcErrorOf, hasNoUsers, isAway, isUnsent, wantsToken } from "./etcd-failure.ts";
@@ -235,7 +236,7 @@ export class EtcdConnection implements AsyncDisposable {
       } catch (error) {
         // Whoever refuses has answered.
         if (error instanceof RuntimeError && error.code !== "UNAVAILABLE") break;
-        this.#tellDown(error instanceof Error ? error.message : String(error));
+        this.#tellDown(messageOf(error));
       }
       await delay(backOffMs(attempt), undefined, { signal: this.closed }).catch(() => undefined);
     }

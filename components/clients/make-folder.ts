@@ -1,6 +1,7 @@
 import { mkdirSync, statSync } from "node:fs";
 import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { codeOf } from "../thrown.ts";
 
 /**
  * Makes a folder where it is missing, and those above it. `mkdir` of Node with `recursive` never ends below a folder that
@@ -49,4 +50,4 @@ function isFolderSync(path: string): boolean {
   }
 }
 
-const isMissing = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
+const isMissing = (error: unknown): boolean => codeOf(error) === "ENOENT";

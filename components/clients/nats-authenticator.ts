@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Authenticator } from "nats";
 import type { OpenContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 import type { NatsSettings } from "./nats-settings.ts";
 
 /** How the client shows who it is. Once `closing` it throws, which keeps an attempt to connect from succeeding late. */
@@ -61,8 +62,7 @@ function credentialsReader(name: string, path: string): () => Uint8Array {
     try {
       last = readFileSync(path);
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      const message = `the credentialsFile of '${name}' cannot be read: ${why}`;
+      const message = `the credentialsFile of '${name}' cannot be read: ${messageOf(error)}`;
       if (last === undefined) throw new RuntimeError("FAILED_PRECONDITION", "NATS_BAD_CREDENTIALS", message);
     }
     return last;

@@ -1,4 +1,5 @@
 import { RuntimeError } from "../error.ts";
+import { codeOf, messageOf } from "../thrown.ts";
 
 /** What JetStream answers a request that it refuses. */
 export interface JetStreamRefusal {
@@ -45,20 +46,20 @@ function meaningOf(errorCode: number, code: number): readonly [RuntimeError["cod
 /** What `connect` of the client rejects with, as an error of ours: credentials and settings are refused for good. */
 export function natsConnectFailure(component: string, error: unknown): RuntimeError {
   if (error instanceof RuntimeError) return error;
-  const code = codeOf(error);
+  const code = codeOf(error) ?? "";
   const fail = (status: RuntimeError["code"], reason: string, text: string): RuntimeError =>
     new RuntimeError(status, reason, `the NATS of '${component}' ${text}`);
   if (refusals.has(code)) {
     return fail("UNAUTHENTICATED", "NATS_ACCESS_DENIED", "refuses the credentials of the component; correct them");
   }
-  if (code === "BAD_CREDS" || /nkey|seed|checksum|base32/i.test(messageOf(error))) {
+  if (code === "BAD_CREDS" || /nkey|seed|checksum|base32/i.test(textOf(error))) {
     return fail("INVALID_ARGUMENT", "NATS_BAD_CREDENTIALS", "cannot be asked: the credentials are not well formed");
   }
   if (code === "SERVER_OPT_NA") {
     return fail("FAILED_PRECONDITION", "NATS_NO_TLS", "does not speak TLS; enable it there or leave tls out");
   }
   if (isCertificateFault(error)) {
-    return fail("FAILED_PRECONDITION", "NATS_UNTRUSTED", `cannot be trusted: ${messageOf(error)}; give tls.ca`);
+    return fail("FAILED_PRECONDITION", "NATS_UNTRUSTED", `cannot be trusted: ${textOf(error)}; give tls.ca`);
   }
   return fail("UNAVAILABLE", "NATS_UNREACHABLE", `cannot be reached: ${whyOf(error)}`);
 }
@@ -67,8 +68,8 @@ const refusals = new Set(["AUTHORIZATION_VIOLATION", "AUTHENTICATION_EXPIRED", "
 
 /** The client's short codes in plain words. */
 export function whyOf(error: unknown): string {
-  const code = codeOf(error);
-  return words.get(code) ?? messageOf(error);
+  const code = codeOf(error) ?? "";
+  return words.get(code) ?? textOf(error);
 }
 
 const words = new Map([
@@ -82,11 +83,7 @@ const words = new Map([
 ]);
 
 const isCertificateFault = (error: unknown): boolean =>
-  /^(ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_|EPROTO)/.test(codeOf(error)) ||
+  /^(ERR_TLS|ERR_SSL|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_|EPROTO)/.test(codeOf(error) ?? "") ||
   /certificate|altnames/i.test(messageOf(error));
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-
-const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : error === undefined ? "the connection was closed" : String(error);
+const textOf = (error: unknown): string => (error === undefined ? "the connection was closed" : messageOf(error));

@@ -1,4 +1,5 @@
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 import { isUntrusted } from "./tls-settings.ts";
 
 /** An error that the server answered with, and not one of the way to it. https://www.postgresql.org/docs/current/errcodes-appendix.html */
@@ -51,5 +52,5 @@ const isRefusal = (error: unknown): error is PostgresRefusal => error instanceof
 /** What tried several addresses has an error for each of them, and no words of its own. */
 function saidBy(error: unknown): string {
   if (error instanceof AggregateError) return error.errors.map(saidBy).join(", ");
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

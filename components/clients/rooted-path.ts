@@ -1,6 +1,7 @@
 import { lstat, realpath } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { RuntimeError } from "../error.ts";
+import { codeOf } from "../thrown.ts";
 import { makeFolder } from "./make-folder.ts";
 
 /** A folder that no name leads out of, whatever the name says and wherever links in the folder point. */
@@ -68,7 +69,7 @@ async function targetOf(link: string): Promise<string> {
   try {
     return await realpath(link);
   } catch (error) {
-    const isLoop = error instanceof Error && "code" in error && error.code === "ELOOP";
+    const isLoop = codeOf(error) === "ELOOP";
     if (isLoop || isAbsence(error)) return "";
     throw error;
   }
@@ -81,7 +82,7 @@ const isBelow = (root: string, path: string): boolean => {
 
 /** Whether a file operation failed since there is no such file, or a part of its path is no folder. */
 export function isAbsence(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
+  return ["ENOENT", "ENOTDIR"].includes(codeOf(error) ?? "");
 }
 
 function refusal(name: string, owner: string, why: string): RuntimeError {

@@ -1,4 +1,5 @@
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 import { isUntrusted } from "./tls-settings.ts";
 
 const credentialErrors = new Set([
@@ -67,6 +68,6 @@ function errorOf(error: unknown): S3Error {
 /** Answers without a body, such as those to HEAD, have no words of their own; nor has what tried several addresses. */
 function saidBy(error: unknown, word: string): string {
   if (error instanceof AggregateError) return error.errors.map((one) => saidBy(one, "")).join(", ");
-  const said = error instanceof Error ? error.message : String(error);
+  const said = messageOf(error);
   return said === "" || said === "UnknownError" ? word : said;
 }

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { OpenContext } from "../component.ts";
+import { messageOf } from "../thrown.ts";
 import { backOffMs } from "./back-off.ts";
 
 export interface ServerWatchOptions extends Pick<OpenContext, "log" | "reachability"> {
@@ -45,7 +46,7 @@ export class ServerWatch implements AsyncDisposable {
       } catch (error) {
         if (signal.aborted) return;
         if (attempt === 1) {
-          const why = error instanceof Error ? error.message : String(error);
+          const why = messageOf(error);
           reachability.down(why);
           log.warn({ why }, `${server} cannot be reached; it is tried again`);
         }

@@ -1,3 +1,4 @@
+import { messageOf } from "../thrown.ts";
 import type { SqliteFailure } from "./sqlite-messages.ts";
 
 /** https://sqlite.org/rescode.html */
@@ -25,7 +26,7 @@ export class Refusal extends Error {
 /** The failure that an error of the database or the file system is; `path` is for the message. */
 export function failureOf(error: unknown, path: string): SqliteFailure {
   if (error instanceof Refusal) return { code: "FAILED_PRECONDITION", reason: error.reason, message: error.message };
-  const said = error instanceof Error ? error.message : String(error);
+  const said = messageOf(error);
   switch (resultCodeOf(error)) {
     case resultCode.busy: {
       const message = `the database file '${path}' is in use by another component or process; each needs a file of its own`;

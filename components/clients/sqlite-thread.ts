@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 import { unpackOutcomes } from "./sqlite-codec.ts";
 import type {
   Packed,
@@ -63,7 +64,7 @@ class RunningThread {
     this.#onEnd = onEnd;
     let why = "has ended";
     this.#worker.on("error", (error) => {
-      why = `failed: ${error instanceof Error ? error.message : String(error)}`;
+      why = `failed: ${messageOf(error)}`;
     });
     this.#worker.on("message", ({ file, reply }: { file: number; reply: SqliteReply }) =>
       this.#files.get(file)?.take(reply),

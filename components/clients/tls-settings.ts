@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { RuntimeError } from "../error.ts";
+import { codeOf, messageOf } from "../thrown.ts";
 
 const file = z.string().min(1);
 
@@ -27,7 +28,7 @@ export async function tlsFilesOf(tls: TlsSettings, owner: string): Promise<TlsFi
   try {
     return await readTlsFiles(tls);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new RuntimeError("FAILED_PRECONDITION", "TLS_FILES_UNUSABLE", `${owner} cannot use its tls: ${why}`);
   }
 }
@@ -68,8 +69,7 @@ function check(mistake: string, use: () => unknown): void {
 }
 
 /** Whether a connection failed since one side's certificate is not trusted by the other, or not under this name. */
-export const isUntrusted = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && typeof error.code === "string" && certificateCode.test(error.code);
+export const isUntrusted = (error: unknown): boolean => certificateCode.test(codeOf(error) ?? "");
 
 const certificateCode =
   /^(ERR_(TLS|SSL|OSSL)|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|INVALID_CA)/;

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import type { CallContext, ComponentLog } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 import { type ConfigItem, type ConfigSelection, type ConfigStore, defineConfigStore } from "./config-store.ts";
 import { checkRoom, ItemSet } from "./item-set.ts";
 import { parseItems, replaceItems } from "./items-file.ts";
@@ -189,7 +190,7 @@ class FileConfigStore implements ConfigStore {
       const named = appId === undefined ? apps : new Map([[appId, apps.get("") ?? []]]);
       return { fingerprint, apps: named };
     } catch (error) {
-      const fault = error instanceof Error ? error.message : String(error);
+      const fault = messageOf(error);
       this.#log.error({ file: path, fault }, "a configuration file is not understood; what it said before stays");
       return { fingerprint, apps: before?.apps ?? new Map(), fault };
     }

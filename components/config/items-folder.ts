@@ -3,7 +3,9 @@ import { type BigIntStats, constants } from "node:fs";
 import { open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { makeFolder } from "../clients/make-folder.ts";
+import { isAbsence } from "../clients/rooted-path.ts";
 import { RuntimeError } from "../error.ts";
+import { messageOf } from "../thrown.ts";
 import type { ItemsLayout } from "./items-file.ts";
 
 /** A file of items that is there now. */
@@ -97,7 +99,7 @@ export async function replaceText(path: string, text: string): Promise<void> {
 }
 
 function unwritable(path: string, cause: unknown): RuntimeError {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   const message = `the configuration at '${path}' cannot be written (${why}); check its owner and its disk`;
   return new RuntimeError("UNAVAILABLE", "CONFIG_NOT_WRITABLE", message, { cause });
 }
@@ -114,6 +116,6 @@ function decoded(name: string): string {
 }
 
 function unlessMissing(error: unknown): undefined {
-  if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")) return;
+  if (isAbsence(error)) return;
   throw error;
 }

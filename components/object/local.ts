@@ -6,6 +6,7 @@ import { isAbsence, type RootedPath, rootedPath } from "../clients/rooted-path.t
 import { ServerWatch } from "../clients/server-watch.ts";
 import type { CallContext } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { codeOf, messageOf } from "../thrown.ts";
 import { FileChunks } from "./file-chunks.ts";
 import { type DraftLimits, removeLeftBehind, writeDraft } from "./file-draft.ts";
 import { besideFolder, findFile, moveFile, openFile, syncFolders } from "./file-places.ts";
@@ -60,7 +61,7 @@ export const localObjectStore = defineObjectStore({
       const watch = new ServerWatch({ server, log, reachability, probe: () => stat(drafts) });
       return new LocalObjectStore(folder, drafts, { limits: { owner, ...sizes }, watch });
     } catch (cause) {
-      const message = `the folder '${directory}' of ${owner} cannot be used: ${codeOf(cause)}`;
+      const message = `the folder '${directory}' of ${owner} cannot be used: ${whyOf(cause)}`;
       throw new RuntimeError("FAILED_PRECONDITION", "FOLDER_UNUSABLE", message, { cause });
     }
   },
@@ -245,14 +246,14 @@ class LocalObjectStore implements ObjectStore {
       await stat(this.#drafts);
     } catch (cause) {
       this.#watch.suspect();
-      const message = `the folder '${this.#folder.root}' of ${this.#limits.owner} is away (${codeOf(cause)}); mount it again`;
+      const message = `the folder '${this.#folder.root}' of ${this.#limits.owner} is away (${whyOf(cause)}); mount it again`;
       throw new RuntimeError("UNAVAILABLE", "FOLDER_AWAY", message, { cause });
     }
   }
 
   #failed(error: unknown, name: string, done: string): unknown {
     if (!(error instanceof Error && "syscall" in error)) return error;
-    const code = codeOf(error);
+    const code = whyOf(error);
     const message = `${this.#limits.owner}: '${name}' cannot be ${done}: ${meanings[code] ?? code}`;
     if (code === "ENOSPC" || code === "EDQUOT") return new RuntimeError("RESOURCE_EXHAUSTED", "DISK_FULL", message);
     if (code === "ENAMETOOLONG") return new RuntimeError("INVALID_ARGUMENT", "NAME_INVALID", message);
@@ -274,9 +275,4 @@ const meanings: Readonly<Record<string, string>> = {
   ENAMETOOLONG: "its name is too long for the file system",
 };
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error
-    ? String(error.code)
-    : error instanceof Error
-      ? error.message
-      : String(error);
+const whyOf = (error: unknown): string => codeOf(error) ?? messageOf(error);

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { ServerWatch } from "../clients/server-watch.ts";
 import type { CallContext, ComponentLog, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { codeOf, messageOf } from "../thrown.ts";
 import { isMissing, readSecretText } from "./read-text.ts";
 import { defineSecretStore, type Secret, type SecretStore } from "./secret-store.ts";
 
@@ -98,7 +99,7 @@ class DirectorySecretStore implements SecretStore {
       return await realpath(folder);
     } catch (cause) {
       this.#watch.suspect();
-      const message = `'${folder}', the folder of secret store '${name}', cannot be read (${codeOf(cause)})`;
+      const message = `'${folder}', the folder of secret store '${name}', cannot be read (${codeOf(cause) ?? String(cause)})`;
       throw new RuntimeError("UNAVAILABLE", "SECRET_FOLDER_MISSING", message);
     }
   }
@@ -125,7 +126,7 @@ class DirectorySecretStore implements SecretStore {
 
   #unreadable(secret: string, cause: unknown): RuntimeError {
     if (cause instanceof RuntimeError) return cause;
-    const why = cause instanceof Error && !("code" in cause) ? cause.message : codeOf(cause);
+    const why = codeOf(cause) ?? messageOf(cause);
     const message = `the secret '${secret}' of secret store '${this.#options.name}' cannot be read: ${why}`;
     return new RuntimeError("FAILED_PRECONDITION", "SECRET_UNREADABLE", message);
   }
@@ -185,6 +186,3 @@ async function withinRoot(root: string, path: string): Promise<string> {
   if (target === root || target.startsWith(root.endsWith(sep) ? root : root + sep)) return target;
   throw new Error("a link leads out of the folder");
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { ServerWatch } from "../clients/server-watch.ts";
 import type { CallContext, ComponentLog, Reachability } from "../component.ts";
 import { RuntimeError } from "../error.ts";
+import { codeOf, messageOf } from "../thrown.ts";
 import { fingerprintOf, readSecretText } from "./read-text.ts";
 import { defineSecretStore, type Secret, type SecretStore } from "./secret-store.ts";
 import { parseSecrets, type SecretsLayout } from "./secret-texts.ts";
@@ -111,7 +112,7 @@ class FileSecretStore implements SecretStore {
       fingerprint = fingerprintOf(await stat(file, { bigint: true }));
       if (fingerprint !== this.#fingerprint) await this.#read();
     } catch (error) {
-      if (error instanceof Error && "code" in error) {
+      if (codeOf(error) !== undefined) {
         this.#watch.suspect();
         const message = `the file '${file}' of secret store '${name}' cannot be read now: ${whyOf(error)}`;
         throw new RuntimeError("UNAVAILABLE", "SECRET_FILE_UNREADABLE", message);
@@ -130,8 +131,5 @@ class FileSecretStore implements SecretStore {
   }
 }
 
-const whyOf = (error: unknown): string => {
-  if (error instanceof Error && "code" in error)
-    return error.code === "ENOENT" ? "it does not exist" : String(error.code);
-  return error instanceof Error ? error.message : String(error);
-};
+const whyOf = (error: unknown): string =>
+  codeOf(error) === "ENOENT" ? "it does not exist" : (codeOf(error) ?? messageOf(error));

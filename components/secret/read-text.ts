@@ -1,5 +1,6 @@
 import { type BigIntStats, constants } from "node:fs";
 import { open } from "node:fs/promises";
+import { codeOf } from "../thrown.ts";
 
 /** A file's text, and what changes with it. */
 export interface ReadText {
@@ -36,6 +37,6 @@ export const fingerprintOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats)
 
 /** Whether an error of the system says that there is no such file. */
 export const isMissing = (error: unknown): boolean =>
-  error instanceof Error && "code" in error && ["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes(String(error.code));
+  ["ENOENT", "ENOTDIR", "ENAMETOOLONG"].includes(codeOf(error) ?? "");
 
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });

@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { codeOf } from "../../components/thrown.ts";
 import { CommandError, type ExitCode, exitCodes, misuse } from "./command-error.ts";
 
 export interface AdminClientOptions {
@@ -169,18 +170,17 @@ async function send(asked: Asked, { base, token, accept, answerMs }: Sending): P
   });
 }
 
-const codeOf = (error: unknown): string => (error instanceof Error && "code" in error ? String(error.code) : "");
-
 const isOfSocket = (error: unknown): boolean =>
-  ["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE", "ERR_STREAM_DESTROYED"].includes(codeOf(error));
+  ["EPIPE", "ECONNRESET", "ERR_STREAM_PREMATURE_CLOSE", "ERR_STREAM_DESTROYED"].includes(codeOf(error) ?? "");
 
 function failureOf(error: unknown, host: string, signal: AbortSignal | undefined): unknown {
   if (error instanceof CommandError || signal?.aborted === true) return error;
-  if (["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"].includes(codeOf(error))) {
+  const code = codeOf(error) ?? "";
+  if (["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "ETIMEDOUT"].includes(code)) {
     const message = `no sidecar answers at ${host}; start one, or name its admin address with --admin or OUTRIGGER_ADMIN`;
     return new CommandError(exitCodes.failed, message, { cause: error });
   }
-  return isOfSocket(error) || codeOf(error).startsWith("HPE_") ? broken(host, error) : error;
+  return isOfSocket(error) || code.startsWith("HPE_") ? broken(host, error) : error;
 }
 
 const broken = (host: string, cause: unknown): CommandError =>

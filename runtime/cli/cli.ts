@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { messageOf } from "../../components/thrown.ts";
 import { ConfigurationError } from "../config/mistake.ts";
 import { nearest, suggestion } from "../config/nearest.ts";
 import type { Configuration } from "../config/schema.ts";
@@ -36,7 +37,7 @@ export async function cli(parameters: readonly string[], options: CliOptions): P
   try {
     return await run(parameters, options);
   } catch (error) {
-    options.err(error instanceof Error ? error.message : String(error));
+    options.err(messageOf(error));
     if (error instanceof CommandError) return error.exitCode;
     return error instanceof ConfigurationError ? exitCodes.usage : exitCodes.failed;
   }

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
+import { codeOf } from "../../components/thrown.ts";
 import { duration } from "../config/scalars.ts";
 import { type AdminClient, openAdminClient } from "./admin-client.ts";
 import type { CliOptions } from "./cli.ts";
@@ -40,7 +41,7 @@ async function tokenOf({ text, environment }: CommandCall): Promise<string | und
 
 async function tokenIn(file: string): Promise<string> {
   const content = await readFile(file, "utf8").catch((cause: unknown) => {
-    const why = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+    const why = codeOf(cause) ?? String(cause);
     throw misuse(`the token cannot be read from ${file} (${why})`);
   });
   return checkedToken(content.trim(), file);

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import type { Manifest } from "../plugin/manifest.ts";
 import { SandboxCompiler } from "../plugin/sandbox/compiler.ts";
 import type { SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
@@ -77,5 +78,3 @@ function byPackage(names: readonly string[]): BinaryInspection["imports"] {
   }
   return packages;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

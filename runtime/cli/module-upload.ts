@@ -3,6 +3,7 @@ import { type FileHandle, open, readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { codeOf } from "../../components/thrown.ts";
 import { moduleProblem, readManifestBeside } from "../plugin/artifact.ts";
 import { signatureExtension } from "../plugin/companion-files.ts";
 import { unpackManifest } from "../plugin/packed-manifest.ts";
@@ -106,7 +107,7 @@ async function signatureBeside(path: string): Promise<string | undefined> {
 /** The text of a file that an option names. */
 export async function textIn(path: string): Promise<string> {
   return readFile(path, "utf8").catch((error: unknown) => {
-    throw misuse(`${path} cannot be read (${codeOf(error)})`);
+    throw misuse(`${path} cannot be read (${codeOf(error) ?? String(error)})`);
   });
 }
 
@@ -123,7 +124,8 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     file = await open(path, withoutWaiting);
   } catch (error) {
-    const why = codeOf(error) === "ENOENT" ? `there is no file '${path}'` : `${path} cannot be read (${codeOf(error)})`;
+    const code = codeOf(error) ?? String(error);
+    const why = code === "ENOENT" ? `there is no file '${path}'` : `${path} cannot be read (${code})`;
     throw misuse(`${why}; expected a module, or a reference such as https://… or oci://host/name:tag`);
   }
   if ((await file.stat()).isFile()) return file;
@@ -152,6 +154,3 @@ function counted(source: Readable, total: number | undefined, sent: UploadSource
   source.once("error", (error) => stream.destroy(error));
   return source.pipe(stream);
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { messageOf } from "../../components/thrown.ts";
 import { makeArtifact, readManifestBeside, readModule, requireWhole } from "../plugin/artifact.ts";
 import { packManifest, unpackManifest } from "../plugin/packed-manifest.ts";
 import { isComponentBinary } from "../plugin/sandbox/sandboxed-component.ts";
@@ -30,9 +31,7 @@ export async function pack(
   requireWhole(makeArtifact(bytes, file, given));
   const artifact = makeArtifact(packed, output, given);
   await requireValid(packed).catch((cause: unknown) => {
-    throw new Error(`${file} is not a valid module: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    });
+    throw new Error(`${file} is not a valid module: ${messageOf(cause)}`, { cause });
   });
   await replace(output, packed);
   const { name, version } = artifact.manifest;

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import { suggestion } from "./nearest.ts";
 import type { Configuration } from "./schema.ts";
 import { type Problem, shownText } from "./validate.ts";
@@ -43,7 +44,7 @@ function* routes({ ingress, upstreams, app }: Configuration): Generator<Problem>
       } catch (error) {
         yield {
           path: ["ingress", "routes", index, "match", "regex"],
-          message: error instanceof Error ? error.message : String(error),
+          message: messageOf(error),
         };
       }
     }

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type Document, isAlias, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { z } from "zod";
+import { codeOf, messageOf } from "../../components/thrown.ts";
 import { crossCheck } from "./cross-check.ts";
 import { ConfigurationError, formatPath, type Mistake, type Path } from "./mistake.ts";
 import { suggestion } from "./nearest.ts";
@@ -57,7 +58,7 @@ export async function loadConfiguration(file: string | undefined, options: LoadO
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
+    const code = codeOf(cause);
     const message =
       code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code ?? String(cause)})`;
     throw new ConfigurationError(file, [{ path: "", message }]);
@@ -172,7 +173,7 @@ function contentOf(document: Document, title: string, lines: LineCounter): unkno
       const message = "not valid YAML: an alias leads nowhere; a text that begins with * needs quotes";
       throw new ConfigurationError(title, [{ path: "", position: { line, column: col }, message }]);
     }
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = messageOf(cause);
     throw new ConfigurationError(title, [{ path: "", message: `not valid YAML: ${withoutSource(why)}` }]);
   }
 }

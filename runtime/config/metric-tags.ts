@@ -1,5 +1,6 @@
 /** How labels are made of the names that plugins give their metrics. */
 import { z } from "zod";
+import { messageOf } from "../../components/thrown.ts";
 
 const mostTags = 64;
 
@@ -30,6 +31,6 @@ function mistakeIn(regex: string): string | undefined {
     const groups = (new RegExp(`${regex}|`).exec("")?.length ?? 1) - 1;
     return groups === 0 ? "expected a group: what it matches is taken out of the name" : undefined;
   } catch (error) {
-    return `expected a regular expression of JavaScript: ${error instanceof Error ? error.message : error}`;
+    return `expected a regular expression of JavaScript: ${messageOf(error)}`;
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import type { GrpcReply, GrpcRequest, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } from "../plugin/contract.ts";
 import type { AnswerSection } from "./answer-section.ts";
 import type { CallStatus } from "./call-status.ts";
@@ -43,7 +44,7 @@ export class GrpcChannels implements AsyncDisposable {
     try {
       kept = this.#channel(address);
     } catch (error) {
-      return failed(statusCode.UNAVAILABLE, error instanceof Error ? error.message : String(error));
+      return failed(statusCode.UNAVAILABLE, messageOf(error));
     }
     const options: CallOptions = { metadata, signal, timeoutMs };
     const answer = await kept.channel.unary(`/${service}/${method}`, message, options);
@@ -66,7 +67,7 @@ export class GrpcChannels implements AsyncDisposable {
       kept.usedAtMs = performance.now();
       return kept.channel.call(`/${service}/${method}`, { metadata }, new StreamEvents(receiver));
     } catch (error) {
-      return refusedStream(statusCode.UNAVAILABLE, error instanceof Error ? error.message : String(error), receiver);
+      return refusedStream(statusCode.UNAVAILABLE, messageOf(error), receiver);
     }
   }
 

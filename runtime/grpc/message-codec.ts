@@ -1,4 +1,5 @@
 import { RuntimeError } from "../../components/error.ts";
+import { messageOf } from "../../components/thrown.ts";
 import { HotCodec } from "../../proto/hot/codec.ts";
 import { hotMethods } from "../../proto/hot/hot-methods.ts";
 import type { MethodDefinition } from "./service.ts";
@@ -25,8 +26,7 @@ export function messageCodec(method: MethodDefinition, maxMessageBytes = Number.
       try {
         return coding.decode(asBuffer(bytes));
       } catch (cause) {
-        const why = cause instanceof Error ? cause.message : String(cause);
-        const text = `the message is not a request of ${path}: ${why}`;
+        const text = `the message is not a request of ${path}: ${messageOf(cause)}`;
         throw new RuntimeError("INVALID_ARGUMENT", "MESSAGE_MALFORMED", text, { cause });
       }
     },

@@ -1,5 +1,6 @@
 import net from "node:net";
 import type { ConnectionOptions } from "node:tls";
+import { messageOf } from "../../components/thrown.ts";
 import { parseHostPort } from "../listen.ts";
 import { connectHttp2 } from "./client-connection.ts";
 import { DialBackoff } from "./dial-backoff.ts";
@@ -290,7 +291,7 @@ export class EndpointClient implements RequestQueue, AsyncDisposable {
 /** Why a connection could not be made; one that was tried at several addresses has only their reasons. */
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.message === "") return error.errors.map(reasonOf).join("; ");
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }
 
 function connectTo({ address, tls }: EndpointClientOptions): () => net.Socket {

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { codeOf } from "../../components/thrown.ts";
 import { manifestExtensions } from "./companion-files.ts";
 import { digestOf } from "./digest.ts";
 import { bareManifest, type Manifest, parseManifest } from "./manifest.ts";
@@ -46,7 +47,7 @@ export async function readManifestBeside(path: string): Promise<{ text: string; 
       const bytes = await readBeside(path, beside, maxManifestBytes, "a manifest");
       return { text: bytes.toString("utf8"), path: beside };
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+      if (codeOf(error) !== "ENOENT") throw error;
     }
   }
   return undefined;

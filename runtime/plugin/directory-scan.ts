@@ -1,5 +1,6 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { codeOf } from "../../components/thrown.ts";
 import { manifestExtensions, signatureExtension } from "./companion-files.ts";
 
 /** A module in the directory, with what tells one state of it and of its manifest from another. */
@@ -80,6 +81,6 @@ async function look(
 
 /** Links that lead nowhere count as absent: a swap may be under way. */
 function isAbsent(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = codeOf(error);
   return code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP";
 }

@@ -2,6 +2,7 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
+import { messageOf } from "../../components/thrown.ts";
 
 /** Why the folder may not be used, as a sentence: another process has it, or it cannot be locked. */
 export class FolderRefused extends Error {}
@@ -78,8 +79,6 @@ export class FolderLock implements Disposable {
     throw new FolderRefused(`${this.#folder} was given up`);
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const busy = 5;
 

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import { rewrite } from "./sandbox/rewrite.ts";
 import type { SandboxLimits } from "./sandbox/sandboxed-module.ts";
 import { readLeb, type Section, sectionsOf } from "./wasm-sections.ts";
@@ -54,7 +55,7 @@ async function compile(
     rewrite(bytes, limits);
     return [module, undefined];
   } catch (error) {
-    return [module, error instanceof Error ? error.message : String(error)];
+    return [module, messageOf(error)];
   }
 }
 

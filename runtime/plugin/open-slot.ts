@@ -1,4 +1,5 @@
 /** What runs under one plugin's name, put together. It loads with the first plugin that is deployed, restored or used. */
+import { messageOf } from "../../components/thrown.ts";
 import { defaultCrashLimits } from "./crash-budget.ts";
 import type { LifecycleMetrics } from "./lifecycle-metrics.ts";
 import { PluginSlot, type SlotOptions } from "./plugin-slot.ts";
@@ -28,7 +29,7 @@ export function openSlot(options: PluginRegistryOptions, { metrics, ...terms }: 
     closeMs,
     lacks: async (manifest) => options.requires?.(manifest),
     switched: (manifest) => options.switched?.(name, manifest),
-    failed: (error) => log.error({ plugin: name }, error instanceof Error ? error.message : String(error)),
+    failed: (error) => log.error({ plugin: name }, messageOf(error)),
   });
   return slot;
 }

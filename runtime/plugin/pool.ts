@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import type {
   ConnectionFilter,
   ConnectionHost,
@@ -348,7 +349,7 @@ export class InstancePool implements AsyncDisposable {
   #asPluginError(error: unknown): PluginError {
     if (error instanceof PluginError) return error;
     const { plugin, version } = this.#options;
-    const message = `plugin '${plugin}' failed: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `plugin '${plugin}' failed: ${messageOf(error)}`;
     return new PluginError(plugin, version, "trap", message, { cause: error });
   }
 

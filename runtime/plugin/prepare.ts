@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import { type PluginArtifact, requireWhole } from "./artifact.ts";
 import type { FunctionRestriction, PluginEngine } from "./contract.ts";
 import { type Grants, requireGranted, restrictionsOf } from "./grants.ts";
@@ -47,7 +48,7 @@ export async function preparePlugin(artifact: PluginArtifact, options: PrepareOp
   const module = await options.compiler
     .compile(artifact.bytes, sandboxLimits(manifest), digest)
     .catch((cause: unknown) => {
-      throw refused(manifest, `is not acceptable: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+      throw refused(manifest, `is not acceptable: ${messageOf(cause)}`, cause);
     });
   for (const engine of options.engines) {
     const speaks = engine.detect(module);

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { PluginArtifact } from "./artifact.ts";
@@ -246,8 +247,6 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     for (const [name, { tally, isKnown }] of this.#slots) if (isKnown) yield [name, tally.totals()];
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** What the log says of a version. */
 function saidOf({ action, version, digest }: HistoryEntry, status: PluginStatus | undefined): string {

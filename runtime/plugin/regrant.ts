@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import { type Grants, restrictionsOf, ungranted } from "./grants.ts";
 import type { PluginError } from "./plugin-error.ts";
 import type { PreparedPlugin } from "./prepare.ts";
@@ -33,9 +34,7 @@ async function regrantCandidate({ rollout, running, grants, endTrial }: RegrantT
   const error = ungranted(prepared.manifest, grants());
   if (error !== undefined) await endTrial(error.message);
   else if (isHeldOtherwise(prepared, grants())) {
-    await rollout
-      .restart("candidate", prepared)
-      .catch((error: unknown) => endTrial(error instanceof Error ? error.message : String(error)));
+    await rollout.restart("candidate", prepared).catch((error: unknown) => endTrial(messageOf(error)));
   }
 }
 

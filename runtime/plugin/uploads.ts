@@ -4,6 +4,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { messageOf } from "../../components/thrown.ts";
 import { makeOwnFolder } from "./durable-file.ts";
 import { PluginError } from "./plugin-error.ts";
 
@@ -90,5 +91,3 @@ export class Uploads {
     };
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,6 +1,7 @@
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { codeOf, messageOf } from "../../components/thrown.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import { DeployHistory } from "./deploy-history.ts";
@@ -85,7 +86,7 @@ export class DiskVersionStore implements VersionStore {
   async load(version: VersionRecord): Promise<PluginArtifact> {
     const path = this.#modulePath(version.digest);
     const bytes = await readFile(path).catch((cause: unknown) => {
-      throw unusable(version, `${path} cannot be read (${codeOf(cause)})`, cause);
+      throw unusable(version, `${path} cannot be read (${codeOf(cause) ?? String(cause)})`, cause);
     });
     const [{ makeArtifact }, { checkModule }] = await Promise.all([
       import("./artifact.ts"),
@@ -200,7 +201,7 @@ export class DiskVersionStore implements VersionStore {
       const why =
         cause instanceof FolderRefused
           ? `: ${cause.message}`
-          : ` (${codeOf(cause)}); see that the disk has room and can be written to`;
+          : ` (${codeOf(cause) ?? String(cause)}); see that the disk has room and can be written to`;
       const message = `plugin '${plugin}' ${version} cannot be kept below ${this.#folder}${why}`;
       throw new PluginError(plugin, version, "storage", message.replace("  ", " "), { cause });
     }
@@ -225,13 +226,10 @@ async function holds(path: string, size: number, digest: string): Promise<boolea
   return found?.size === size && (await digestInParts(await readFile(path))) === digest;
 }
 
-const codeOf = (error: unknown): string =>
-  error instanceof Error && "code" in error ? String(error.code) : String(error);
-
 function whyBroken(error: unknown): string {
   if (error instanceof z.ZodError) return `'${error.issues[0]?.path.join(".")}' is missing or wrong`;
   if (error instanceof SyntaxError) return "it is not JSON";
-  return error instanceof Error && !("code" in error) ? error.message : codeOf(error);
+  return codeOf(error) ?? messageOf(error);
 }
 
 function unusable({ manifest, version, origin }: VersionRecord, why: string, cause?: unknown): PluginError {

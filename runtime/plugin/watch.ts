@@ -1,4 +1,5 @@
 import { basename, resolve } from "node:path";
+import { codeOf, messageOf } from "../../components/thrown.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import { DirectoryDeploys, type DirectoryMemory } from "./directory-deploys.ts";
@@ -254,7 +255,5 @@ export class PluginDirectory implements AsyncDisposable {
   }
 }
 
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** The file went away between the look and the read; the next look sees it. */
-const isGone = (error: unknown): boolean => error instanceof Error && "code" in error && error.code === "ENOENT";
+const isGone = (error: unknown): boolean => codeOf(error) === "ENOENT";

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import { PluginError, type PluginFault } from "../plugin/plugin-error.ts";
 import { guestFrames } from "./backtrace.ts";
 import type { Meter } from "./meter.ts";
@@ -48,7 +49,7 @@ function placeOf(cause: unknown, codeMap: Uint8Array): string {
 
 function reasonOf(cause: unknown): string {
   if (cause instanceof WebAssembly.Exception) return "an exception of the guest was not caught";
-  return cause instanceof Error ? cause.message : String(cause);
+  return messageOf(cause);
 }
 
 function firstLine(text: string): string {

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
 import { GrpcCode } from "./abi.ts";
 import type { RootContext } from "./root-context.ts";
@@ -148,7 +149,7 @@ const noMessage: HttpMessage = { headers: [], body: new Uint8Array(0), trailers:
 function failedReply(failure: unknown): GrpcReply {
   return {
     code: failure instanceof TimedOut ? GrpcCode.DEADLINE_EXCEEDED : GrpcCode.UNAVAILABLE,
-    details: failure instanceof Error ? failure.message : String(failure),
+    details: messageOf(failure),
     initialMetadata: [],
     trailingMetadata: [],
   };

@@ -1,3 +1,4 @@
+import { messageOf } from "../../components/thrown.ts";
 import { fuelGauge } from "../plugin/sandbox/sandboxed-module.ts";
 import { faultOf, pluginError } from "./fault.ts";
 import { loadExpressions } from "./foreign/load-expressions.ts";
@@ -48,7 +49,7 @@ async function start(vm: Vm, root: RootContext): Promise<void> {
   try {
     vm.attach(guestExports(instance, program.suspends, (name) => mayBeCalled(program, name)));
   } catch (error) {
-    throw pluginError(program, "refused", `cannot run: ${error instanceof Error ? error.message : error}`, error);
+    throw pluginError(program, "refused", `cannot run: ${messageOf(error)}`, error);
   }
   await loadExpressions(vm);
   await vm.takeToStart(async () => {

@@ -1,3 +1,5 @@
+import { messageOf } from "../../components/thrown.ts";
+
 /** One kind of use of the sidecar, made again and again by so many at a time. */
 export interface SoakLoad {
   readonly name: string;
@@ -30,7 +32,7 @@ export async function soak(
         await inTime(once());
         counts.made.set(name, (counts.made.get(name) ?? 0) + 1);
       } catch (error) {
-        counts.errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+        counts.errors.push(`${name}: ${messageOf(error)}`);
       }
     }
   };

@@ -1,3 +1,4 @@
+import { messageOf } from "../../../components/thrown.ts";
 import { PluginError } from "../plugin-error.ts";
 import type { VersionStore } from "../versions.ts";
 import { type RolloutState, recordOf } from "./machine.ts";
@@ -50,8 +51,7 @@ export class RecordKeeper implements Disposable {
       await this.save(state());
     } catch (error) {
       const isNew = this.#unkept === undefined;
-      const why = error instanceof Error ? error.message : String(error);
-      this.#unkept = `it is in effect, and not kept yet, which is tried again until it is: ${why}`;
+      this.#unkept = `it is in effect, and not kept yet, which is tried again until it is: ${messageOf(error)}`;
       if (isNew) failed(new PluginError(name, "", "storage", `plugin '${name}' was changed; ${this.#unkept}`));
       this.#tryLater();
     }

@@ -1,3 +1,4 @@
+import { messageOf } from "../../../components/thrown.ts";
 import type { PreparedPlugin } from "../prepare.ts";
 import type { Release } from "../release.ts";
 import type { TrialOutcome } from "../status.ts";
@@ -312,5 +313,3 @@ function versionToStart(
   }
   return undefined;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

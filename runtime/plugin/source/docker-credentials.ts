@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { codeOf } from "../../../components/thrown.ts";
 import { dockerHub } from "./reference.ts";
 import { SourceError } from "./source-error.ts";
 
@@ -58,7 +59,7 @@ async function readOptional(path: string, isNamed: boolean): Promise<string | un
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
+    const code = codeOf(error);
     if (!isNamed && (code === "ENOENT" || code === "ENOTDIR")) return undefined;
     throw new SourceError(`the credential file ${path} cannot be read (${code ?? "unknown error"})`, { cause: error });
   }

@@ -2,6 +2,7 @@
 import type { KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { codeOf } from "../../../components/thrown.ts";
 import type { PluginSignatures, PluginSources } from "../../config/plugin-sources.ts";
 import { hasOwnManifest, makeArtifact, type PluginArtifact, readManifestBeside, readModule } from "../artifact.ts";
 import { checkModule, type ModuleCheck } from "../module-check.ts";
@@ -169,7 +170,7 @@ async function fetchFromFile({
 }: Errand<Extract<Reference, { kind: "file" }>>): Promise<Haul> {
   const bytes = await readModule(path).catch((cause: unknown) => {
     if (cause instanceof PluginError) throw cause;
-    throw new SourceError(`the file cannot be read (${(cause as NodeJS.ErrnoException).code ?? "unknown error"})`, {
+    throw new SourceError(`the file cannot be read (${codeOf(cause) ?? "unknown error"})`, {
       cause,
     });
   });

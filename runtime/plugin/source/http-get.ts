@@ -3,6 +3,7 @@ import http, { type IncomingHttpHeaders, type IncomingMessage } from "node:http"
 import https from "node:https";
 import { isIP } from "node:net";
 import { getCACertificates } from "node:tls";
+import { codeOf } from "../../../components/thrown.ts";
 import { version } from "../../version.ts";
 import type { AddressGuard } from "./address-guard.ts";
 import { SourceError } from "./source-error.ts";
@@ -176,7 +177,7 @@ const shortened = (text: string): string => text.replace(/[^ -~]/g, "?").slice(0
 function explained(error: unknown, { signal }: Transport, url: URL): unknown {
   if (error instanceof SourceError) return error;
   if (signal.aborted) return signal.reason;
-  const code = error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+  const code = codeOf(error) ?? "unknown error";
   if (code === "ECONNRESET") return new SourceError(`${url.host} closed the connection before its answer was complete`);
   if (code === "HPE_HEADER_OVERFLOW")
     return new SourceError(`${url.host} answers with a head above ${maxHeadBytes} bytes`);

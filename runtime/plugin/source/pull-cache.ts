@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
+import { codeOf } from "../../../components/thrown.ts";
 import { digestInParts } from "../digest.ts";
 import { digestPattern } from "./reference.ts";
 
@@ -65,7 +66,7 @@ export class PullCache {
     try {
       await this.#write(record, bytes);
     } catch (error) {
-      if (!(error instanceof Error && "code" in error)) throw error;
+      if (codeOf(error) === undefined) throw error;
     }
   }
 
@@ -103,7 +104,7 @@ async function readIfThere(path: string): Promise<Uint8Array<ArrayBuffer> | unde
     const { buffer, byteOffset, length } = await readFile(path);
     return new Uint8Array(buffer, byteOffset, length);
   } catch (error) {
-    if (error instanceof Error && "code" in error) return undefined;
+    if (codeOf(error) !== undefined) return undefined;
     throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { type CelInput, celEnv, isCelError, isCelList, isCelMap, isCelUint, parse, plan } from "@bufbuild/cel";
+import { messageOf } from "../../../components/thrown.ts";
 import { Status } from "../abi.ts";
 import { GuestStopped } from "../meter.ts";
 import { encodePairs } from "../pairs.ts";
@@ -110,7 +111,7 @@ export class Expressions {
       return serialize(value) ?? refuse(Status.SERIALIZATION_FAILURE, "its value is of a kind that has no bytes");
     } catch (error) {
       if (error instanceof GuestStopped) throw error;
-      return refuse(Status.INTERNAL_FAILURE, error instanceof Error ? error.message : String(error));
+      return refuse(Status.INTERNAL_FAILURE, messageOf(error));
     }
   }
 
@@ -132,7 +133,7 @@ export class Expressions {
       if (size === undefined) return refuse(Status.BAD_ARGUMENT, "it has too many parts, or a loop within a loop");
       return { length: text.length, size, evaluate: plan(this.#environment, parsed) };
     } catch (error) {
-      return refuse(Status.BAD_ARGUMENT, error instanceof Error ? error.message : String(error));
+      return refuse(Status.BAD_ARGUMENT, messageOf(error));
     }
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from "../../../components/thrown.ts";
 import type { GrpcReply } from "../../plugin/contract.ts";
 import { GrpcCode, Status } from "../abi.ts";
 import { depthHeader } from "../context.ts";
@@ -93,7 +94,7 @@ const codes: ReadonlyMap<Status, number> = new Map([
 function answerOf(call: Promise<GrpcReply>): Promise<GrpcReply> {
   return call.catch((error: unknown) => ({
     code: GrpcCode.UNAVAILABLE,
-    details: error instanceof Error ? error.message : String(error),
+    details: messageOf(error),
     initialMetadata: [],
     trailingMetadata: [],
   }));

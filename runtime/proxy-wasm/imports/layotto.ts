@@ -1,3 +1,4 @@
+import { messageOf } from "../../../components/thrown.ts";
 import { GrpcCode, Status } from "../abi.ts";
 import { depthHeader } from "../context.ts";
 import type { HostFunctions } from "../link.ts";
@@ -84,5 +85,3 @@ function cannotWait(vm: Vm, name: string): Status {
   vm.status = { code: GrpcCode.UNIMPLEMENTED, message };
   return Status.UNIMPLEMENTED;
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,6 @@
 /** What a benchmark found, beside what was wanted. */
 import { writeFileSync } from "node:fs";
+import { messageOf } from "../../../components/thrown.ts";
 
 export interface Figure {
   /** What was measured, in a few words. */
@@ -87,9 +88,9 @@ export class Figures {
   /** Adds a row for what broke instead of giving a number: it counts as missed. */
   addFailed(what: string, error: unknown): void {
     this.#missed++;
-    const [why = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    const [why = ""] = messageOf(error).split("\n");
     this.#rows.push({ what, measured: "", against: why, value: "", goal: "", verdict: "FAILED" });
-    console.log(`${what}: FAILED: ${error instanceof Error ? error.message : String(error)}`);
+    console.log(`${what}: FAILED: ${messageOf(error)}`);
   }
 
   finish(): void {

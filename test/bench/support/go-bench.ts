@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync 
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { messageOf } from "../../../components/thrown.ts";
 import { tool } from "./tools.ts";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
@@ -30,7 +31,7 @@ export function goBench(): string | undefined {
     return program;
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
-    const [line] = (error instanceof Error ? error.message : String(error)).split("\n");
+    const [line] = messageOf(error).split("\n");
     console.log(`the Go programs cannot be built (${line}); what needs them is not measured`);
     return undefined;
   }
