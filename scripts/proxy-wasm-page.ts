@@ -32,7 +32,7 @@ const answersOfCallbacks = [
     "| 4 | as 1 without the setting | as 3 | hold |",
     "| any other | as 4 | as 3 | hold |",
   ].join("\n"),
-  "To refuse is to answer 413 to a request and 500 in place of a response, or to reset the stream when the head of the response is out. After `proxy_send_local_response` and `proxy_close_stream` the callback holds, whatever it answers.",
+  "To refuse is to answer 413 to a request and 500 in place of a response, or to reset the stream when the head of the response is out. After `proxy_send_local_response` and `proxy_close_stream` the callback holds, whatever it answers; a reply whose status is 600 to 999 becomes a 500 that says so, and nothing else of it is sent.",
 ];
 const restriction = [
   "## Held to some functions",

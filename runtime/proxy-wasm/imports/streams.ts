@@ -1,4 +1,4 @@
-import type { ConnectionSide, Direction } from "../../plugin/contract.ts";
+import type { ConnectionSide, Direction, LocalReply } from "../../plugin/contract.ts";
 import { Status, StreamType } from "../abi.ts";
 import { toFields } from "../fields.ts";
 import type { HostFunctions } from "../link.ts";
@@ -6,6 +6,8 @@ import type { Vm } from "../vm.ts";
 
 const longestDetails = 256;
 const unsetGrpcStatus = -1;
+/** What is above it is no status (https://www.rfc-editor.org/rfc/rfc9110#section-15), and clients make of it what they like. */
+const highestStatus = 599;
 
 /** What ends or goes on: contexts, streams, and replies in place of what lies behind. */
 export function streamFunctions(vm: Vm): HostFunctions {
@@ -67,15 +69,28 @@ export function streamFunctions(vm: Vm): HostFunctions {
       const fields = toFields(memory.pairs(headers, headersSize) ?? []);
       if (vm.stream === undefined || fields === undefined || statusCode < 200 || statusCode > 999)
         return Status.BAD_ARGUMENT;
-      vm.stream.respond({
+      const given: LocalReply = {
         status: statusCode,
         details: why.slice(0, longestDetails),
         headers: fields,
         body: bytes,
         ...(grpcStatus === unsetGrpcStatus ? {} : { grpcStatus: grpcStatus >>> 0 }),
-      });
+      };
+      vm.stream.respond(statusCode > highestStatus ? inPlaceOf(given, vm) : given);
       return Status.OK;
     },
+  };
+}
+
+/** What was meant is not known: nothing of the reply is shown, and the request goes no further. */
+function inPlaceOf(reply: LocalReply, vm: Vm): LocalReply {
+  const sentence = `plugin '${vm.program.name}' answered with the status ${reply.status}, and 200 to 599 can be sent`;
+  vm.services.log("warn", `${sentence} (the client got 500)`);
+  return {
+    ...reply,
+    status: 500,
+    headers: [["content-type", "text/plain; charset=utf-8"]],
+    body: Buffer.from(`${sentence}\n`),
   };
 }
 

@@ -55,6 +55,18 @@ describe("proxy_send_local_response", () => {
     assert.deepEqual(stream.replies, [{ status: 204, details: "", headers: [], body: new Uint8Array(0) }]);
   });
 
+  it("shows nothing of a reply whose status is none, and says so in the plugin's log", async () => {
+    await using guest = await startText((text) => ({
+      on: { proxy_on_request_headers: `${respond(600, none, text("a secret"))} (i32.const 0)` },
+    }));
+    const stream = new TestStream();
+    guest.instance.open(stream).requestHeaders(true);
+    const sentence = `plugin 'guest' answered with the status 600, and 200 to 599 can be sent`;
+    assert.deepEqual(guest.services.lines, [`warn: ${sentence} (the client got 500)`, "0"]);
+    const [reply] = stream.replies;
+    assert.deepEqual([reply?.status, Buffer.from(reply?.body ?? []).toString()], [500, `${sentence}\n`]);
+  });
+
   it("has no stream to answer in the root context", async () => {
     await using guest = await startText(() => ({
       on: { proxy_on_vm_start: `${respond(200)} (i32.const 1)` },
