@@ -1,4 +1,5 @@
 import { type ErrorCode, RuntimeError } from "../error.ts";
+import { codeOf } from "../thrown.ts";
 
 type Meaning = readonly [code: ErrorCode, reason: string, text: string];
 
@@ -54,7 +55,8 @@ export function kafkaRefusal(component: string, error: unknown): RuntimeError | 
   const meaning = meanings.get(typeOf(root));
   if (meaning?.[1] === "KAFKA_ACCESS_DENIED") return failure(component, meaning, root.message);
   if (root.name === "KafkaJSSASLAuthenticationError") return failure(component, refused, root.message);
-  const isDistrust = distrust.test(`${codeOf(root)} ${root.message}`) && root.name.startsWith("KafkaJSConnection");
+  const isDistrust =
+    distrust.test(`${codeOf(root) ?? ""} ${root.message}`) && root.name.startsWith("KafkaJSConnection");
   return isDistrust ? failure(component, wrongCertificate, root.message) : undefined;
 }
 
@@ -77,8 +79,6 @@ export function typeOf(error: unknown): string {
   const root = rootOf(error);
   return "type" in root && typeof root.type === "string" ? root.type : "";
 }
-
-const codeOf = (error: Error): string => ("code" in error ? String(error.code) : "");
 
 /** Slips of the client when it has no broker to ask. */
 const isOfClient = ({ name }: Error): boolean => name === "TypeError" || name === "KafkaJSBrokerNotFound";
