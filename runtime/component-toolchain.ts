@@ -1,6 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { late } from "./late.ts";
 import type { PluginEngine } from "./plugin/contract.ts";
+import { withoutManifest } from "./plugin/packed-manifest.ts";
 import type { ModuleCompiler } from "./plugin/prepare.ts";
 import type { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
 import type { ComponentCompiler } from "./wasm-component/component-compiler.ts";
@@ -27,7 +28,13 @@ export class ComponentToolchain implements AsyncDisposable {
     };
   }
 
-  readonly compile: ModuleCompiler["compile"] = async (...given) => (await this.#load()).compiler.compile(...given);
+  /** The same component is the same whatever manifest is packed into it: with another one it is transpiled by nobody again. */
+  readonly compile: ModuleCompiler["compile"] = async (bytes, limits, digest) => {
+    const { compiler } = await this.#load();
+    const component = withoutManifest(bytes);
+    if (component === bytes) return compiler.compile(bytes, limits, digest);
+    return { ...(await compiler.compile(component, limits)), digest, originalBytes: bytes.length };
+  };
 
   async [Symbol.asyncDispose](): Promise<void> {
     const [loaded] = await Promise.allSettled([this.#loading]);

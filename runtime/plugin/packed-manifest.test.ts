@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { assemble } from "../../test/support/wat.ts";
-import { packManifest, unpackManifest } from "./packed-manifest.ts";
+import { packManifest, unpackManifest, withoutManifest } from "./packed-manifest.ts";
 import { frameProblem } from "./wasm-sections.ts";
 
 const module = await assemble(
@@ -24,6 +24,11 @@ describe("a manifest inside its module", () => {
     assert.deepEqual(unpackManifest(again), { manifest: "name: other\n", problem: undefined });
     assert.equal(unpackManifest(packManifest(again, manifest))?.manifest, manifest);
     assert.deepEqual(packManifest(again, manifest), packed);
+  });
+
+  it("comes off again, and a module without one stays the same bytes", () => {
+    assert.deepEqual(withoutManifest(packed), module);
+    assert.equal(withoutManifest(module), module);
   });
 
   it("tells of every file that was cut off, also between two sections", () => {

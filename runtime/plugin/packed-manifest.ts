@@ -9,19 +9,30 @@ import { type FrameProblem, firstSection, leb, readLeb } from "./wasm-sections.t
 export const manifestSection = "outrigger.manifest";
 
 const name = new TextEncoder().encode(manifestSection);
+const preambleBytes = 8;
 const digestBytes = 32;
 const headBytes = 4 + digestBytes;
 const sha256 = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
 
 /** The module with the manifest inside it, in place of one that it had. */
 export function packManifest(bytes: Uint8Array, manifest: string): Uint8Array<ArrayBuffer> {
-  const preamble = bytes.subarray(0, 8);
+  const preamble = bytes.subarray(0, preambleBytes);
   const packed = findSection(bytes);
   const rest = bytes.subarray(packed?.end ?? preamble.length);
   const length = Buffer.alloc(4);
   length.writeUInt32LE(rest.length);
   const content = Buffer.concat([Buffer.from(leb(name.length)), name, length, sha256(rest), Buffer.from(manifest)]);
   return new Uint8Array(Buffer.concat([preamble, Buffer.from([0, ...leb(content.length)]), content, rest]));
+}
+
+/** The module as it was before a manifest was packed into it; the same bytes when there is none in it. */
+export function withoutManifest(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const packed = splitPacked(bytes);
+  if (packed === undefined) return bytes;
+  const whole = new Uint8Array(preambleBytes + packed.rest.length);
+  whole.set(bytes.subarray(0, preambleBytes));
+  whole.set(packed.rest, preambleBytes);
+  return whole;
 }
 
 /** Whether the module has a manifest inside it. */
