@@ -2,14 +2,10 @@ import { messageOf } from "../../components/thrown.ts";
 import { type Grants, restrictionsOf, ungranted } from "./grants.ts";
 import type { PluginError } from "./plugin-error.ts";
 import type { PreparedPlugin } from "./prepare.ts";
-import type { Rollout } from "./rollout/rollout.ts";
-import type { RunningVersions } from "./running-versions.ts";
+import type { Rollout, RolloutOptions } from "./rollout/rollout.ts";
 
-export interface RegrantTerms {
+export interface RegrantTerms extends Pick<RolloutOptions, "running" | "grants"> {
   readonly rollout: Rollout;
-  readonly running: RunningVersions;
-  /** As they are now. */
-  readonly grants: () => Grants;
   /** The stable version that ran until its grants were withdrawn. */
   readonly withdrawn: PreparedPlugin | undefined;
   /** Ends the trial, if there is one. */

@@ -1,22 +1,14 @@
 import type { PluginArtifact } from "./artifact.ts";
 import { type Grants, isHeldByGrants } from "./grants.ts";
 import { PluginError } from "./plugin-error.ts";
-import type { PreparedPlugin } from "./prepare.ts";
 import type { Release } from "./release.ts";
-import type { Rollout } from "./rollout/rollout.ts";
-import type { RunningVersions } from "./running-versions.ts";
+import type { Rollout, RolloutOptions } from "./rollout/rollout.ts";
 import { ownName, type PluginRecord, type VersionRecord } from "./versions.ts";
 
-export interface RestoreTerms {
+export interface RestoreTerms extends Pick<RolloutOptions, "running" | "prepare" | "requireOpen" | "failed"> {
   readonly rollout: Rollout;
-  readonly running: RunningVersions;
   readonly grants: Grants;
   readonly load: (version: VersionRecord) => Promise<PluginArtifact>;
-  readonly prepare: (artifact: PluginArtifact) => Promise<PreparedPlugin>;
-  /** Throws once nothing may be deployed any more. */
-  readonly requireOpen: () => void;
-  /** Told of each version that cannot be run. */
-  readonly failed: (error: unknown) => void;
 }
 
 /** Why a version cannot be run; with the artifact, other grants may let it run. */

@@ -1,8 +1,8 @@
 import { pathOfEvents, pathOfTicks } from "./declarations.ts";
 import type { Manifest } from "./manifest.ts";
-import type { Refusal } from "./plugin-slot.ts";
 import type { PluginTotals } from "./plugin-tally.ts";
 import type { PreparedPlugin } from "./prepare.ts";
+import type { Refusal } from "./refusal.ts";
 import type { RolloutState } from "./rollout/machine.ts";
 import type { RunningVersions } from "./running-versions.ts";
 import type { PluginStatus, TrialOutcome } from "./status.ts";

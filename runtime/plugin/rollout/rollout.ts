@@ -7,19 +7,15 @@ import { type HistoryEntry, ownName, type PluginRecord, type VersionRecord } fro
 import type { Verdict } from "./judge.ts";
 import { next, type RolloutEffect, type RolloutEvent, type RolloutState, recordOf } from "./machine.ts";
 import type { RolloutPolicy } from "./policy.ts";
-import { RecordKeeper } from "./record-keeper.ts";
+import { type KeeperOptions, RecordKeeper } from "./record-keeper.ts";
 import { Trial } from "./trial.ts";
 import { conflict, type StarterOptions, type StartTerms, VersionStarter } from "./version-starter.ts";
 
-export interface RolloutOptions extends StarterOptions {
+export interface RolloutOptions extends StarterOptions, Pick<KeeperOptions, "later" | "failed"> {
   /** How many previous versions are kept. */
   readonly keep: number;
   /** Told of everything that was done or refused; resolves when it is durable, and never rejects. */
   readonly happened: (entry: HistoryEntry) => Promise<void>;
-  /** Told what went wrong where nobody can be told. */
-  readonly failed: (error: unknown) => void;
-  /** Runs the task when it is its turn. */
-  readonly later: (task: () => Promise<void>) => void;
   /** Throws once nothing may be deployed any more. */
   readonly requireOpen: () => void;
 }
@@ -29,6 +25,9 @@ export interface TransitionTerms extends StartTerms {
   readonly by: string;
   readonly reason?: string;
 }
+
+/** Brings about what follows from an event. */
+export type Transit = (event: RolloutEvent, terms: TransitionTerms) => Promise<void>;
 
 /** What runs of what was kept. */
 export interface StartedVersions {
@@ -300,7 +299,8 @@ export class Rollout implements Disposable {
 const goesOn: ReadonlySet<RolloutEvent["type"]> = new Set(["promote", "pause", "resume", "verdict"]);
 
 /** Away from a version that does harm. */
-const isGoingBack = ({ type }: RolloutEvent): boolean => type === "rollback" || type === "abort" || type === "unfit";
+export const isGoingBack = ({ type }: RolloutEvent): boolean =>
+  type === "rollback" || type === "abort" || type === "unfit";
 
 /** The version that the effects need and that does not run yet. */
 function versionToStart(
