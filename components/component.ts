@@ -62,9 +62,17 @@ export interface CallContext {
   readonly setTrailingMetadata?: (metadata: readonly (readonly [name: string, value: string])[]) => void;
   /** Who called: an address such as `127.0.0.1:51234` or `plugin:orders`, and an identity when it was proven. */
   readonly peer: { readonly address: string; readonly identity?: string };
+  /** The plugin that called, and who made the request that it works for; undefined when no plugin called. */
+  readonly caller?: PluginCaller | undefined;
   /** `app.id` of the configuration. */
   readonly appId: string;
   readonly log: ComponentLog;
+}
+
+/** A plugin that calls, and the one before it. */
+interface PluginCaller {
+  readonly plugin: string;
+  readonly caller: PluginCaller | undefined;
 }
 
 /** Throws when the call has ended, without having its signal made for that alone. */

@@ -4,7 +4,8 @@ import type { PubSubBlock } from "./api/pubsub.ts";
 import { AppChannel } from "./app/app-channel.ts";
 import { HttpBindings, type InputRoute } from "./app/http-bindings.ts";
 import type { LoadedConfiguration } from "./config/load.ts";
-import { application, type Upstreams } from "./egress/upstreams.ts";
+import { application } from "./egress/upstream-settings.ts";
+import type { Upstreams } from "./egress/upstreams.ts";
 import type { Log } from "./telemetry/log.ts";
 
 export interface ApplicationParts {

@@ -44,20 +44,20 @@ export async function reconfigure(
   const change = opening.use(await components.change(next));
   const isOfComponents = change.size > 0;
   // Old routes and new ones are both in use until the switch.
-  upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app);
+  await upstreams.update({ ...old.upstreams, ...wanted.upstreams }, wanted.app);
   try {
     await registry.updateGrants(wanted.plugins.grants);
     await tcp.update(wanted.ingress);
     await ingress.update(wanted.ingress);
     await change.commit();
   } catch (error) {
-    upstreams.update(old.upstreams, old.app);
+    await upstreams.update(old.upstreams, old.app);
     await registry.updateGrants(old.plugins.grants);
     await tcp.update(old.ingress);
     await ingress.update(old.ingress);
     throw error;
   }
-  upstreams.update(wanted.upstreams, wanted.app);
+  await upstreams.update(wanted.upstreams, wanted.app);
   if (isOfComponents) {
     await application.update(next);
     await registry.partsChanged();

@@ -207,6 +207,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
   const { directory } = plugins;
   const signatures = () => live.current.configuration.plugins.signatures;
   opening.use(await bringUpPlugins({ disk: pluginDisk, registry, directory, signatures, log }));
+  opening.use(await upstreams.filterWith(registry));
   const administration = late(async () => {
     const { openDeployments } = await import("./plugin-deployments.ts");
     return openDeployments(pluginDisk, registry, () => live.current.configuration.plugins);
@@ -248,7 +249,7 @@ export async function openRuntime(loaded: LoadedConfiguration, log: Log): Promis
     }),
   );
   const readiness = (): HealthReport => {
-    const missing = [...new Set([...ingress.readiness(), ...tcp.readiness()])];
+    const missing = [...new Set([...upstreams.readiness(), ...ingress.readiness(), ...tcp.readiness()])];
     return readinessOf(missing, components.statuses.down, life.isDraining, live.trouble);
   };
   const opened = opening.use(
@@ -305,7 +306,7 @@ function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): GuestTarge
     `there is no upstream '${upstream}'; there are ${upstreams.names.join(", ")}`;
   return {
     names: () => upstreams.names,
-    http: (upstream, request, signal) => upstreams.httpCall(upstream, request, signal),
+    http: (upstream, request, signal, caller) => upstreams.httpCall(upstream, request, signal, caller),
     grpc: async (upstream, request, signal, timeoutMs) => {
       const address = upstreams.address(upstream);
       if (address !== undefined) return channels.call(address, request, { signal, timeoutMs });

@@ -23,12 +23,14 @@ export interface CallingPlugin {
 export class GuestCalls {
   readonly #plugin: CallingPlugin;
   readonly #peer: CallContext["peer"];
+  readonly #caller: NonNullable<CallContext["caller"]>;
   readonly #log: Log;
   readonly #refused: RefusedCalls;
 
   constructor(plugin: CallingPlugin) {
     this.#plugin = plugin;
     this.#peer = { address: `plugin:${plugin.plugin}`, identity: plugin.plugin };
+    this.#caller = { plugin: plugin.plugin, caller: undefined };
     this.#log = plugin.log.child({ plugin: plugin.plugin, version: plugin.version });
     this.#refused = new RefusedCalls(this.#log, plugin.logged);
   }
@@ -46,7 +48,7 @@ export class GuestCalls {
     task: (call: CallContext) => Promise<Result>,
   ): Promise<Result> {
     const { plugin, grants, appId, calls } = this.#plugin;
-    const call = { signal, peer: this.#peer, appId, log: this.#log };
+    const call = { signal, peer: this.#peer, caller: this.#caller, appId, log: this.#log };
     let era: Era | undefined;
     try {
       requireGrant(plugin, grants, kind, name);

@@ -10,6 +10,7 @@ import {
 import { refusedStream } from "../grpc/client.ts";
 import { statusCodeOf } from "../grpc/status.ts";
 import type {
+  Caller,
   GrpcReply,
   GrpcRequest,
   GrpcStream,
@@ -42,7 +43,7 @@ export interface GuestMethods {
 /** Where the calls of plugins go. */
 export interface GuestTargets extends InvokeTargets {
   /** Never throws: the receiver hears of failures, though never within this. */
-  grpcStream(upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream;
+  grpcStream(upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver, caller: Caller): GrpcStream;
 }
 
 /** One plugin, and all that its grants let it reach. */
@@ -72,11 +73,13 @@ const noBytes = new Uint8Array();
 export function hostServices(access: GuestAccess): HostServices {
   const log = access.log.child({ plugin: access.plugin, version: access.version });
   const isGranted = (name: string): boolean => access.upstreams.includes(name) && access.calls.names().includes(name);
-  const context = (signal: AbortSignal, metadata: Pairs): CallContext => {
+  const callerIn = (caller: Caller | undefined): Caller => ({ plugin: access.plugin, caller });
+  const context = (signal: AbortSignal, metadata: Pairs, caller?: Caller): CallContext => {
     const traceparent = firstValue(metadata, "traceparent");
     return {
       signal,
       peer: { address: `plugin:${access.plugin}`, identity: access.plugin },
+      caller: callerIn(caller),
       appId: access.appId,
       log,
       metadata: metadata.filter(([name]) => !name.startsWith(":")),
@@ -106,31 +109,33 @@ export function hostServices(access: GuestAccess): HostServices {
       const request = GetStateRequest.encode(GetStateRequest.fromPartial({ storeName, key })).finish();
       return GetStateResponse.decode(await callMethod(access, "GetState", request, context(signal, metadata))).data;
     },
-    invokeService: async (id, method, parameter, metadata, signal) => {
+    invokeService: async (id, method, parameter, metadata, signal, caller) => {
       const message = { method, data: { typeUrl: "", value: parameter } };
       const request = InvokeServiceRequest.encode(InvokeServiceRequest.fromPartial({ id, message })).finish();
-      const answer = await callMethod(access, "InvokeService", request, context(signal, metadata));
+      const answer = await callMethod(access, "InvokeService", request, context(signal, metadata, caller));
       return InvokeResponse.decode(answer).data?.value ?? noBytes;
     },
     property: (path) => processProperty(access.appId, path),
     api: access.api,
-    httpCall: async (upstream, request, signal) => {
-      if (upstream === runtimeUpstream) return callOverHttp(access.methods, request, context(signal, request.headers));
+    httpCall: async (upstream, request, signal, caller) => {
+      if (upstream === runtimeUpstream)
+        return callOverHttp(access.methods, request, context(signal, request.headers, caller));
       if (!isGranted(upstream)) throw notGranted(access, upstream);
-      return access.calls.http(upstream, request, signal);
+      return access.calls.http(upstream, request, signal, callerIn(caller));
     },
-    grpcCall: async (upstream, request, signal, timeoutMs) => {
-      if (upstream === runtimeUpstream) return callOverGrpc(access.methods, request, context(signal, request.metadata));
+    grpcCall: async (upstream, request, signal, timeoutMs, caller) => {
+      if (upstream === runtimeUpstream)
+        return callOverGrpc(access.methods, request, context(signal, request.metadata, caller));
       if (!isGranted(upstream)) return failed(notGranted(access, upstream));
-      return access.calls.grpc(upstream, request, signal, timeoutMs);
+      return access.calls.grpc(upstream, request, signal, timeoutMs, callerIn(caller));
     },
-    grpcStream: (upstream, request, receiver) => {
+    grpcStream: (upstream, request, receiver, caller) => {
       if (upstream === runtimeUpstream) return refusedStream(12, "plugins cannot stream to the runtime", receiver);
       if (!isGranted(upstream)) {
         const { code, message } = notGranted(access, upstream);
         return refusedStream(statusCodeOf(code), message, receiver);
       }
-      return access.calls.grpcStream(upstream, request, receiver);
+      return access.calls.grpcStream(upstream, request, receiver, callerIn(caller));
     },
   };
 }

@@ -41,7 +41,7 @@ async function invoking(address: string, protocol: "http" | "grpc"): Promise<Rig
   const grpc = open.use(new GrpcChannels(4 * 1024 ** 2));
   const block = createInvoke({
     names: () => http.names,
-    http: (upstream, message, signal) => http.httpCall(upstream, message, signal),
+    http: (upstream, message, signal, caller) => http.httpCall(upstream, message, signal, caller),
     grpc: (upstream, message, signal, timeoutMs) =>
       grpc.call(http.address(upstream) ?? "", message, { signal, timeoutMs }),
   });

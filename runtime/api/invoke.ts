@@ -3,15 +3,21 @@ import { RuntimeError } from "../../components/error.ts";
 import { codeOfHttpStatus } from "../../components/http-status.ts";
 import { errorCodeOf } from "../grpc/status.ts";
 import { statusCode } from "../grpc/status-code.ts";
-import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
+import type { Caller, GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
 
-/** Where invoked services are found and called; the composition root supplies it over the configured upstreams. */
+/** Where invoked services are found and called, by a plugin or by the application; the composition root supplies it over the configured upstreams. */
 export interface InvokeTargets {
   names(): readonly string[];
   /** Rejects with RuntimeError when no whole answer comes. */
-  http(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
+  http(upstream: string, request: HttpMessage, signal: AbortSignal, caller: Caller | undefined): Promise<HttpMessage>;
   /** The reply's code tells of failures, also when the time has passed, which the service is told; absent: without end. */
-  grpc(upstream: string, request: GrpcRequest, signal: AbortSignal, timeoutMs?: number): Promise<GrpcReply>;
+  grpc(
+    upstream: string,
+    request: GrpcRequest,
+    signal: AbortSignal,
+    timeoutMs: number | undefined,
+    caller: Caller | undefined,
+  ): Promise<GrpcReply>;
 }
 
 /** HTTP methods that a service can be invoked with. */
@@ -81,7 +87,7 @@ async function invokeHttp(
 ): Promise<InvokeReply> {
   const signal = timeoutMs === undefined ? call.signal : AbortSignal.any([call.signal, AbortSignal.timeout(timeoutMs)]);
   try {
-    return await invokeHttpUntil(targets, request, signal);
+    return await invokeHttpUntil(targets, request, signal, call.caller);
   } catch (error) {
     if (signal.aborted && !call.signal.aborted) throw tooSlow(request, timeoutMs);
     throw error;
@@ -92,6 +98,7 @@ async function invokeHttpUntil(
   targets: InvokeTargets,
   request: InvokeRequest,
   signal: AbortSignal,
+  caller: Caller | undefined,
 ): Promise<InvokeReply> {
   const verb = request.verb ?? (request.data.length > 0 ? "POST" : "GET");
   const path = pathOf(request);
@@ -103,7 +110,7 @@ async function invokeHttpUntil(
     ...(request.contentType === "" ? [] : [["content-type", fieldValue(request.contentType, "content type")] as const]),
     ...request.metadata.filter(([name]) => isPassedOn(name) && !name.endsWith("-bin")),
   ];
-  const reply = await targets.http(request.id, { headers, body: request.data, trailers: [] }, signal);
+  const reply = await targets.http(request.id, { headers, body: request.data, trailers: [] }, signal, caller);
   const status = Number(valueIn(reply.headers, ":status"));
   if (!(status >= 200 && status < 300)) throw refusedBy(request.id, `${verb} ${path}`, status, reply.body);
   return {
@@ -117,14 +124,14 @@ async function invokeGrpc(
   targets: InvokeTargets,
   request: InvokeRequest,
   { service, method }: { service: string; method: string },
-  { signal, deadlineMs }: CallContext,
+  { signal, deadlineMs, caller }: CallContext,
   timeoutMs: number | undefined,
 ): Promise<InvokeReply> {
   const { id, data: message } = request;
   const metadata = request.metadata.filter(([name]) => isPassedOn(name));
   const leftMs = timeoutMs ?? (deadlineMs === undefined ? undefined : deadlineMs - Date.now());
   const dueAtMs = performance.now() + (timeoutMs ?? Number.POSITIVE_INFINITY);
-  const reply = await targets.grpc(id, { service, method, metadata, message }, signal, leftMs);
+  const reply = await targets.grpc(id, { service, method, metadata, message }, signal, leftMs, caller);
   if (reply.code === statusCode.DEADLINE_EXCEEDED && performance.now() >= dueAtMs) throw tooSlow(request, timeoutMs);
   if (reply.code !== 0) {
     const name = errorCodeOf(reply.code);

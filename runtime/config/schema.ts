@@ -95,6 +95,13 @@ const upstream = z.strictObject({
     .describe(
       "What the endpoints speak: http is HTTP/1.1, http2 and grpc are HTTP/2 with prior knowledge; default http",
     ),
+  filters: z
+    .array(filterUse)
+    .default([])
+    .describe("Filters of every HTTP request to it, whoever makes it, in the order in which requests pass them"),
+  maxBufferBytes: byteSize
+    .default(1024 ** 2)
+    .describe("Most of a body that one of its filters may hold back; default 1Mi"),
 });
 
 const component = z.looseObject({ type: z.string().describe("The backend") });

@@ -13,6 +13,7 @@ export function guestHttp(
   upstreams: Pick<Upstreams, "names" | "handler">,
 ): HttpApi {
   const has = (upstream: string): boolean => granted.includes(upstream) && upstreams.names.includes(upstream);
+  const caller = { plugin, caller: undefined };
   return {
     has,
     request: (upstream, fields, endOfStream, receiver) => {
@@ -24,7 +25,7 @@ export function guestHttp(
         return refused(receiver, "request_refused", `the request to '${upstream}' cannot be sent: ${fault}`);
       }
       headers.settle();
-      return new Sender(upstreams.handler(upstream)(headers, endOfStream, new Receiver(receiver)));
+      return new Sender(upstreams.handler(upstream, caller)(headers, endOfStream, new Receiver(receiver)));
     },
   };
 }

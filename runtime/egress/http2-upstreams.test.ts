@@ -118,7 +118,7 @@ describe("an upstream that speaks HTTP/2", () => {
     await using upstreams = open(one.address);
     const slow = upstreams.httpCall("backend", message({}), never);
     const stream = await held.promise;
-    upstreams.update(configured(two.address));
+    await upstreams.update(configured(two.address));
     assert.equal(Buffer.from((await upstreams.httpCall("backend", message({}), never)).body).toString(), "two");
     stream.respond({ ":status": 200 });
     stream.end("one");

@@ -11,7 +11,8 @@ import type { Metrics } from "../telemetry/metrics.ts";
 import { type RequestMeter, RequestMeters } from "../telemetry/request-meter.ts";
 import type { Http2Endpoints } from "./http2-endpoints.ts";
 import { noEndpoint, upstreamFailure } from "./http2-failures.ts";
-import { grpcApplication, type Upstreams } from "./upstreams.ts";
+import { grpcApplication } from "./upstream-settings.ts";
+import type { Upstreams } from "./upstreams.ts";
 
 export interface ServiceProxyOptions {
   /** Identity of the application beside this sidecar; calls to it go to its gRPC address. */

@@ -7,7 +7,8 @@ import { describe, it } from "node:test";
 import type { HttpMessage } from "../plugin/contract.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { Endpoint } from "./endpoint-source.ts";
-import { application, Upstreams, type UpstreamsOptions } from "./upstreams.ts";
+import { application } from "./upstream-settings.ts";
+import { Upstreams, type UpstreamsOptions } from "./upstreams.ts";
 
 const log = createLog({ level: "silent", destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 

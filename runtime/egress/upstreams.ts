@@ -1,38 +1,34 @@
 import { isDeepStrictEqual } from "node:util";
 import { RuntimeError } from "../../components/error.ts";
-import type { Configuration, UpstreamConfiguration } from "../config/schema.ts";
 import { Http1Client } from "../http1/client.ts";
 import { LiveSet } from "../http2/live-set.ts";
-import { parseHostPort } from "../listen.ts";
-import type { HttpMessage } from "../plugin/contract.ts";
-import type { Handler, ResponseSink } from "../proxy/exchange.ts";
+import type { Caller, HttpMessage, PluginSource } from "../plugin/contract.ts";
+import type { Handler, RequestSink, ResponseSink } from "../proxy/exchange.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import type { Log } from "../telemetry/log.ts";
 import { RoundRobin } from "./balancer.ts";
-import { type Endpoint, type EndpointSource, endpointName, staticEndpoints } from "./endpoint-source.ts";
+import { type EndpointSource, endpointName, staticEndpoints } from "./endpoint-source.ts";
 import { callOnce } from "./http-call.ts";
 import { Http2Endpoints } from "./http2-endpoints.ts";
 import { Http2Request } from "./http2-request.ts";
+import { refusedRequest } from "./refused-request.ts";
+import { RetiredFilters } from "./retired-filters.ts";
+import { UpstreamFilters } from "./upstream-filters.ts";
 import { UpstreamRequest } from "./upstream-request.ts";
-
-/** Names under which the application is an upstream, by what it speaks; no name in the configuration can equal them. */
-export const application = ":app";
-export const grpcApplication = ":app.grpc";
-
-/** Where the application is. */
-export interface ApplicationAddresses {
-  /** `host:port` where it serves HTTP/1.1. */
-  readonly http?: string | undefined;
-  /** `host:port` or `unix:/path` where it serves gRPC. */
-  readonly grpc?: string | undefined;
-}
+import {
+  type ApplicationAddresses,
+  absent,
+  endpointOf,
+  type UpstreamSettings,
+  withApplication,
+} from "./upstream-settings.ts";
 
 export interface UpstreamsOptions {
-  readonly upstreams: Configuration["upstreams"];
+  readonly upstreams: Readonly<Record<string, UpstreamSettings>>;
   readonly application?: ApplicationAddresses;
   readonly log: Log;
   /** Who knows the endpoints of an upstream; default the list in its configuration. */
-  readonly source?: (name: string, config: UpstreamConfiguration) => EndpointSource;
+  readonly source?: (name: string, config: UpstreamSettings) => EndpointSource;
   readonly connectTimeoutMs?: number;
   readonly idleTimeoutMs?: number;
   readonly maxHeaderBytes?: number;
@@ -40,18 +36,18 @@ export interface UpstreamsOptions {
   readonly maxCallBytes?: number;
 }
 
-const absent: Readonly<Record<string, string>> = {
-  [application]: "the application has no HTTP address; set app.http",
-  [grpcApplication]: "the application has no gRPC address; set app.grpc",
-};
-
 interface Upstream {
-  readonly config: UpstreamConfiguration;
+  readonly config: UpstreamSettings;
   readonly balancer: RoundRobin;
   readonly watching: AbortController;
   /** Of one that speaks HTTP/2. */
   readonly http2: Http2Endpoints | undefined;
+  /** `closed` where there are some and nobody knows the plugins: no request may pass without them. */
+  filters: UpstreamFilters | "closed" | undefined;
 }
+
+/** What a filter may hold back of a body, unless it is configured. */
+const defaultBufferBytes = 1024 ** 2;
 
 /** The upstreams of the configuration and the application: streams exchanges to them, and makes single calls. */
 export class Upstreams implements AsyncDisposable {
@@ -60,7 +56,11 @@ export class Upstreams implements AsyncDisposable {
   readonly #active = new LiveSet<UpstreamRequest | Http2Request>();
   /** Of upstreams that are not configured any more: requests end on them. */
   readonly #leaving = new Set<Http2Endpoints>();
+  /** Filters that requests end on which began on them. */
+  readonly #retired: RetiredFilters;
   #upstreams: ReadonlyMap<string, Upstream> = new Map();
+  #plugins: PluginSource | undefined;
+  #updating: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   constructor(options: UpstreamsOptions) {
@@ -72,24 +72,31 @@ export class Upstreams implements AsyncDisposable {
       maxIdlePerEndpoint: 256,
       limits: { maxHeadBytes: options.maxHeaderBytes ?? 64 * 1024 },
     });
-    this.update(options.upstreams, options.application);
+    this.#retired = new RetiredFilters(options.log);
+    this.#switch(withApplication(options.upstreams, options.application ?? {}), new Map());
   }
 
-  /** Replaces the upstreams for requests that begin now; those under way end where they are. */
+  /**
+   * Puts the filters of upstreams in force; an upstream that has some takes no requests before. Rejects with PluginError when
+   * a plugin refuses its configuration, or is no filter. Disposing the result lets the plugins go.
+   */
+  async filterWith(plugins: PluginSource): Promise<AsyncDisposable> {
+    await this.#inTurn(() => {
+      const configured = [...this.#upstreams].map(([name, { config }]) => [name, config] as const);
+      return this.#apply(new Map(configured), plugins);
+    });
+    return { [Symbol.asyncDispose]: () => this.#letGo() };
+  }
+
+  /**
+   * Replaces the upstreams for requests that begin now; those under way end where they are. Rejects when their filters are not
+   * acceptable, and nothing changes.
+   */
   update(
-    config: Configuration["upstreams"],
-    { http, grpc }: ApplicationAddresses = this.#options.application ?? {},
-  ): void {
-    const wanted = new Map(Object.entries(config));
-    if (http !== undefined) wanted.set(application, { endpoints: [http], protocol: "http" });
-    if (grpc !== undefined) wanted.set(grpcApplication, { endpoints: [grpc], protocol: "grpc" });
-    const next = new Map<string, Upstream>();
-    for (const [name, entry] of wanted) {
-      const known = this.#upstreams.get(name);
-      next.set(name, known && isDeepStrictEqual(known.config, entry) ? known : this.#open(name, entry));
-    }
-    for (const [name, upstream] of this.#upstreams) if (next.get(name) !== upstream) this.#leave(upstream);
-    this.#upstreams = next;
+    config: UpstreamsOptions["upstreams"],
+    addresses: ApplicationAddresses = this.#options.application ?? {},
+  ): Promise<void> {
+    return this.#inTurn(() => this.#apply(withApplication(config, addresses), this.#plugins));
   }
 
   has(name: string): boolean {
@@ -102,7 +109,7 @@ export class Upstreams implements AsyncDisposable {
   }
 
   /** What the endpoints of the upstream speak; undefined when there is no such upstream. */
-  protocol(name: string): UpstreamConfiguration["protocol"] | undefined {
+  protocol(name: string): UpstreamSettings["protocol"] | undefined {
     return this.#upstreams.get(name)?.config.protocol;
   }
 
@@ -117,39 +124,109 @@ export class Upstreams implements AsyncDisposable {
     return endpoint && endpointName(endpoint);
   }
 
-  /** The connections of an upstream that speaks HTTP/2, as it is configured now, for streams that pass as they are. */
-  http2(name: string): Http2Endpoints | undefined {
-    return this.#upstreams.get(name)?.http2;
+  /** Whether requests to the upstream pass filters. */
+  isFiltered(name: string): boolean {
+    return this.#upstreams.get(name)?.filters !== undefined;
   }
 
-  /** Takes requests to the upstream of that name, as it is configured when they come. */
-  handler(name: string): Handler {
-    return (headers, endOfStream, response) => this.#begin(name, headers, endOfStream, response);
+  /** Names of the plugins that upstreams need as filters, and that cannot serve now. */
+  readiness(): readonly string[] {
+    const lists = [...this.#upstreams.values()].map(({ filters }) => filters);
+    return lists.flatMap((filters) => (filters instanceof UpstreamFilters ? filters.missing() : []));
+  }
+
+  /**
+   * The connections of an upstream that speaks HTTP/2 and has no filters, as it is configured now, for streams that pass as
+   * they are.
+   */
+  http2(name: string): Http2Endpoints | undefined {
+    const upstream = this.#upstreams.get(name);
+    return upstream?.filters === undefined ? upstream?.http2 : undefined;
+  }
+
+  /** Takes requests to the upstream of that name, as it is configured when they come, of a plugin when there is a caller. */
+  handler(name: string, caller?: Caller): Handler {
+    return (headers, endOfStream, response) => this.#begin(name, headers, endOfStream, response, caller);
   }
 
   /**
    * Sends one HTTP request (`:method`, `:path`, `:authority` among its headers) and resolves to the whole answer, with
    * `:status`. Rejects with RuntimeError when it cannot be sent, the signal aborts, or no whole answer comes.
    */
-  async httpCall(name: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage> {
+  async httpCall(name: string, request: HttpMessage, signal: AbortSignal, caller?: Caller): Promise<HttpMessage> {
     if (!this.has(name)) throw this.#unknown(name);
-    return callOnce(this.handler(name), request, signal, this.#options.maxCallBytes ?? 8 * 1024 ** 2);
+    return callOnce(this.handler(name, caller), request, signal, this.#options.maxCallBytes ?? 8 * 1024 ** 2);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    const letGo = this.#letGo();
     for (const upstream of this.#upstreams.values()) upstream.watching.abort();
     for (const request of this.#active) request.abandon();
     this.#http1[Symbol.dispose]();
     const endpoints = [...this.#upstreams.values()].flatMap(({ http2 }) => (http2 === undefined ? [] : [http2]));
-    await Promise.all([...endpoints, ...this.#leaving].map((each) => each[Symbol.asyncDispose]()));
+    await Promise.all([letGo, ...[...endpoints, ...this.#leaving].map((each) => each[Symbol.asyncDispose]())]);
   }
 
-  #open(name: string, config: UpstreamConfiguration): Upstream {
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const changed = this.#updating.then(change);
+    this.#updating = changed.catch(() => undefined);
+    return changed;
+  }
+
+  /** Opens the filters of what is new, and only then switches to it. */
+  async #apply(wanted: ReadonlyMap<string, UpstreamSettings>, plugins: PluginSource | undefined): Promise<void> {
+    await using opening = new AsyncDisposableStack();
+    const opened = new Map<string, UpstreamFilters>();
+    if (plugins !== undefined) {
+      for (const [name, config] of wanted) {
+        const { filters = [], maxBufferBytes = defaultBufferBytes, protocol } = config;
+        if (filters.length === 0 || this.#known(name, config)?.filters instanceof UpstreamFilters) continue;
+        const options = { upstream: name, config: { filters, maxBufferBytes, protocol }, log: this.#options.log };
+        opened.set(name, opening.use(await UpstreamFilters.open(options, plugins)));
+      }
+    }
+    this.#plugins = plugins;
+    this.#switch(wanted, opened);
+    opening.move();
+  }
+
+  #switch(wanted: ReadonlyMap<string, UpstreamSettings>, opened: ReadonlyMap<string, UpstreamFilters>): void {
+    const next = new Map<string, Upstream>();
+    for (const [name, config] of wanted) {
+      const upstream = this.#known(name, config) ?? this.#open(name, config);
+      upstream.filters = opened.get(name) ?? upstream.filters;
+      next.set(name, upstream);
+    }
+    for (const [name, upstream] of this.#upstreams) if (next.get(name) !== upstream) this.#leave(upstream);
+    this.#upstreams = next;
+  }
+
+  /** The upstream that has these settings already. */
+  #known(name: string, config: UpstreamSettings): Upstream | undefined {
+    const known = this.#upstreams.get(name);
+    return known !== undefined && isDeepStrictEqual(known.config, config) ? known : undefined;
+  }
+
+  /** From now on no request passes to an upstream with filters; those under way have until the end of this. */
+  #letGo(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#plugins = undefined;
+      for (const upstream of this.#upstreams.values()) {
+        if (upstream.filters === undefined) continue;
+        this.#retire(upstream);
+        upstream.filters = "closed";
+      }
+      await this.#retired.end();
+    });
+  }
+
+  #open(name: string, config: UpstreamSettings): Upstream {
     const source = this.#options.source?.(name, config) ?? staticEndpoints(config.endpoints.map(endpointOf));
     const balancer = new RoundRobin(source.initial);
     const http2 = config.protocol === "http" ? undefined : this.#endpoints(name, balancer);
-    const upstream = { config, balancer, watching: new AbortController(), http2 };
+    const filters = (config.filters?.length ?? 0) > 0 ? "closed" : undefined;
+    const upstream: Upstream = { config, balancer, watching: new AbortController(), http2, filters };
     void this.#follow(name, source, upstream);
     return upstream;
   }
@@ -163,9 +240,15 @@ export class Upstreams implements AsyncDisposable {
     });
   }
 
+  #retire({ filters }: Upstream): void {
+    if (filters instanceof UpstreamFilters) this.#retired.add(filters);
+  }
+
   /** Requests under way end where they are. */
-  #leave({ watching, http2 }: Upstream): void {
+  #leave(upstream: Upstream): void {
+    const { watching, http2 } = upstream;
     watching.abort();
+    this.#retire(upstream);
     for (const endpoints of this.#leaving) if (endpoints.activeRequests === 0) this.#leaving.delete(endpoints);
     if (http2 === undefined) return;
     http2.drain();
@@ -186,21 +269,34 @@ export class Upstreams implements AsyncDisposable {
     }
   }
 
-  #begin(name: string, headers: HeaderList, endOfStream: boolean, response: ResponseSink) {
+  #begin(
+    name: string,
+    headers: HeaderList,
+    endOfStream: boolean,
+    response: ResponseSink,
+    caller: Caller | undefined,
+  ): RequestSink {
     const upstream = this.#upstreams.get(name);
     const refusal = this.#refusal(name, upstream);
     if (upstream === undefined || refusal !== undefined) {
-      let wanted = true;
-      queueMicrotask(() => {
-        const message = refusal ?? "";
-        if (wanted) response.reset({ status: 503, details: "no_healthy_upstream", message, flag: "UH" });
-      });
-      const stop = () => {
-        wanted = false;
-      };
-      const ignore = () => undefined;
-      return { data: ignore, trailers: ignore, reset: stop, pause: ignore, resume: ignore };
+      return refusedRequest(response, refusal ?? "");
     }
+    if (upstream.filters instanceof UpstreamFilters) {
+      // The settings may have changed when the filters let it go.
+      const target: Handler = (request, isEnd, answer) =>
+        this.#send(name, this.#upstreams.get(name) ?? upstream, request, isEnd, answer);
+      return upstream.filters.begin(headers, endOfStream, response, caller, target);
+    }
+    return this.#send(name, upstream, headers, endOfStream, response);
+  }
+
+  #send(
+    name: string,
+    upstream: Upstream,
+    headers: HeaderList,
+    endOfStream: boolean,
+    response: ResponseSink,
+  ): RequestSink {
     const asked = { headers, endOfStream, response };
     const request =
       upstream.http2 === undefined
@@ -215,6 +311,7 @@ export class Upstreams implements AsyncDisposable {
     if (upstream === undefined) {
       return this.#unknown(name).message;
     }
+    if (upstream.filters === "closed") return `the filters of upstream '${name}' are not in force`;
     return undefined;
   }
 
@@ -223,10 +320,4 @@ export class Upstreams implements AsyncDisposable {
     const message = absent[name] ?? `upstream '${name}' is not configured; configured: ${known}`;
     return new RuntimeError("NOT_FOUND", "UPSTREAM_NOT_FOUND", message);
   }
-}
-
-function endpointOf(address: string): Endpoint {
-  return address.startsWith("unix:")
-    ? { host: "", port: 0, path: address.slice("unix:".length) }
-    : parseHostPort(address);
 }

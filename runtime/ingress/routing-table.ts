@@ -1,12 +1,13 @@
 import type { Configuration, RouteConfiguration } from "../config/schema.ts";
-import { application, grpcApplication, type Upstreams } from "../egress/upstreams.ts";
+import { application, grpcApplication } from "../egress/upstream-settings.ts";
+import type { Upstreams } from "../egress/upstreams.ts";
 import type { PluginSource, PluginUse, UseOptions } from "../plugin/contract.ts";
 import type { Target } from "../proxy/choice.ts";
 import type { Failure } from "../proxy/exchange.ts";
+import { usesOf } from "../proxy/filter-uses.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import { isGrpc } from "../proxy/local-reply.ts";
 import { pathOf, type RouteTest, routeName, routeTest } from "../proxy/route.ts";
-import { usesOf } from "./filter-uses.ts";
 import { PluginsById } from "./plugins-by-id.ts";
 
 type Destination = RouteConfiguration["to"];

@@ -1,6 +1,6 @@
 import type { Configuration } from "../config/schema.ts";
 import type { PluginSource, PluginUse } from "../plugin/contract.ts";
-import { usesOf } from "./filter-uses.ts";
+import { usesOf } from "../proxy/filter-uses.ts";
 
 export type TcpConfiguration = Configuration["ingress"]["tcp"][number];
 

@@ -37,6 +37,9 @@ export function makeUse(binding: Binding, { plugin, fail, manifest, missing, lef
     get fail() {
       return fail ?? manifest()?.fail ?? "closed";
     },
+    get kind() {
+      return manifest()?.kind;
+    },
     get ready() {
       return binding.pool?.ready ?? false;
     },

@@ -91,6 +91,8 @@ export interface StreamHost {
   setProperty(path: readonly string[], value: Uint8Array): boolean;
   /** Lets the request be routed anew before it goes on to its destination; no effect once it did. */
   clearRoute(): void;
+  /** Who made the request that the stream is of, when that was a plugin. */
+  readonly caller?: Caller | undefined;
   /**
    * Answers as it goes, in place of whatever lies behind, while the request still comes in; of a service only. Undefined when
    * something has answered already. May be called once, outside callbacks too; what the callback under way returns still counts.
@@ -148,6 +150,12 @@ export interface ConnectionFilter {
   end(): void;
 }
 
+/** A plugin that makes a request of its own, and who made the request in whose stream it does. */
+export interface Caller {
+  readonly plugin: string;
+  readonly caller: Caller | undefined;
+}
+
 /** `open`: go on without the plugin. `closed`: 503, or a reset once the response began. `reload`: closed, and the instance is replaced at once. */
 export type FailPolicy = "open" | "closed" | "reload";
 
@@ -155,6 +163,8 @@ export type FailPolicy = "open" | "closed" | "reload";
 export interface PluginUse extends AsyncDisposable {
   readonly plugin: string;
   readonly fail: FailPolicy;
+  /** Of the version that takes most streams; undefined while there is none. */
+  readonly kind?: "filter" | "service" | undefined;
   /** False while no version is deployed that can serve; then `open` throws. */
   readonly ready: boolean;
   /** Begins a stream on the current version. Throws PluginError when nothing can take it. */
@@ -281,12 +291,21 @@ export interface HostServices {
   readonly sharedQueues: SharedQueues;
   /** Whether the upstream exists and is granted; `outrigger` always is. */
   hasUpstream(name: string): boolean;
-  /** Rejects when the request could not be sent, the signal aborts or no whole answer comes. */
-  httpCall(upstream: string, request: HttpMessage, signal: AbortSignal): Promise<HttpMessage>;
+  /**
+   * Rejects when the request could not be sent, the signal aborts or no whole answer comes. `caller` is who made the request
+   * in whose stream this is done, here and below.
+   */
+  httpCall(upstream: string, request: HttpMessage, signal: AbortSignal, caller?: Caller): Promise<HttpMessage>;
   /** Never rejects for a gRPC reason: the reply's code tells. The service is told `timeoutMs`; without it it may take forever. */
-  grpcCall(upstream: string, request: GrpcRequest, signal: AbortSignal, timeoutMs?: number): Promise<GrpcReply>;
+  grpcCall(
+    upstream: string,
+    request: GrpcRequest,
+    signal: AbortSignal,
+    timeoutMs?: number,
+    caller?: Caller,
+  ): Promise<GrpcReply>;
   /** Opens a stream; never throws: the receiver hears of failures. */
-  grpcStream(upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream;
+  grpcStream(upstream: string, request: GrpcStreamRequest, receiver: GrpcStreamReceiver, caller?: Caller): GrpcStream;
   /** The value of a key, empty when there is none. Rejects with what keeps it from being read. */
   getState(store: string, key: string, metadata: GrpcRequest["metadata"], signal: AbortSignal): Promise<Uint8Array>;
   /** What the target of that id answers to `method`, a path or `/package.Service/Method`. Rejects with what went wrong. */
@@ -296,6 +315,7 @@ export interface HostServices {
     parameter: Uint8Array,
     metadata: GrpcRequest["metadata"],
     signal: AbortSignal,
+    caller?: Caller,
   ): Promise<Uint8Array>;
   /** Whether a full method name (`/package.Service/Method`) belongs to the runtime. */
   hasMethod(method: string): boolean;

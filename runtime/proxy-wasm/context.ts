@@ -1,4 +1,5 @@
 import type {
+  Caller,
   Direction,
   FilterAction,
   LocalReply,
@@ -130,6 +131,11 @@ export class StreamContext implements StreamFilter {
   get depth(): number {
     this.#depth ??= Number(/^\d{1,3}$/.exec(this.#host.headers("request-headers")?.get(depthHeader) ?? "")?.[0] ?? 0);
     return this.#depth;
+  }
+
+  /** Who made the request, when that was a plugin. */
+  get caller(): Caller | undefined {
+    return this.#host.caller;
   }
 
   /** `proxy_send_local_response`: the first reply counts, and the callback that made it pauses. */

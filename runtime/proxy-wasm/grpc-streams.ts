@@ -2,6 +2,7 @@ import type { GrpcReply, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } fro
 import { Status } from "./abi.ts";
 import type { Callback } from "./guest-exports.ts";
 import type { RootContext } from "./root-context.ts";
+import type { Origin } from "./vm.ts";
 
 /** Streams of one root context that may be open at once. */
 const maxStreams = 128;
@@ -71,7 +72,7 @@ class OpenStream implements GrpcStreamReceiver {
   readonly #root: RootContext;
   readonly #token: number;
   readonly #forget: () => void;
-  readonly #depth: number;
+  readonly #origin: Origin;
   #stream: GrpcStream | undefined;
   /** What all streams of the root context have not sent, overhead included. */
   readonly #unsentOfAll: { bytes: number };
@@ -94,10 +95,10 @@ class OpenStream implements GrpcStreamReceiver {
     this.#unsentOfAll = unsentOfAll;
     this.#token = token;
     this.#forget = forget;
-    this.#depth = root.vm.depth;
+    this.#origin = root.vm.origin;
     queueMicrotask(() => {
       if (this.#isOver) return;
-      this.#stream = root.services.grpcStream(upstream, request, this);
+      this.#stream = root.services.grpcStream(upstream, request, this, this.#origin.caller);
       this.#flush();
     });
   }
@@ -182,7 +183,7 @@ class OpenStream implements GrpcStreamReceiver {
       if (this.#undelivered-- === maxUndelivered) this.#stream?.resume();
       if (this.#isOver) return undefined;
       if (isLast) this.#end();
-      vm.reply = { protocol: "grpc", depth: this.#depth, message: reply };
+      vm.reply = { protocol: "grpc", origin: this.#origin, message: reply };
       vm.status = { code: reply.code, message: reply.details };
       return vm.enter(root, callback, root.id, this.#token, size);
     });

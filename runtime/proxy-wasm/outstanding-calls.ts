@@ -2,6 +2,7 @@ import { messageOf } from "../../components/thrown.ts";
 import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
 import { GrpcCode } from "./abi.ts";
 import type { RootContext } from "./root-context.ts";
+import type { Origin } from "./vm.ts";
 
 /** Calls of one root context that may be under way at once. */
 export const maxOutstandingCalls = 128;
@@ -36,26 +37,26 @@ export class OutstandingCalls {
   /** The token of the call; undefined when too much is under way. `timeoutMs` 0 is no timeout. */
   http(upstream: string, request: HttpMessage, timeoutMs: number): number | undefined {
     const { services, vm } = this.#root;
-    const { depth } = vm;
+    const { origin } = vm;
     return this.#begin(
       "http",
       request.body.byteLength,
       timeoutMs,
-      (signal) => services.httpCall(upstream, request, signal),
-      (token, message) => this.#deliverHttp(token, depth, message),
+      (signal) => services.httpCall(upstream, request, signal, origin.caller),
+      (token, message) => this.#deliverHttp(token, origin, message),
     );
   }
 
   /** The token of the call; undefined when too much is under way. `timeoutMs` 0 is no timeout. */
   grpc(upstream: string, request: GrpcRequest, timeoutMs: number): number | undefined {
     const { services, vm } = this.#root;
-    const { depth } = vm;
+    const { origin } = vm;
     return this.#begin(
       "grpc",
       request.message.byteLength,
       timeoutMs,
-      (signal) => services.grpcCall(upstream, request, signal, timeoutMs === 0 ? undefined : timeoutMs),
-      (token, reply, failure) => this.#deliverGrpc(token, depth, reply ?? failedReply(failure)),
+      (signal) => services.grpcCall(upstream, request, signal, timeoutMs === 0 ? undefined : timeoutMs, origin.caller),
+      (token, reply, failure) => this.#deliverGrpc(token, origin, reply ?? failedReply(failure)),
     );
   }
 
@@ -116,24 +117,24 @@ export class OutstandingCalls {
     return this.#calls.delete(token);
   }
 
-  #deliverHttp(token: number, depth: number, message: HttpMessage | undefined): void {
+  #deliverHttp(token: number, origin: Origin, message: HttpMessage | undefined): void {
     const root = this.#root;
     const { vm } = root;
     const { httpCallResponse } = vm.callbacks;
     if (httpCallResponse === undefined) return;
     vm.take(() => {
-      vm.reply = { protocol: "http", depth, message };
+      vm.reply = { protocol: "http", origin, message };
       const { headers, body, trailers } = message ?? noMessage;
       return vm.enter(root, httpCallResponse, root.id, token, headers.length, body.byteLength, trailers.length);
     });
   }
 
-  #deliverGrpc(token: number, depth: number, reply: GrpcReply): void {
+  #deliverGrpc(token: number, origin: Origin, reply: GrpcReply): void {
     const root = this.#root;
     const { vm } = root;
     const { grpcReceive, grpcClose } = vm.callbacks;
     vm.take(() => {
-      vm.reply = { protocol: "grpc", depth, message: reply };
+      vm.reply = { protocol: "grpc", origin, message: reply };
       vm.status = { code: reply.code, message: reply.details };
       if (reply.code === GrpcCode.OK)
         return grpcReceive && vm.enter(root, grpcReceive, root.id, token, reply.message?.byteLength ?? 0);

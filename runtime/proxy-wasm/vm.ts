@@ -1,4 +1,4 @@
-import type { GrpcReply, HostServices, HttpMessage } from "../plugin/contract.ts";
+import type { Caller, GrpcReply, HostServices, HttpMessage } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { spokenVersion } from "./abi.ts";
 import { CallTokens } from "./call-tokens.ts";
@@ -17,10 +17,16 @@ import { RootContext, type RootOptions, startFactor } from "./root-context.ts";
 import { type Turn, type TurnOptions, Turns } from "./turns.ts";
 import { WallClock } from "./wall-clock.ts";
 
+/** Where a call comes from: how many plugins called each other before it, and who made the request that it is made for. */
+export interface Origin {
+  readonly depth: number;
+  readonly caller: Caller | undefined;
+}
+
 /** The answer that the guest may look at during the callback that delivers it. */
 export type Reply =
-  | { readonly protocol: "http"; readonly depth: number; readonly message: HttpMessage | undefined }
-  | { readonly protocol: "grpc"; readonly depth: number; readonly message: GrpcReply };
+  | { readonly protocol: "http"; readonly origin: Origin; readonly message: HttpMessage | undefined }
+  | { readonly protocol: "grpc"; readonly origin: Origin; readonly message: GrpcReply };
 
 /** The longest chain of plugins that call each other through the runtime. */
 export const maxCallDepth = 4;
@@ -279,7 +285,17 @@ export class Vm {
 
   /** How many plugins called each other to get here. */
   get depth(): number {
-    return this.stream?.depth ?? this.reply?.depth ?? 0;
+    return this.stream?.depth ?? this.reply?.origin.depth ?? 0;
+  }
+
+  /** Who made the request in whose stream the guest is, when that was a plugin. */
+  get caller(): Caller | undefined {
+    return this.stream === undefined ? this.reply?.origin.caller : this.stream.caller;
+  }
+
+  /** Where a call comes from that is made now. */
+  get origin(): Origin {
+    return { depth: this.depth, caller: this.caller };
   }
 
   contextDeleted(context: Context): void {

@@ -4,8 +4,8 @@ import type { HeaderList } from "./headers.ts";
 import { declaredLength } from "./outlet.ts";
 import { bytesOf, hostPort, responseCode, type Stream } from "./stream.ts";
 
-/** Envoy's number for traffic that comes to the application. */
-const inbound = 1n;
+/** Envoy's numbers for traffic that comes to the application, and for what leaves for an upstream. */
+const [inboundTraffic, outboundTraffic] = [1n, 2n];
 
 /**
  * An attribute of a stream by its path, as Envoy names and types them: sizes, ports and codes are integers, times and
@@ -26,6 +26,7 @@ function known(stream: Stream, root: string, key: string | undefined, field: str
     case "response":
       return key === undefined ? undefined : responseAttribute(stream, key, field);
     case "connection":
+      if (stream.connection.isOutbound) return undefined;
       if (key === "id") return BigInt(stream.connection.id);
       return key === "mtls" ? false : undefined;
     case "source":
@@ -49,7 +50,7 @@ function configured(stream: Stream, name: string): PropertyValue | undefined {
     case "route_name":
       return stream.route;
     case "listener_direction":
-      return inbound;
+      return stream.connection.isOutbound ? outboundTraffic : inboundTraffic;
     default:
       return undefined;
   }

@@ -75,6 +75,8 @@ export interface ConnectionFacts {
   readonly peer: string;
   readonly localAddress: string;
   readonly localPort: number;
+  /** The exchange leaves the sidecar: these are no facts of a connection, which an upstream has yet to choose. */
+  readonly isOutbound?: true;
 }
 
 /** In place of a connection where the sidecar itself asks: it has no address. */
@@ -87,6 +89,12 @@ export const inside: ConnectionFacts = {
   peer: "",
   localAddress: "",
   localPort: 0,
+};
+
+/** In place of a connection where a request leaves for an upstream, by what that speaks. */
+export const outbound: Readonly<Record<"http1" | "http2", ConnectionFacts>> = {
+  http1: { ...inside, isOutbound: true },
+  http2: { ...inside, protocol: "HTTP/2", isOutbound: true },
 };
 
 /** What a listener calls for each exchange: a Handler that also learns of the connection. */

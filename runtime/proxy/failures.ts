@@ -24,9 +24,10 @@ export function tooLarge(maxBytes: number | undefined): Failure {
   return { status: 413, details: "request_payload_too_large", message };
 }
 
-/** A filter held back more of a body than it may. */
-export function bufferExceeded(direction: Direction, maxBytes: number): Failure {
-  const message = `the ${direction} body exceeds the ${maxBytes} bytes that a plugin may hold back (ingress.maxBufferBytes)`;
+/** A filter, of the ingress or of an upstream, held back more of a body than it may. */
+export function bufferExceeded(direction: Direction, maxBytes: number, upstream: string | undefined): Failure {
+  const setting = `${upstream === undefined ? "ingress" : `upstreams.${upstream}`}.maxBufferBytes`;
+  const message = `the ${direction} body exceeds the ${maxBytes} bytes that a plugin may hold back (${setting})`;
   return { status: direction === "request" ? 413 : 500, details: `${direction}_payload_too_large`, message };
 }
 

@@ -4,6 +4,7 @@ import type { Direction, LocalReply, PluginUse } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { ChunkedBody } from "./body-buffer.ts";
 import { type EndedChain, FromClient, FromTarget, ToClient, ToTarget } from "./chain-ends.ts";
+import { type ChainLog, tellFailure } from "./chain-log.ts";
 import { type Choice, changeDeadline, choiceFrom, type Target, wantsChoice } from "./choice.ts";
 import type { Expiring } from "./deadline-queue.ts";
 import {
@@ -45,15 +46,11 @@ export interface FilterChainOptions {
   /** Most of a body that a filter may hold back; beyond it a request is answered 413, a response replaced by 500. */
   readonly maxBufferBytes: number;
   readonly maxBodyBytes: number | undefined;
+  /** Name of the upstream whose own filters these are: a failure is passed on to the client as it is, who answers for it. */
+  readonly upstream?: string;
   readonly log: ChainLog;
   /** Called once, last, after the filters have ended. */
   readonly finished: (chain: FilterChain) => void;
-}
-
-/** Where it is told why a plugin failed. */
-export interface ChainLog {
-  warn(fields: object, message: string): void;
-  debug(fields: object, message: string): void;
 }
 
 /**
@@ -121,7 +118,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   fail(failure: Failure): void {
     if (this.#over) return;
     this.#flag(failure.flag);
-    if (!this.#reply(this.#reached, replyTo(failure))) this.#abort(failure);
+    this.#failAt(this.#reached, failure);
   }
 
   /** Called at intervals; returns how many have passed since anything moved. */
@@ -162,8 +159,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
   }
 
   overflowed(slot: FilterSlot, direction: Direction): void {
-    const failure = bufferExceeded(direction, this.maxBufferBytes);
-    if (!this.#reply(slot.index, replyTo(failure))) this.#abort(failure);
+    this.#failAt(slot.index, bufferExceeded(direction, this.maxBufferBytes, this.#options.upstream));
   }
 
   respond(slot: FilterSlot, reply: LocalReply): boolean {
@@ -192,8 +188,7 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     this.#tell(slot, error);
     this.stream.plugin = slot.plugin || error.plugin;
     const unknown = error.fault === "missing" && slot.filled !== undefined && slot.plugin === "";
-    const failure = unknown ? pluginNotFound : pluginFailed(this.stream.plugin, error);
-    if (!this.#reply(slot.index, replyTo(failure))) this.#abort(failure);
+    this.#failAt(slot.index, unknown ? pluginNotFound : pluginFailed(this.stream.plugin, error));
   }
 
   failedOpen(slot: FilterSlot, error: PluginError): void {
@@ -425,6 +420,11 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     this.fail(lengthChanged("response"));
   }
 
+  #failAt(index: number, failure: Failure): void {
+    const isPassedOn = this.#options.upstream !== undefined;
+    if (isPassedOn || !this.#reply(index, replyTo(failure))) this.#abort(failure);
+  }
+
   /** Sends a local reply out from the slot at `from`; false when a response went out already. */
   #reply(from: number, reply: LocalReply): boolean {
     if (this.#over || this.#response === "sent") return false;
@@ -492,14 +492,11 @@ export class FilterChain implements SlotChain, EndedChain, Placed, Expiring {
     return this.#requestArrived;
   }
 
-  #flag(flag: ResponseFlag | undefined): void {
-    if (flag !== undefined) this.stream.raise(flag);
+  #tell(slot: FilterSlot, error: PluginError): void {
+    tellFailure(this.#options.log, slot.plugin, error, this.stream.requestId);
   }
 
-  #tell(slot: FilterSlot, error: PluginError): void {
-    const fields = { plugin: slot.plugin || error.plugin, version: error.version, fault: error.fault };
-    // A missing plugin is known from readiness; telling it for each request would only fill the log.
-    if (error.fault === "missing" || error.fault === "budget") this.#options.log.debug(fields, error.message);
-    else this.#options.log.warn({ ...fields, requestId: this.stream.requestId }, error.message);
+  #flag(flag: ResponseFlag | undefined): void {
+    if (flag !== undefined) this.stream.raise(flag);
   }
 }

@@ -1,6 +1,7 @@
 import type { AnswerSink, AnswerSource } from "../plugin/answer.ts";
 import type {
   BodyBuffer,
+  Caller,
   Direction,
   FilterAction,
   HeaderMap,
@@ -202,6 +203,10 @@ export class FilterSlot implements StreamHost {
 
   setProperty(path: readonly string[], value: Uint8Array): boolean {
     return this.#chain.stream.keep(path, value);
+  }
+
+  get caller(): Caller | undefined {
+    return this.#chain.stream.caller;
   }
 
   clearRoute(): void {

@@ -1,8 +1,9 @@
 import type { PluginUse } from "../plugin/contract.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { ChainLog } from "./chain-log.ts";
 import { type Failure, inside, noBytes, type ResponseSink } from "./exchange.ts";
 import { responseTimeout } from "./failures.ts";
-import { type ChainLog, FilterChain } from "./filter-chain.ts";
+import { FilterChain } from "./filter-chain.ts";
 import { HeaderList, statusOf } from "./headers.ts";
 import { Stream } from "./stream.ts";
 

@@ -1,3 +1,4 @@
+import type { Caller } from "../plugin/contract.ts";
 import type { AccessRecord } from "../telemetry/access-log.ts";
 import { type ConnectionFacts, type RequestSink, type ResponseFlag, responseFlags } from "./exchange.ts";
 import { type HeaderList, statusOf } from "./headers.ts";
@@ -8,6 +9,8 @@ export class Stream {
   readonly connection: ConnectionFacts;
   readonly request: HeaderList;
   readonly requestId: string;
+  /** The plugin that made the request, if one did. */
+  readonly caller: Caller | undefined;
   readonly startedAtMs = Date.now();
   readonly #started = performance.now();
   /** As the client sent them, whatever filters make of the head. */
@@ -29,10 +32,11 @@ export class Stream {
   readonly #flags: ResponseFlag[] = [];
   #properties: KeptProperties | undefined = undefined;
 
-  constructor(connection: ConnectionFacts, request: HeaderList, requestId: string) {
+  constructor(connection: ConnectionFacts, request: HeaderList, requestId: string, caller?: Caller) {
     this.connection = connection;
     this.request = request;
     this.requestId = requestId;
+    this.caller = caller;
     this.method = request.get(":method") ?? "";
     this.path = request.get(":path") ?? "";
     this.authority = request.get(":authority") ?? "";

@@ -82,9 +82,9 @@ describe("upstreams", () => {
     await using two = await serve((_request, response) => response.end("two"));
     await using rig = await openRig({ ingress: to("backend"), upstreams: { backend: { endpoints: [one.address] } } });
     assert.equal((await rig.send({ path: "/" })).body, "one");
-    rig.upstreams.update({ backend: { endpoints: [two.address], protocol: "http" } });
+    await rig.upstreams.update({ backend: { endpoints: [two.address], protocol: "http" } });
     assert.equal((await rig.send({ path: "/" })).body, "two");
-    rig.upstreams.update({});
+    await rig.upstreams.update({});
     const answer = await rig.send({ path: "/" });
     assert.deepEqual([answer.status, answer.body], [503, "upstream 'backend' is not configured; configured: none\n"]);
   });

@@ -117,7 +117,7 @@ export async function openApiParts(upstreams: Readonly<Record<string, object>> =
       binding: new BindingBlock({ stores: storeSet("binding", oneStore("reports", binding)), log: silentLog, metrics }),
       invoke: createInvoke({
         names: () => http.names,
-        http: (upstream, request, signal) => http.httpCall(upstream, request, signal),
+        http: (upstream, request, signal, caller) => http.httpCall(upstream, request, signal, caller),
         grpc: (upstream, request, signal, timeoutMs) =>
           grpc.call(http.address(upstream) ?? "", request, { signal, timeoutMs }),
       }),

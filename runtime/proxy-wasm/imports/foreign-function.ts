@@ -56,8 +56,9 @@ function waiting(vm: Vm): WaitingFunction {
     if (vm.depth >= maxCallDepth) return tooDeep(vm);
     const metadata = [[depthHeader, String(vm.depth + 1)]] as const;
     const request = { service: serviceName, method: shortName, metadata, message };
+    const { caller } = vm;
     const reply = await vm.suspend((signal) =>
-      answerOf(Promise.try(() => vm.services.grpcCall("outrigger", request, signal))),
+      answerOf(Promise.try(() => vm.services.grpcCall("outrigger", request, signal, undefined, caller))),
     );
     vm.status = { code: reply.code, message: reply.details };
     if (reply.code !== GrpcCode.OK) return statusOf(reply.code);

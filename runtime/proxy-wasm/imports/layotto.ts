@@ -40,9 +40,10 @@ export function layottoFunctions(vm: Vm): HostFunctions {
     const [target, name] = [memory.utf8(id, idSize), memory.utf8(method, methodSize)];
     const bytes = memory.copy(parameter, parameterSize);
     if (target === undefined || name === undefined || bytes === undefined) return Status.INVALID_MEMORY_ACCESS;
+    const { caller } = vm;
     return answered(
       vm,
-      (signal) => vm.services.invokeService(target, name, bytes, [...next(vm), ["id", target]], signal),
+      (signal) => vm.services.invokeService(target, name, bytes, [...next(vm), ["id", target]], signal, caller),
       returnData,
       returnSize,
     );
