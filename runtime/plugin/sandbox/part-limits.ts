@@ -13,12 +13,12 @@ export interface PartBytes {
 const mostTables = 64;
 
 /** What a part may use at least of the fuel of a call. */
-const leastFuelShare = 1 / 32;
+const leastFuelShare = 1 / 128;
 
 /**
- * How much of the fuel of a call each part may use by itself. Every instance counts its own, and what they use together is only
- * looked at when the host is called or the call ends: until then it is four budgets at most. The largest has a whole one, all
- * others share another in proportion to their size, and none has less than a 32nd.
+ * How much of the fuel that a call has left each part may use by itself. Every instance counts its own, and what they use together
+ * is only looked at when the host is called or the call ends: until then it is two and a half times what was left, at most. The
+ * largest may use all, all others as much together, in proportion to their size, and none has less than a 128th.
  */
 export function fuelShares(parts: readonly PartBytes[]): number[] {
   // What there is no instance of uses nothing.
