@@ -3,30 +3,26 @@ import { RuntimeError } from "../error.ts";
 import type { NatsConnection, NatsMessage } from "./nats.ts";
 import { type BucketSettings, bucketStream } from "./nats-bucket-stream.ts";
 import { NatsClock } from "./nats-clock.ts";
+import {
+  type BucketEntry,
+  directlyRead,
+  expiryOf,
+  operationHeader,
+  readFromLeader,
+  type StoredMessage,
+  storedMessage,
+  ttlHeader,
+  type WrittenEntry,
+} from "./nats-entry.ts";
 import { jetStreamCodes } from "./nats-failure.ts";
 import { isRefusal, JetStream, type StreamInfo } from "./nats-jetstream.ts";
 import { positionOf, scan } from "./nats-scan.ts";
 import { NatsSweep } from "./nats-sweep.ts";
 import { nameFields, nameHeader, nameWritten } from "./nats-written-name.ts";
 
-/** Header: how long an entry lives from when the server took it, in milliseconds. */
-export const ttlHeader = "Outrigger-Ttl-Ms";
-/** As all clients of NATS mark that an entry was deleted. */
-export const operationHeader = "KV-Operation";
 /** Not the name of any entry. */
 const clockKey = "=clock";
 const mostRemovals = 256;
-
-/** An entry that exists. */
-export interface BucketEntry {
-  readonly data: Uint8Array;
-  /** Grows with every write to the bucket and is never given twice. */
-  readonly revision: number;
-  /** Milliseconds since the epoch by the server's clock; absent when it lives until it is deleted. */
-  readonly expiresAtMs: number | undefined;
-  /** The header of that name; empty when there is none. */
-  header(name: string): string;
-}
 
 /** What a message of the stream says of a key. */
 export interface BucketMessage {
@@ -215,36 +211,17 @@ export class NatsBucket implements AsyncDisposable {
     }
   }
 
-  async #getDirect(key: string): Promise<Found | undefined> {
+  async #getDirect(key: string): Promise<WrittenEntry | undefined> {
     const subject = this.jetStream.subjectOf(`DIRECT.GET.${this.stream}.${this.subjectOf(key)}`);
-    const message = await this.orMadeAnew(() => this.connection.request(subject, ""));
-    const { headers } = message;
-    if (headers === undefined || headers.code === 404) return undefined;
-    const revision = Number(headers.get("Nats-Sequence"));
-    const isDeleted = headers.has(operationHeader);
-    const expiresAtMs = headers.has(ttlHeader)
-      ? Date.parse(headers.get("Nats-Time-Stamp")) + Number(headers.get(ttlHeader))
-      : undefined;
-    return { data: message.data, revision, isDeleted, expiresAtMs, header: (name) => headers.get(name) };
+    return directlyRead(await this.orMadeAnew(() => this.connection.request(subject, "")));
   }
 
-  async #getFromLeader(key: string): Promise<Found | undefined> {
+  async #getFromLeader(key: string): Promise<WrittenEntry | undefined> {
     const message = await this.#lastOf(key);
-    if (message === undefined) return undefined;
-    const { data, seq, time, hdrs } = message;
-    const fields = Buffer.from(hdrs, "base64").toString();
-    const header = (name: string): string => new RegExp(`^${name}:(.*)$`, "m").exec(fields)?.[1]?.trim() ?? "";
-    const ttl = header(ttlHeader);
-    return {
-      data: Buffer.from(data, "base64"),
-      revision: seq,
-      isDeleted: header(operationHeader) !== "",
-      expiresAtMs: ttl === "" ? undefined : Date.parse(time) + Number(ttl),
-      header,
-    };
+    return message && readFromLeader(message);
   }
 
-  async #lastOf(key: string): Promise<z.output<typeof storedMessage>["message"] | undefined> {
+  async #lastOf(key: string): Promise<StoredMessage | undefined> {
     const request = { last_by_subj: this.subjectOf(key) };
     try {
       const method = `STREAM.MSG.GET.${this.stream}`;
@@ -312,26 +289,10 @@ interface DeleteOptions {
   readonly keepMark?: boolean;
 }
 
-interface Found extends BucketEntry {
-  readonly isDeleted: boolean;
-}
-
 /** Nobody answers where the stream would, or JetStream says that there is none. */
 const isGone = (error: unknown): boolean =>
   isRefusal(error, jetStreamCodes.streamNotFound) ||
   (error instanceof RuntimeError && (error.reason === "NATS_NO_JETSTREAM" || error.reason === "NATS_NO_RESPONDERS"));
 
-const storedMessage = z.object({
-  message: z.object({
-    seq: z.int(),
-    time: z.string(),
-    data: z.string().default(""),
-    hdrs: z.string().default(""),
-  }),
-});
-
 const expecting = (revision: number | undefined): Readonly<Record<string, string>> =>
   revision === undefined ? {} : { "Nats-Expected-Last-Subject-Sequence": String(revision) };
-
-const expiryOf = ({ headers }: NatsMessage, writtenAtMs: number): number | undefined =>
-  headers?.has(ttlHeader) === true ? writtenAtMs + Number(headers.get(ttlHeader)) : undefined;

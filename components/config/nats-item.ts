@@ -1,5 +1,5 @@
 import type { NatsMessage } from "../clients/nats.ts";
-import { operationHeader } from "../clients/nats-bucket.ts";
+import { operationHeader } from "../clients/nats-entry.ts";
 import { nameOfToken } from "../clients/nats-name.ts";
 import type { ConfigChange, ConfigItem } from "./config-store.ts";
 
