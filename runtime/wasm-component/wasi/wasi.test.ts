@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { describe, it, mock } from "node:test";
 import { ComponentHost } from "../../../test/support/component-host.ts";
 import { wasiImports } from "./index.ts";
 import type { OutputStream } from "./output-stream.ts";
@@ -58,6 +58,21 @@ describe("what a guest prints", () => {
     assert.equal(host.lines.at(-1)?.length, "info: ".length + 8192);
     host.end();
     assert.equal(host.lines.at(-1)?.length, "info: ".length + 10_000 - 8192);
+  });
+
+  it("is paid for as what it takes, by its lines and by its bytes, and leaves nothing behind for each line", async () => {
+    const host = new ComponentHost();
+    const atEnd = mock.method(host, "atEnd");
+    const out = made<{ getStdout(): OutputStream }>("wasi:cli/stdout", host).getStdout();
+    const paidFor = async (text: string): Promise<number> => {
+      const before = host.paid;
+      await out.blockingWriteAndFlush(Buffer.from(text));
+      return host.paid - before;
+    };
+    assert.ok((await paidFor("a\n".repeat(1_000))) > 1_000_000, "a line takes a microsecond");
+    assert.ok((await paidFor("a".repeat(50_000))) > 300_000, "and a byte some nanoseconds");
+    for (let line = 0; line < 100; line++) await paidFor(" and\na part");
+    assert.equal(atEnd.mock.callCount(), 1);
   });
 });
 
