@@ -8,6 +8,7 @@ import type {
   StreamHost,
 } from "./contract.ts";
 import { CrashRecovery, type RecoveryTerms } from "./crash-recovery.ts";
+import { Departures } from "./departures.ts";
 import { PluginError, type PluginFault } from "./plugin-error.ts";
 import { type Member, PoolMembers, type PoolSize } from "./pool-members.ts";
 import { WaitingConnection } from "./waiting-connection.ts";
@@ -53,18 +54,25 @@ export class InstancePool implements AsyncDisposable {
   readonly #recovery: CrashRecovery;
   #phase: "serving" | "crashed" | "retired" = "serving";
   readonly #members: PoolMembers;
+  readonly #departures: Departures;
   readonly #waiting = new Set<Waiter>();
   #starting = 0;
   #sweep: NodeJS.Timeout | undefined;
   #firstSpares: NodeJS.Timeout | undefined;
-  /** The instances that are left must go, whatever runs on them. */
-  #hurried = false;
-  readonly #tasks = new Set<Promise<void>>();
   #successor: InstancePool | undefined;
 
   private constructor(options: PoolOptions) {
     this.#options = options;
     this.#members = new PoolMembers(options.size);
+    this.#departures = new Departures({
+      members: this.#members,
+      gone: options.gone,
+      left: () => {
+        this.#serve();
+        this.#replenish();
+      },
+      failed: (error) => options.crashed(this.#asPluginError(error), "it was on its way out"),
+    });
     this.#recovery = new CrashRecovery(options, () => {
       this.#phase = "serving";
       this.#replenish();
@@ -153,21 +161,16 @@ export class InstancePool implements AsyncDisposable {
    */
   async retire(deadlineMs: number, successor?: InstancePool): Promise<void> {
     this.#leaveService(successor);
-    const timer = setTimeout(() => this.#hurry(), deadlineMs);
-    await this.#idle();
+    const timer = setTimeout(() => this.#departures.hurry(), deadlineMs);
+    await this.#departures.idle();
     clearTimeout(timer);
   }
 
   /** Ends every instance, whatever runs on it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#leaveService(undefined);
-    this.#hurry();
-    await this.#idle();
-  }
-
-  #hurry(): void {
-    this.#hurried = true;
-    for (const { over } of this.#members.ending) over.abort();
+    this.#departures.hurry();
+    await this.#departures.idle();
   }
 
   #leaveService(successor: InstancePool | undefined): void {
@@ -187,10 +190,6 @@ export class InstancePool implements AsyncDisposable {
     }
   }
 
-  async #idle(): Promise<void> {
-    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
-  }
-
   #take(): Member | undefined {
     if (this.#phase !== "serving") return undefined;
     const { active, spares } = this.#members;
@@ -198,7 +197,7 @@ export class InstancePool implements AsyncDisposable {
     const member = this.#members.take();
     if (member === undefined || spares.length === spared) return member;
     // For one stream: told at once to finish, which it does when that stream has ended.
-    if (this.#options.size.use === "per-stream") this.#end(member);
+    if (this.#options.size.use === "per-stream") this.#departures.end(member);
     else if (active.length > 1) this.#sweep ??= setInterval(() => this.#shrink(), idleSweepMs).unref();
     this.#replenish();
     return member;
@@ -229,7 +228,9 @@ export class InstancePool implements AsyncDisposable {
     if (this.#phase !== "serving" || this.#recovery.waits) return;
     const wanted = this.#members.wantedSpares(this.#waiting.size);
     for (let standing = this.#members.spares.length + this.#starting; standing < wanted; standing++) {
-      this.#track(this.#start().catch((error: unknown) => this.#crash(this.#asPluginError(error), "unhurried")));
+      this.#departures.track(
+        this.#start().catch((error: unknown) => this.#crash(this.#asPluginError(error), "unhurried")),
+      );
     }
   }
 
@@ -255,16 +256,13 @@ export class InstancePool implements AsyncDisposable {
       this.#options.gone(instance.counters);
       throw lost;
     }
-    if (this.#phase !== "serving") this.#end(member);
+    if (this.#phase !== "serving") this.#departures.end(member);
     else this.#members.add(member);
     this.#serve();
   }
 
   #lost(member: Member, error: PluginError): void {
-    if (!this.#members.remove(member)) return;
-    this.#options.gone(member.instance.counters);
-    member.over.abort();
-    this.#track(this.#dispose(member));
+    if (!this.#departures.lost(member)) return;
     // What had a stream to itself has none to be replaced for: others do not wait because of it.
     const wait = this.#options.size.use === "shared" ? "unhurried" : "hurried";
     if (error.fault === "closed") this.#replenish();
@@ -287,38 +285,12 @@ export class InstancePool implements AsyncDisposable {
 
   #endAll(): void {
     const { active, spares } = this.#members;
-    for (const member of [...active.splice(0), ...spares.splice(0)]) this.#end(member);
-  }
-
-  /** Lets the instance finish its streams, then it is gone. */
-  #end(member: Member): void {
-    this.#members.ending.add(member);
-    this.#track(this.#finish(member));
-  }
-
-  async #finish(member: Member): Promise<void> {
-    // The stream that the instance was taken for begins before this goes on.
-    await undefined;
-    const { instance, over } = member;
-    // A guest that fails while it finishes is told of through `lost`.
-    if (!this.#hurried) await Promise.race([instance.drain().catch(() => {}), aborted(over.signal)]);
-    if (!this.#members.ending.has(member)) return;
-    try {
-      await instance[Symbol.asyncDispose]();
-    } finally {
-      if (this.#members.ending.delete(member)) this.#options.gone(instance.counters);
-    }
-    this.#serve();
-    this.#replenish();
-  }
-
-  async #dispose({ instance }: Member): Promise<void> {
-    await instance[Symbol.asyncDispose]();
+    for (const member of [...active.splice(0), ...spares.splice(0)]) this.#departures.end(member);
   }
 
   /** Lets go of instances that a burst needed and nobody has used since the last look. */
   #shrink(): void {
-    for (const member of this.#members.takeIdle()) this.#end(member);
+    for (const member of this.#members.takeIdle()) this.#departures.end(member);
     if (this.#members.active.length < 2) this.#sweepNoMore();
   }
 
@@ -329,13 +301,6 @@ export class InstancePool implements AsyncDisposable {
 
   #failWaiting(error: PluginError): void {
     for (const waiter of this.#waiting) waiter.fail(error);
-  }
-
-  #track(task: Promise<void>): void {
-    const tracked: Promise<void> = task
-      .catch((error: unknown) => this.#options.crashed(this.#asPluginError(error), "it was on its way out"))
-      .finally(() => this.#tasks.delete(tracked));
-    this.#tasks.add(tracked);
   }
 
   #unavailable(): PluginError {
@@ -357,11 +322,4 @@ export class InstancePool implements AsyncDisposable {
     const { plugin, version } = this.#options;
     return new PluginError(plugin, version, fault, `plugin '${plugin}' ${version} ${what}`);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
