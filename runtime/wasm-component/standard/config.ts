@@ -4,11 +4,6 @@ import type { GuestHost, ImportedInterface } from "../provider.ts";
 
 type Pair = readonly [key: string, value: string];
 
-/** The variant `error`: the stores are all that can fail. */
-function throwUpstream(error: unknown): never {
-  throw { tag: "upstream", val: witError(error).val };
-}
-
 /** The plugin's own configuration by key, where it is an object: text as it is, anything else as JSON. */
 function ownConfiguration({ program }: GuestHost): ReadonlyMap<string, string> {
   const own = parsed(program.configuration);
@@ -26,11 +21,15 @@ function parsed(bytes: Uint8Array): unknown {
   }
 }
 
-function functionsFor(host: GuestHost) {
+/** The plugin's own configuration, then the stores. Only these can fail, with that case of the interface's `error`. */
+export function configurationOf(host: GuestHost, failure: "upstream" | "provider") {
   const { api } = host.services;
+  const fail = (error: unknown): never => {
+    throw { tag: failure, val: witError(error).val };
+  };
   let own: ReadonlyMap<string, string> | undefined;
   const read = async (store: string, keys: readonly string[]) => {
-    const found = await api.config.get(store, { keys, group: "", label: "" }, host.signal).catch(throwUpstream);
+    const found = await api.config.get(store, { keys, group: "", label: "" }, host.signal).catch(fail);
     for (const { key, content } of found) payForResult(host, key.length + content.length);
     return found;
   };
@@ -60,6 +59,7 @@ function functionsFor(host: GuestHost) {
 }
 
 const waiting = ["get", "get-all"];
+const make = (host: GuestHost) => configurationOf(host, "upstream");
 
 /** The plugin's own configuration, then the configuration stores that it was granted, in the order of its manifest. */
 export const configInterfaces: readonly ImportedInterface[] = [
@@ -67,7 +67,7 @@ export const configInterfaces: readonly ImportedInterface[] = [
     name: "wasi:config/store",
     versions: ["0.2.0-draft", "0.2.0-draft-2024-09-27", "0.2.0-rc.1"],
     waiting,
-    make: functionsFor,
+    make,
   },
-  { name: "wasi:config/runtime", versions: ["0.2.0-draft"], waiting, make: functionsFor },
+  { name: "wasi:config/runtime", versions: ["0.2.0-draft"], waiting, make },
 ];

@@ -7,6 +7,7 @@ import { keyvalueDraft2 } from "./keyvalue-draft2.ts";
 import { loggingInterface } from "./logging.ts";
 import { messagingImports } from "./messaging-consumer.ts";
 import { messagingHandler } from "./messaging-handler.ts";
+import { spinInterfaces } from "./spin.ts";
 
 export const standardImports: readonly ImportedInterface[] = [
   ...keyvalueDraft,
@@ -15,6 +16,7 @@ export const standardImports: readonly ImportedInterface[] = [
   loggingInterface,
   ...messagingImports,
   ...blobstoreInterfaces,
+  ...spinInterfaces,
 ];
 
 export const standardExports: readonly ExportedInterface[] = [messagingHandler];

@@ -71,6 +71,14 @@ test("a store of configuration that fails is the error upstream, with a sentence
   assert.deepEqual(await thrownBy(() => getAll?.()), { tag: "upstream", val });
 });
 
+test("a store of configuration that fails is the error provider of a variable of Spin", async () => {
+  await using parts = await openApiParts();
+  const { get } = functionsOf(parts, "fermyon:spin/variables@2.0.0", { config: ["gone"] }, '{"colour":"green"}');
+  const val = "configuration store 'gone' is not configured; configured: settings";
+  assert.equal(await get?.("colour"), "green");
+  assert.deepEqual(await thrownBy(() => get?.("other")), { tag: "provider", val });
+});
+
 test("a configuration that is no object has no keys", async () => {
   await using parts = await openApiParts();
   for (const configuration of ["", "just text", "[1]", "null", "7"]) {

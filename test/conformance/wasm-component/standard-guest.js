@@ -1,5 +1,7 @@
 /** Does what each request asks of one interface: `{"call": "draft.get", "with": [...]}`. Texts stand for bytes, a character each. */
 
+import { Store as SpinStore } from "fermyon:spin/key-value@2.0.0";
+import * as spinVariables from "fermyon:spin/variables@2.0.0";
 import * as configRuntime from "wasi:config/runtime@0.2.0-draft";
 import * as configDraft from "wasi:config/store@0.2.0-draft";
 import * as configDated from "wasi:config/store@0.2.0-draft-2024-09-27";
@@ -81,6 +83,15 @@ const calls = {
       { get: (key) => get(key) ?? null, getAll: () => Object.fromEntries(getAll()) },
     ]),
   ),
+  spin: {
+    open: (label) => void SpinStore.open(label),
+    get: (label, key) => textOf(SpinStore.open(label).get(key)),
+    set: (label, key, value) => SpinStore.open(label).set(key, bytesOf(value)),
+    delete: (label, key) => SpinStore.open(label).delete(key),
+    exists: (label, key) => SpinStore.open(label).exists(key),
+    keys: (label) => SpinStore.open(label).getKeys(),
+    variable: (name) => spinVariables.get(name),
+  },
   logging: { log: (level, context, message) => log(level, context, message) },
   messaging: {
     publish: (subject, body, replyTo) =>

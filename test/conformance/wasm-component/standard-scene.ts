@@ -56,6 +56,8 @@ const guests = {
           "wasi:config/store@0.2.0-rc.1",
           "wasi:logging/logging@0.1.0-draft",
           "wasmcloud:messaging/consumer@0.2.0",
+          "fermyon:spin/key-value@2.0.0",
+          "fermyon:spin/variables@2.0.0",
         ],
         "outrigger:runtime/handler@0.1.0",
       ),

@@ -9,6 +9,7 @@ import { startRedis } from "../../support/redis-server.ts";
 import { configurationChecks, loggingChecks } from "./configuration.ts";
 import { keyvalueChecks } from "./keyvalue.ts";
 import { messagingChecks } from "./messaging.ts";
+import { spinStoreChecks, spinVariableChecks } from "./spin.ts";
 import { openStandardScene, type StandardScene, type Tested } from "./standard-scene.ts";
 
 /** Registers what holds for the components; they stand on nothing, or on a server that runs while the tests do. */
@@ -33,6 +34,9 @@ function onBackend(name: string, open: () => Promise<{ tested: Tested } & AsyncD
       });
     if (kinds.includes("state")) describe("wasi:keyvalue", () => keyvalueChecks(check, current, "tested", true));
     if (kinds.includes("config")) describe("wasi:config", () => configurationChecks(check, current, "tested"));
+    if (kinds.includes("state")) describe("fermyon:spin/key-value", () => spinStoreChecks(check, current, "tested"));
+    if (kinds.includes("config"))
+      describe("fermyon:spin/variables", () => spinVariableChecks(check, current, "tested"));
     if (kinds.includes("pubsub")) describe("wasmcloud:messaging", () => messagingChecks(check, current, "tested"));
     if (kinds.includes("logging")) describe("wasi:logging", () => loggingChecks(check, current));
   });
