@@ -9,20 +9,17 @@ import {
 } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import { refusedStream } from "../grpc/client.ts";
 import { statusCodeOf } from "../grpc/status.ts";
+import type { Caller, GuestLogLevel, HostServices } from "../plugin/contract.ts";
+import type { PluginMetrics } from "../plugin/guest-metrics.ts";
 import type {
-  Caller,
   GrpcReply,
   GrpcRequest,
   GrpcStream,
   GrpcStreamReceiver,
   GrpcStreamRequest,
-  GuestLogLevel,
-  HostServices,
   HttpMessage,
-  PluginMetrics,
-  SharedData,
-  SharedQueues,
-} from "../plugin/contract.ts";
+} from "../plugin/outside-calls.ts";
+import type { SharedData, SharedQueues } from "../plugin/sharing.ts";
 import type { UniformApi } from "../plugin/uniform-api.ts";
 import type { Log } from "../telemetry/log.ts";
 import { toldToGuest } from "./guest-error.ts";

@@ -3,7 +3,8 @@ import { RuntimeError } from "../../components/error.ts";
 import { codeOfHttpStatus } from "../../components/http-status.ts";
 import { errorCodeOf } from "../grpc/status.ts";
 import { statusCode } from "../grpc/status-code.ts";
-import type { Caller, GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
+import type { Caller } from "../plugin/contract.ts";
+import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/outside-calls.ts";
 
 /** Where invoked services are found and called, by a plugin or by the application; the composition root supplies it over the configured upstreams. */
 export interface InvokeTargets {

@@ -5,7 +5,7 @@ import { codeOfHttpStatus } from "../../components/http-status.ts";
 import type { BindingBlock } from "../api/binding.ts";
 import { unlessAborted } from "../api/unless-aborted.ts";
 import { parseHostPort } from "../listen.ts";
-import type { HttpMessage } from "../plugin/contract.ts";
+import type { HttpMessage } from "../plugin/outside-calls.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Attendance, type Door, type Wish } from "./attendance.ts";
 import { bindingWish } from "./binding-wish.ts";

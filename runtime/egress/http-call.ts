@@ -1,5 +1,5 @@
 import { RuntimeError } from "../../components/error.ts";
-import type { HttpMessage } from "../plugin/contract.ts";
+import type { HttpMessage } from "../plugin/outside-calls.ts";
 import { ChunkedBody } from "../proxy/body-buffer.ts";
 import type { Failure, Handler } from "../proxy/exchange.ts";
 import { faultOfFields, faultOfRequest, HeaderList } from "../proxy/headers.ts";

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import http2 from "node:http2";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
-import type { HttpMessage } from "../plugin/contract.ts";
+import type { HttpMessage } from "../plugin/outside-calls.ts";
 import { createLog } from "../telemetry/log.ts";
 import { Upstreams } from "./upstreams.ts";
 

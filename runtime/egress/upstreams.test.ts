@@ -4,7 +4,7 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
-import type { HttpMessage } from "../plugin/contract.ts";
+import type { HttpMessage } from "../plugin/outside-calls.ts";
 import { createLog } from "../telemetry/log.ts";
 import type { Endpoint } from "./endpoint-source.ts";
 import { application } from "./upstream-settings.ts";

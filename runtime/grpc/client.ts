@@ -1,5 +1,11 @@
 import { messageOf } from "../../components/thrown.ts";
-import type { GrpcReply, GrpcRequest, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } from "../plugin/contract.ts";
+import type {
+  GrpcReply,
+  GrpcRequest,
+  GrpcStream,
+  GrpcStreamReceiver,
+  GrpcStreamRequest,
+} from "../plugin/outside-calls.ts";
 import type { AnswerSection } from "./answer-section.ts";
 import type { CallStatus } from "./call-status.ts";
 import type { CallReceiver } from "./client-call.ts";

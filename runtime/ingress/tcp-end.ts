@@ -1,5 +1,5 @@
 import type net from "node:net";
-import type { ClosingPeer } from "../plugin/contract.ts";
+import type { ClosingPeer } from "../plugin/connection-filter.ts";
 import { Hold } from "../proxy/hold.ts";
 
 /** What one end of a TCP connection tells. */

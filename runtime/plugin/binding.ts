@@ -1,4 +1,5 @@
-import type { ConnectionFilter, ConnectionHost, FailPolicy, PluginUse, StreamFilter, StreamHost } from "./contract.ts";
+import type { ConnectionFilter, ConnectionHost } from "./connection-filter.ts";
+import type { FailPolicy, PluginUse, StreamFilter, StreamHost } from "./contract.ts";
 import type { Manifest } from "./manifest.ts";
 import type { PluginError } from "./plugin-error.ts";
 import type { InstancePool } from "./pool.ts";

@@ -3,8 +3,19 @@
  * it with a guest and reaches back through the StreamHost it was given. Neither knows the other.
  */
 import type { AnswerSink, AnswerSource } from "./answer.ts";
+import type { ConnectionFilter, ConnectionHost } from "./connection-filter.ts";
+import type { PluginMetrics } from "./guest-metrics.ts";
+import type {
+  GrpcReply,
+  GrpcRequest,
+  GrpcStream,
+  GrpcStreamReceiver,
+  GrpcStreamRequest,
+  HttpMessage,
+} from "./outside-calls.ts";
 import type { PluginError } from "./plugin-error.ts";
 import type { CompiledPlugin } from "./sandbox/sandboxed-component.ts";
+import type { SharedData, SharedQueues } from "./sharing.ts";
 import type { UniformApi } from "./uniform-api.ts";
 
 /**
@@ -114,42 +125,6 @@ export interface StreamFilter {
   end(): void;
 }
 
-/** Where the bytes of a TCP connection come from: the client, or the upstream. */
-export type ConnectionSide = "downstream" | "upstream";
-/** Who ended a connection: this process, or the peer. */
-export type ClosingPeer = "local" | "remote";
-
-/** What a TCP connection of the data plane offers the filter that runs on it. Calls after its end have no effect. */
-export interface ConnectionHost {
-  /** The bytes that came from that side, or undefined unless they are shown or held. */
-  data(side: ConnectionSide): BodyBuffer | undefined;
-  /** Goes on with what the filter paused; `downstream` is also the side of a new connection. No effect when it is not paused. */
-  resume(side: ConnectionSide): void;
-  /** Tells how a callback ended that had answered `suspended`. */
-  settle(action: "continue" | "pause"): void;
-  /** Ends the connection on both sides, once what was passed on has been sent. */
-  close(side: ConnectionSide): void;
-  /** The filter cannot go on: its fail policy decides. Nothing of it is called afterwards. */
-  failed(error: PluginError): void;
-  /** An attribute of the connection, such as `source\0address`; undefined when unknown. */
-  property(path: readonly string[]): PropertyValue | undefined;
-  /** Keeps a value that every filter of the same connection reads from then on; false when there is no more room for it. */
-  setProperty(path: readonly string[], value: Uint8Array): boolean;
-}
-
-/**
- * One TCP connection in one guest. `newConnection` comes first; a pause there holds back the upstream, not the data. Each side
- * is closed at most once. `end` comes exactly once, last (unless the host was told `failed`), and lets the guest log and forget.
- */
-export interface ConnectionFilter {
-  newConnection(): FilterAction;
-  downstreamData(endOfStream: boolean): FilterAction;
-  upstreamData(endOfStream: boolean): FilterAction;
-  downstreamClose(peer: ClosingPeer): void;
-  upstreamClose(peer: ClosingPeer): void;
-  end(): void;
-}
-
 /** A plugin that makes a request of its own, and who made the request in whose stream it does. */
 export interface Caller {
   readonly plugin: string;
@@ -189,95 +164,6 @@ export interface PluginSource {
   use(plugin: string, options: UseOptions): Promise<PluginUse>;
   /** The plugin whose guest gave itself that id, of several the one deployed last; undefined when there is none. */
   nameOf(id: string): string | undefined;
-}
-
-/** A message of HTTP as a guest sends or gets it outside its streams. */
-export interface HttpMessage {
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: Uint8Array;
-  readonly trailers: readonly (readonly [name: string, value: string])[];
-}
-
-export interface GrpcRequest {
-  /** Full name, without a slash: `package.Service`. */
-  readonly service: string;
-  readonly method: string;
-  readonly metadata: readonly (readonly [name: string, value: string])[];
-  readonly message: Uint8Array;
-}
-
-/** `code` is a gRPC status code; `message` is the response message when it is 0, else absent. */
-export interface GrpcReply {
-  readonly code: number;
-  readonly details: string;
-  readonly initialMetadata: readonly (readonly [name: string, value: string])[];
-  readonly message?: Uint8Array;
-  readonly trailingMetadata: readonly (readonly [name: string, value: string])[];
-}
-
-export type GrpcStreamRequest = Omit<GrpcRequest, "message">;
-
-/** What comes on a stream of gRPC, in order. Nothing comes within the call that opens it. */
-export interface GrpcStreamReceiver {
-  initialMetadata(metadata: GrpcReply["initialMetadata"]): void;
-  message(message: Uint8Array): void;
-  /** After a `send` that answered false: more is wanted. */
-  drained(): void;
-  /** The last call. */
-  closed(code: number, details: string, trailingMetadata: GrpcReply["trailingMetadata"]): void;
-}
-
-/** A stream of gRPC as its caller writes to it. */
-export interface GrpcStream {
-  /** False when the caller should wait for `drained`. */
-  send(message: Uint8Array, isLast: boolean): boolean;
-  /** No more messages come from the caller. */
-  end(): void;
-  /** Ends the stream both ways. */
-  cancel(): void;
-  /** Holds the peer back. */
-  pause(): void;
-  resume(): void;
-}
-
-export type MetricType = "counter" | "gauge" | "histogram";
-
-/** Series of one plugin, named by it and labelled with its name by the host. */
-export interface PluginMetrics {
-  /**
-   * The id of the series, the same for the same name. Throws RangeError when the plugin has too many, or a name is not acceptable.
-   * `pay` is told what a new name costs, in fuel, before the work is done.
-   */
-  define(type: MetricType, name: string, pay?: (fuel: number) => void): number;
-  typeOf(id: number): MetricType | undefined;
-  record(id: number, value: number): void;
-  increment(id: number, delta: number): void;
-  get(id: number): number;
-}
-
-/** Data shared by the guests of one VM id. `cas` changes with every write and is never 0. */
-export interface SharedData {
-  get(key: string): { readonly value: Uint8Array; readonly cas: number } | undefined;
-  /** Writes when `cas` is 0, the key is missing or `cas` is current; false otherwise. Throws RangeError at the size limit. */
-  set(key: string, value: Uint8Array | undefined, cas: number): boolean;
-}
-
-/** Who registered a queue. */
-export interface QueueConsumer {
-  /** Told of each item that is put in while nobody registered the queue later; it must not enter a guest within this. */
-  ready(token: number): void;
-}
-
-/** Queues between guests. Tokens are never 0, and stay the same for as long as the process runs. */
-export interface SharedQueues {
-  /** The queue of that name of the own VM id, made when there is none. Disposing ends the telling; the items stay. Throws RangeError when there are too many. */
-  register(name: string, consumer: QueueConsumer): { readonly token: number } & Disposable;
-  /** The token of a registered queue; an empty VM id is the own. */
-  resolve(vmId: string, name: string): number | undefined;
-  /** False when there is no such queue. Throws RangeError when it is full. */
-  enqueue(token: number, bytes: Uint8Array): boolean;
-  /** The oldest item; undefined when there is no such queue. */
-  dequeue(token: number): Uint8Array | "empty" | undefined;
 }
 
 export type GuestLogLevel = "trace" | "debug" | "info" | "warn" | "error" | "critical";

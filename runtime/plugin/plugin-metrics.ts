@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type Sample, samplesOf, Timing } from "../telemetry/timings.ts";
-import type { MetricType, PluginMetrics } from "./contract.ts";
+import type { MetricType, PluginMetrics } from "./guest-metrics.ts";
 import { type MetricTag, MetricTagger } from "./metric-tags.ts";
 
 const defaultMaxSeries = 1_000;

@@ -1,12 +1,6 @@
 import { messageOf } from "../../components/thrown.ts";
-import type {
-  ConnectionFilter,
-  ConnectionHost,
-  InstanceCounters,
-  PluginInstance,
-  StreamFilter,
-  StreamHost,
-} from "./contract.ts";
+import type { ConnectionFilter, ConnectionHost } from "./connection-filter.ts";
+import type { InstanceCounters, PluginInstance, StreamFilter, StreamHost } from "./contract.ts";
 import { CrashRecovery, type RecoveryTerms } from "./crash-recovery.ts";
 import { Departures } from "./departures.ts";
 import { PluginError, type PluginFault } from "./plugin-error.ts";

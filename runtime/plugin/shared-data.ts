@@ -1,4 +1,4 @@
-import type { SharedData } from "./contract.ts";
+import type { SharedData } from "./sharing.ts";
 
 /** Bytes that the guests of one VM id may keep, keys included. */
 const defaultMaxBytes = 16 * 1024 ** 2;

@@ -1,4 +1,4 @@
-import type { QueueConsumer, SharedQueues } from "./contract.ts";
+import type { QueueConsumer, SharedQueues } from "./sharing.ts";
 
 /** Bytes that the queues of one VM id may hold together, and how many there may be of each kind. */
 const defaultLimits = { bytes: 16 * 1024 ** 2, items: 10_000, queues: 1_000 };

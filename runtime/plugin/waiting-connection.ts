@@ -1,4 +1,5 @@
-import type { ClosingPeer, ConnectionFilter, ConnectionHost, FilterAction, PluginInstance } from "./contract.ts";
+import type { ClosingPeer, ConnectionFilter, ConnectionHost } from "./connection-filter.ts";
+import type { FilterAction, PluginInstance } from "./contract.ts";
 import { PluginError } from "./plugin-error.ts";
 import { type Waiter, WaitingPlace, type WaitingTerms } from "./waiting-place.ts";
 

@@ -1,10 +1,5 @@
-import type {
-  ClosingPeer,
-  ConnectionFilter,
-  ConnectionHost,
-  ConnectionSide,
-  FilterAction,
-} from "../plugin/contract.ts";
+import type { ClosingPeer, ConnectionFilter, ConnectionHost, ConnectionSide } from "../plugin/connection-filter.ts";
+import type { FilterAction } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { PeerType } from "./abi.ts";
 import { deleteContext, finishContext } from "./context-end.ts";

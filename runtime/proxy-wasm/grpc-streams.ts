@@ -1,4 +1,4 @@
-import type { GrpcReply, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } from "../plugin/contract.ts";
+import type { GrpcReply, GrpcStream, GrpcStreamReceiver, GrpcStreamRequest } from "../plugin/outside-calls.ts";
 import { Status } from "./abi.ts";
 import type { Callback } from "./guest-exports.ts";
 import type { RootContext } from "./root-context.ts";

@@ -1,11 +1,5 @@
-import type {
-  ConnectionFilter,
-  ConnectionHost,
-  InstanceCounters,
-  PluginInstance,
-  StreamFilter,
-  StreamHost,
-} from "../plugin/contract.ts";
+import type { ConnectionFilter, ConnectionHost } from "../plugin/connection-filter.ts";
+import type { InstanceCounters, PluginInstance, StreamFilter, StreamHost } from "../plugin/contract.ts";
 import { ConnectionContext } from "./connection-context.ts";
 import { StreamContext } from "./context.ts";
 import { pluginError } from "./fault.ts";

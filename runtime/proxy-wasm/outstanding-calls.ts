@@ -1,5 +1,5 @@
 import { messageOf } from "../../components/thrown.ts";
-import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/contract.ts";
+import type { GrpcReply, GrpcRequest, HttpMessage } from "../plugin/outside-calls.ts";
 import { GrpcCode } from "./abi.ts";
 import type { RootContext } from "./root-context.ts";
 import type { Origin } from "./vm.ts";

@@ -1,4 +1,5 @@
-import type { Caller, GrpcReply, HostServices, HttpMessage } from "../plugin/contract.ts";
+import type { Caller, HostServices } from "../plugin/contract.ts";
+import type { GrpcReply, HttpMessage } from "../plugin/outside-calls.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import { spokenVersion } from "./abi.ts";
 import { CallTokens } from "./call-tokens.ts";

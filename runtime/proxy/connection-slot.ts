@@ -1,13 +1,5 @@
-import type {
-  BodyBuffer,
-  ClosingPeer,
-  ConnectionFilter,
-  ConnectionHost,
-  ConnectionSide,
-  FilterAction,
-  PluginUse,
-  PropertyValue,
-} from "../plugin/contract.ts";
+import type { ClosingPeer, ConnectionFilter, ConnectionHost, ConnectionSide } from "../plugin/connection-filter.ts";
+import type { BodyBuffer, FilterAction, PluginUse, PropertyValue } from "../plugin/contract.ts";
 import { PluginError } from "../plugin/plugin-error.ts";
 import { ChunkedBody } from "./body-buffer.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { GrpcStreamReceiver } from "../../runtime/plugin/contract.ts";
+import type { GrpcStreamReceiver } from "../../runtime/plugin/outside-calls.ts";
 import { grpcReply, never, TestFields, TestServices } from "../support/proxy-wasm-host.ts";
 import { bodyOf, fieldsOf, startPlugin } from "./plugin-sdk-guest.ts";
 import { SmallRuntime } from "./plugin-sdk-runtime.ts";

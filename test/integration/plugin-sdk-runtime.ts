@@ -1,6 +1,6 @@
 import { Empty } from "../../proto/gen/google/protobuf/empty.ts";
 import * as api from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
-import type { GrpcReply } from "../../runtime/plugin/contract.ts";
+import type { GrpcReply } from "../../runtime/plugin/outside-calls.ts";
 import { grpcReply, TestServices } from "../support/proxy-wasm-host.ts";
 
 /** How the generated TypeScript reads and writes a message. */

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from "node:events";
-import type { BodyBuffer, ConnectionHost, ConnectionSide, PropertyValue } from "../../runtime/plugin/contract.ts";
+import type { ConnectionHost, ConnectionSide } from "../../runtime/plugin/connection-filter.ts";
+import type { BodyBuffer, PropertyValue } from "../../runtime/plugin/contract.ts";
 import type { PluginError } from "../../runtime/plugin/plugin-error.ts";
 import { TestBody } from "./proxy-wasm-host.ts";
 

@@ -3,17 +3,10 @@ import { refusedStream } from "../../runtime/grpc/client.ts";
 import type {
   BodyBuffer,
   Direction,
-  GrpcReply,
-  GrpcRequest,
-  GrpcStream,
-  GrpcStreamReceiver,
-  GrpcStreamRequest,
   GuestLogLevel,
   HeaderMap,
   HostServices,
-  HttpMessage,
   LocalReply,
-  MetricType,
   PluginEngine,
   PluginInstance,
   PluginProgram,
@@ -22,6 +15,15 @@ import type {
   StreamHost,
   StreamMap,
 } from "../../runtime/plugin/contract.ts";
+import type { MetricType } from "../../runtime/plugin/guest-metrics.ts";
+import type {
+  GrpcReply,
+  GrpcRequest,
+  GrpcStream,
+  GrpcStreamReceiver,
+  GrpcStreamRequest,
+  HttpMessage,
+} from "../../runtime/plugin/outside-calls.ts";
 import type { PluginError } from "../../runtime/plugin/plugin-error.ts";
 import type { CompiledPlugin } from "../../runtime/plugin/sandbox/sandboxed-component.ts";
 import { SharedQueueStore } from "../../runtime/plugin/shared-queues.ts";

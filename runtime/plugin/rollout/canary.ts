@@ -1,4 +1,5 @@
-import type { ConnectionHost, StreamHost } from "../contract.ts";
+import type { ConnectionHost } from "../connection-filter.ts";
+import type { StreamHost } from "../contract.ts";
 import type { RolloutPolicy } from "./policy.ts";
 
 type Canary = NonNullable<RolloutPolicy["canary"]>;

@@ -1,12 +1,5 @@
-import type {
-  BodyBuffer,
-  ClosingPeer,
-  ConnectionFilter,
-  ConnectionHost,
-  ConnectionSide,
-  FilterAction,
-  PropertyValue,
-} from "../contract.ts";
+import type { ClosingPeer, ConnectionFilter, ConnectionHost, ConnectionSide } from "../connection-filter.ts";
+import type { BodyBuffer, FilterAction, PropertyValue } from "../contract.ts";
 import type { PluginError } from "../plugin-error.ts";
 import type { StreamEnded, StreamOutcome } from "./measured-stream.ts";
 

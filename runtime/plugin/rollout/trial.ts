@@ -1,4 +1,5 @@
-import type { ConnectionFilter, ConnectionHost, StreamFilter, StreamHost } from "../contract.ts";
+import type { ConnectionFilter, ConnectionHost } from "../connection-filter.ts";
+import type { StreamFilter, StreamHost } from "../contract.ts";
 import { PluginError } from "../plugin-error.ts";
 import type { InstancePool } from "../pool.ts";
 import type { TrialStatus } from "../status.ts";

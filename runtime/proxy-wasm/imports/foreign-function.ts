@@ -1,5 +1,5 @@
 import { messageOf } from "../../../components/thrown.ts";
-import type { GrpcReply } from "../../plugin/contract.ts";
+import type { GrpcReply } from "../../plugin/outside-calls.ts";
 import { GrpcCode, Status } from "../abi.ts";
 import { depthHeader } from "../context.ts";
 import { noResult } from "../foreign/foreign-function.ts";

@@ -1,4 +1,5 @@
-import type { ConnectionSide, Direction, LocalReply } from "../../plugin/contract.ts";
+import type { ConnectionSide } from "../../plugin/connection-filter.ts";
+import type { Direction, LocalReply } from "../../plugin/contract.ts";
 import { Status, StreamType } from "../abi.ts";
 import { toFields } from "../fields.ts";
 import type { HostFunctions } from "../link.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { GrpcRequest, HttpMessage } from "../../../runtime/plugin/contract.ts";
+import type { GrpcRequest, HttpMessage } from "../../../runtime/plugin/outside-calls.ts";
 import { encodePairs } from "../../../runtime/proxy-wasm/pairs.ts";
 import { cell, drop, out, outside, type PlaceText, say, tell } from "../../support/proxy-wasm-guest.ts";
 import { grpcReply, never, startText, TestServices, TestStream } from "../../support/proxy-wasm-host.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { QueueConsumer } from "../../../runtime/plugin/contract.ts";
+import type { QueueConsumer } from "../../../runtime/plugin/sharing.ts";
 import { cell, drop, out, outside, say, tell } from "../../support/proxy-wasm-guest.ts";
 import { startText, TestServices, TestStream } from "../../support/proxy-wasm-host.ts";
 

@@ -1,7 +1,7 @@
 /** Root contexts of several programs in one VM: who is called, with what, and what is each one's own. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { HttpMessage } from "../../../runtime/plugin/contract.ts";
+import type { HttpMessage } from "../../../runtime/plugin/outside-calls.ts";
 import { encodePairs } from "../../../runtime/proxy-wasm/pairs.ts";
 import { cell, drop, out, type PlaceText, say, tell } from "../../support/proxy-wasm-guest.ts";
 import { TestServices, TestStream } from "../../support/proxy-wasm-host.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { GrpcReply, GrpcRequest } from "../../../runtime/plugin/contract.ts";
+import type { GrpcReply, GrpcRequest } from "../../../runtime/plugin/outside-calls.ts";
 import { cell, drop, out, outside, type PlaceText, say, tell } from "../../support/proxy-wasm-guest.ts";
 import { grpcReply, never, startText, TestServices, TestStream } from "../../support/proxy-wasm-host.ts";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { ConnectionFilter } from "../../../runtime/plugin/contract.ts";
+import type { ConnectionFilter } from "../../../runtime/plugin/connection-filter.ts";
 import { TestConnection } from "../../support/proxy-wasm-connection.ts";
 import { drop, type GuestText, out, outside, type PlaceText, say, tell } from "../../support/proxy-wasm-guest.ts";
 import {
