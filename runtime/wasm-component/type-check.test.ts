@@ -57,6 +57,12 @@ describe("the types of components", () => {
     for (const name of [...importableNames(), ...callableNames()]) assert.ok(interfaceKey(name) in witSignatures, name);
   });
 
+  it("are not streams and futures, which came with WASI 0.3", async () => {
+    const message = /^the component uses streams or futures as types, as in WASI 0\.3, and this host has WASI 0\.2/;
+    for (const type of ["stream u8", "future string"])
+      await refused(taking("", "", "0.3.0").replace("(instance $t ", `(instance $t (type $s (${type})) `), message);
+  });
+
   it("may be a part of what there is, in any version of WASI 0.2", async () => {
     for (const version of ["0.2.0", "0.2.3", "0.2.12"]) await accepted(taking(append("(list u8)"), "", version));
     await accepted(taking(`(type $key (list u8)) (export "of-the-guest" (type (eq $key)))`));

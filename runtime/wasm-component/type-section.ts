@@ -85,8 +85,17 @@ function valueText(reader: BinaryReader, scope: TypeScope, form: number): string
     case 0x68:
       return `borrow<${resource(reader, scope)}>`;
     default:
-      return primitives[form] ?? reader.fail("a type of the component is of a kind that this host does not know");
+      return primitives[form] ?? unknown(reader, form);
   }
+}
+
+function unknown(reader: BinaryReader, form: number): never {
+  const isOfStreams = form === 0x66 || form === 0x65;
+  return reader.fail(
+    isOfStreams
+      ? "the component uses streams or futures as types, as in WASI 0.3, and this host has WASI 0.2"
+      : "a type of the component is of a kind that this host does not know",
+  );
 }
 
 /** A type where another uses it: by its number, or a primitive one as it is. */
@@ -94,7 +103,7 @@ function used(reader: BinaryReader, scope: TypeScope): string {
   const next = reader.bytes[reader.position] ?? 0;
   if ((next & 0xc0) === 0x40) {
     reader.u8();
-    return primitives[next] ?? reader.fail("a type of the component is of a kind that this host does not know");
+    return primitives[next] ?? unknown(reader, next);
   }
   const type = scope.types[reader.u32()];
   return type?.kind === "value" ? type.text : reader.fail("a type of the component is used that is none of values");
