@@ -1,3 +1,5 @@
+import { hold, letGo } from "../held-bytes.ts";
+import type { GuestHost } from "../provider.ts";
 import { closed } from "../wasi/io-error.ts";
 import { type OutputSink, roomPerWrite } from "../wasi/output-stream.ts";
 import type { Waitable } from "../wasi/waiting.ts";
@@ -17,6 +19,7 @@ const noBytes = new Uint8Array(0);
 /** A body on its way out of a guest. What is written before the head has gone is kept, as far as there is room. */
 export class BodyFlow implements OutputSink {
   waiter: Waitable["waiter"];
+  readonly #host: GuestHost;
   /** `response of plugin 'web'`, for sentences. */
   readonly #what: string;
   readonly #sizeTag: string;
@@ -25,6 +28,7 @@ export class BodyFlow implements OutputSink {
   #written = 0;
   #target: BodyTarget | undefined;
   #kept: Uint8Array[] | undefined;
+  #keptBytes = 0;
   #trailers: readonly Field[] | undefined;
   #isPaused = false;
   #isDiscarded = false;
@@ -33,8 +37,9 @@ export class BodyFlow implements OutputSink {
   /** Why it is broken. */
   #reason: string | undefined;
 
-  constructor(plugin: string, message: "request" | "response", length: number | undefined) {
-    this.#what = `${message} of plugin '${plugin}'`;
+  constructor(host: GuestHost, message: "request" | "response", length: number | undefined) {
+    this.#host = host;
+    this.#what = `${message} of plugin '${host.program.name}'`;
     this.#sizeTag = message === "request" ? "HTTP-request-body-size" : "HTTP-response-body-size";
     this.#length = length;
   }
@@ -43,7 +48,7 @@ export class BodyFlow implements OutputSink {
   attach(target: BodyTarget): void {
     this.#target = target;
     const kept = this.#kept;
-    this.#kept = undefined;
+    this.forget();
     if (kept !== undefined) for (const chunk of kept) target.data(chunk, false);
     if (this.#state === "whole") this.#sendEnd(target);
     else if (this.#state === "broken") target.broken(this.#reason ?? this.#unfinished);
@@ -54,8 +59,15 @@ export class BodyFlow implements OutputSink {
   discard(): void {
     this.#isDiscarded = true;
     this.#length = undefined;
-    this.#kept = undefined;
+    this.forget();
     this.waiter?.wake();
+  }
+
+  /** What was written goes nowhere. */
+  forget(): void {
+    letGo(this.#host, this.#keptBytes);
+    this.#kept = undefined;
+    this.#keptBytes = 0;
   }
 
   /** Nobody takes any more of it. */
@@ -118,12 +130,18 @@ export class BodyFlow implements OutputSink {
     }
     this.#written = written;
     if (this.#target !== undefined) this.#target.data(bytes, false);
-    else if (this.#kept === undefined) this.#kept = [bytes];
-    else this.#kept.push(bytes);
+    else this.#keep(bytes);
   }
 
   dropped(): void {
     // A body ends by `finish`, not with its stream.
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#keptBytes += bytes.length;
+    hold(this.#host, bytes.length);
+    if (this.#kept === undefined) this.#kept = [bytes];
+    else this.#kept.push(bytes);
   }
 
   get #room(): number {
@@ -135,7 +153,7 @@ export class BodyFlow implements OutputSink {
   #stop(state: "broken" | "closed"): boolean {
     if (this.#state !== "open") return false;
     this.#state = state;
-    this.#kept = undefined;
+    this.forget();
     this.waiter?.wake();
     return true;
   }

@@ -1,5 +1,6 @@
 import { payForBytes, payForCall } from "../charge.ts";
 import { isFieldName, isFieldValue } from "../field-fault.ts";
+import { hold, letGo } from "../held-bytes.ts";
 import type { GuestHost } from "../provider.ts";
 
 /** Name and value; the value is a byte string: one character per byte. */
@@ -8,13 +9,10 @@ export type Field = readonly [name: string, value: string];
 /** Most bytes of names and values in one list, and most fields. */
 const maxBytes = 256 * 1024;
 const maxFields = 1024;
-/** Most bytes that all lists of one guest hold together, each field with what it takes of memory besides. */
-const maxHeldBytes = 64 * 1024 ** 2;
+/** What a field takes of memory besides its bytes. */
 const fieldBytes = 64;
 /** A list below this is not counted: a guest cannot have so many handles that it mattered. */
 const smallBytes = 1_024;
-
-const held = new WeakMap<GuestHost, number>();
 
 /** Fields of a connection, which the sidecar sees to itself; `te` says what is understood, and may be sent. */
 const forbidden: ReadonlySet<string> = new Set([
@@ -108,8 +106,7 @@ export class Fields implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#held === 0) return;
-    held.set(this.#host, (held.get(this.#host) ?? 0) - this.#held);
+    letGo(this.#host, this.#held);
     this.#held = 0;
   }
 
@@ -153,9 +150,7 @@ export class Fields implements Disposable {
     const grown = this.#bytes + this.#entries.length * fieldBytes - this.#held;
     if (grown < smallBytes) return;
     this.#held += grown;
-    const total = (held.get(this.#host) ?? 0) + grown;
-    held.set(this.#host, total);
-    if (total > maxHeldBytes) throw new Error(`it holds lists of fields of more than ${maxHeldBytes} bytes together`);
+    hold(this.#host, grown);
   }
 
   #remove(key: string): void {

@@ -12,6 +12,8 @@ export interface BodySource {
   wantsMore(): void;
   /** Nobody wants to know of what is left of the message. */
   unwanted(): void;
+  /** Nothing of the body waits for its guest any more. */
+  emptied?(): void;
 }
 
 /** So much of a body waits for its guest before its source is held back. */
@@ -83,6 +85,7 @@ export class BodyFeed implements QueueFiller, Waitable {
   }
 
   taken(left: number): void {
+    if (left === 0) this.#source.emptied?.();
     if (!this.#isFull || left > roomAt) return;
     this.#isFull = false;
     this.#source.wantsMore();
@@ -91,6 +94,7 @@ export class BodyFeed implements QueueFiller, Waitable {
   dropped(): void {
     this.#isDiscarding = true;
     this.#isFull = false;
+    this.#source.emptied?.();
     this.#source.wantsMore();
   }
 

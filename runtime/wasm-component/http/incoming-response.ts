@@ -1,4 +1,5 @@
 import { payForCall } from "../charge.ts";
+import { holdReceived, letGo } from "../held-bytes.ts";
 import type { GuestHost } from "../provider.ts";
 import { Pollable } from "../wasi/pollable.ts";
 import type { Waitable } from "../wasi/waiting.ts";
@@ -10,10 +11,13 @@ import { IncomingMessage } from "./incoming-message.ts";
 /** The resource `wasi:http/types.incoming-response`. */
 export class IncomingResponse extends IncomingMessage {
   readonly #head: readonly Field[];
+  #held = 0;
 
   constructor(host: GuestHost, head: readonly Field[], feed: BodyFeed) {
     super(host, feed);
     this.#head = head;
+    for (const [name, value] of head) this.#held += name.length + value.length;
+    holdReceived(host, this.#held);
   }
 
   status(): number {
@@ -22,6 +26,12 @@ export class IncomingResponse extends IncomingMessage {
 
   headers(): Fields {
     return Fields.received(this.host, this.#head);
+  }
+
+  override [Symbol.dispose](): void {
+    super[Symbol.dispose]();
+    letGo(this.host, this.#held);
+    this.#held = 0;
   }
 }
 
@@ -65,6 +75,8 @@ export class FutureIncomingResponse implements Waitable, Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (!this.#isTaken) this.#unwanted();
+    if (this.#isTaken) return;
+    this.#unwanted();
+    if (this.#outcome?.tag === "ok") this.#outcome.val[Symbol.dispose]();
   }
 }

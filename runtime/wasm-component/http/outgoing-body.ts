@@ -13,7 +13,7 @@ export class OutgoingBody implements Disposable {
   constructor(host: GuestHost, message: "request" | "response", length: number | undefined) {
     payForCall(host);
     this.#host = host;
-    this.flow = new BodyFlow(host.program.name, message, length);
+    this.flow = new BodyFlow(host, message, length);
   }
 
   write(): OutputStream {

@@ -25,8 +25,9 @@ export class OutgoingCall implements HttpReceiver, BodySource {
   #hasHead = false;
   #isHeld = false;
   #isOver = false;
+  #isTold = false;
 
-  /** `over` is called once, when nothing more goes either way. */
+  /** `over` is called once, when nothing more goes either way, and nothing of the answer waits for the guest. */
   constructor(
     host: GuestHost,
     upstream: string,
@@ -46,7 +47,10 @@ export class OutgoingCall implements HttpReceiver, BodySource {
     const firstByteMs = msOf(options?.firstByteTimeout());
     if (connectMs !== undefined) this.#connecting = setTimeout(() => this.#connectLate(), connectMs);
     if (firstByteMs !== undefined) this.#waiting = setTimeout(() => this.#late("HTTP-response-timeout"), firstByteMs);
-    host.atEnd(() => this.unwanted());
+    host.atEnd(() => {
+      this.unwanted();
+      this.#feed.queue.dropped();
+    });
   }
 
   head(head: readonly Field[], endOfStream: boolean): void {
@@ -103,6 +107,12 @@ export class OutgoingCall implements HttpReceiver, BodySource {
     this.fail({ tag: "connection-terminated" }, "the plugin let go of the request");
   }
 
+  emptied(): void {
+    if (!this.#isOver || this.#isTold) return;
+    this.#isTold = true;
+    this.#over();
+  }
+
   /** No whole answer comes. */
   fail(code: ErrorCode, sentence: string): void {
     if (this.#isOver) return;
@@ -132,7 +142,7 @@ export class OutgoingCall implements HttpReceiver, BodySource {
     clearTimeout(this.#waiting);
     clearTimeout(this.#idle);
     this.#body?.close();
-    this.#over();
+    if (this.#feed.queue.load === 0) this.emptied();
   }
 }
 

@@ -143,6 +143,25 @@ describe("a request of a guest", () => {
     assert.deepEqual(futures[1]?.get(), { tag: "ok", val: { tag: "err", val: { tag: "connection-terminated" } } });
   });
 
+  it("is one of so many until the guest has read its answer, or lets go of it", async () => {
+    await using upstream = await granted((_request, answer) => void answer.end("an answer"));
+    const { host, handle } = upstream;
+    const responses = await Promise.all(Array.from({ length: 128 }, () => response(handle(requestTo(host)))));
+    const tooMany = { tag: "connection-limit-reached" };
+    assert.throws(() => handle(requestTo(host)), tooMany);
+    const stream = responses[0]?.consume().stream() ?? assert.fail();
+    assert.equal(Buffer.from(await stream.blockingRead(100n)).toString(), "an answer");
+    handle(requestTo(host))[Symbol.dispose]();
+    responses[1]?.[Symbol.dispose]();
+    const untaken = [handle(requestTo(host)), handle(requestTo(host))];
+    assert.throws(() => handle(requestTo(host)), tooMany);
+    await Promise.all(untaken.map((future) => future.subscribe().block()));
+    for (const future of untaken) future[Symbol.dispose]();
+    host.end();
+    for (let made = 0; made < 128; made++) handle(requestTo(host));
+    host.end();
+  });
+
   it("holds its upstream back while the guest does not read", async () => {
     let sent = 0;
     await using upstream = await granted(async (_request, answer) => {

@@ -1,4 +1,5 @@
 import { payForCall } from "../charge.ts";
+import { hold, letGo } from "../held-bytes.ts";
 import type { GuestHost } from "../provider.ts";
 import type { Field, Fields } from "./fields.ts";
 import { type Method, methodText, type Scheme } from "./method.ts";
@@ -19,6 +20,8 @@ export class OutgoingRequest implements Disposable {
   #scheme: Scheme | undefined;
   #authority: string | undefined;
   #body: OutgoingBody | undefined;
+  /** Of its texts. */
+  #held = 0;
 
   constructor(host: GuestHost, headers: Fields) {
     payForCall(host);
@@ -38,6 +41,7 @@ export class OutgoingRequest implements Disposable {
 
   setMethod(method: Method): void {
     if (!token.test(methodText(method))) throw undefined;
+    this.#hold(methodText(this.#method), methodText(method));
     this.#method = method;
   }
 
@@ -47,6 +51,7 @@ export class OutgoingRequest implements Disposable {
 
   setPathWithQuery(path: string | undefined): void {
     if (path !== undefined && (path.length > maxPathLength || !target.test(path))) throw undefined;
+    this.#hold(this.#path, path);
     this.#path = path;
   }
 
@@ -56,6 +61,7 @@ export class OutgoingRequest implements Disposable {
 
   setScheme(scheme: Scheme | undefined): void {
     if (scheme?.tag === "other" && !schemeName.test(scheme.val ?? "")) throw undefined;
+    this.#hold(this.#scheme?.val, scheme?.val);
     this.#scheme = scheme;
   }
 
@@ -65,6 +71,7 @@ export class OutgoingRequest implements Disposable {
 
   setAuthority(authority: string | undefined): void {
     if (authority !== undefined && !authorityText.test(authority)) throw undefined;
+    this.#hold(this.#authority, authority);
     this.#authority = authority;
   }
 
@@ -75,6 +82,8 @@ export class OutgoingRequest implements Disposable {
   /** Its body is the guest's to finish. */
   [Symbol.dispose](): void {
     this.#headers[Symbol.dispose]();
+    this.#body?.flow.forget();
+    this.#letGo();
   }
 
   /** What there is to send; without a body when the guest asked for none. */
@@ -86,7 +95,20 @@ export class OutgoingRequest implements Disposable {
       [":path", this.#path || "/"],
     ];
     this.#headers.addTo(head);
+    this.#letGo();
     return { head, body: this.#body };
+  }
+
+  /** A text takes the place of another. */
+  #hold(before = "", text = ""): void {
+    const grown = text.length - before.length;
+    this.#held += grown;
+    hold(this.#host, grown);
+  }
+
+  #letGo(): void {
+    letGo(this.#host, this.#held);
+    this.#held = 0;
   }
 }
 

@@ -1,3 +1,4 @@
+import { hold, letGo } from "../held-bytes.ts";
 import type { GuestHost } from "../provider.ts";
 import { closed, failure } from "../wasi/io-error.ts";
 import { type OutputSink, OutputStream } from "../wasi/output-stream.ts";
@@ -16,6 +17,11 @@ class BlobPipe implements OutputSink, AsyncIterable<Uint8Array> {
   #bytes = 0;
   #end: "open" | "whole" | { readonly why: string } = "open";
   #arrived: (() => void) | undefined;
+  readonly #host: GuestHost;
+
+  constructor(host: GuestHost) {
+    this.#host = host;
+  }
 
   get isReady(): boolean {
     return this.#end !== "open" || !this.isTaken || this.#bytes < mostWaiting;
@@ -36,6 +42,7 @@ class BlobPipe implements OutputSink, AsyncIterable<Uint8Array> {
   write(bytes: Uint8Array): void {
     this.#chunks.push(bytes);
     this.#bytes += bytes.length;
+    hold(this.#host, bytes.length);
     this.#arrived?.();
   }
 
@@ -47,14 +54,22 @@ class BlobPipe implements OutputSink, AsyncIterable<Uint8Array> {
   end(how: "whole" | { readonly why: string }): void {
     if (this.#end !== "open") return;
     this.#end = how;
+    if (how !== "whole") this.#forget();
     this.#arrived?.();
     this.waiter?.wake();
+  }
+
+  #forget(): void {
+    letGo(this.#host, this.#bytes);
+    this.#chunks.length = 0;
+    this.#bytes = 0;
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array, void> {
     for (;;) {
       for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) {
         this.#bytes -= chunk.length;
+        letGo(this.#host, chunk.length);
         this.waiter?.wake();
         yield chunk;
       }
@@ -70,12 +85,13 @@ class BlobPipe implements OutputSink, AsyncIterable<Uint8Array> {
 /** The resource `outgoing-value`: what is written to it goes to the store meanwhile, and is there once it is finished. */
 export class OutgoingValue implements Disposable {
   readonly #host: GuestHost;
-  readonly #pipe = new BlobPipe();
+  readonly #pipe: BlobPipe;
   #hasBody = false;
   #put: Promise<void> | undefined;
 
   constructor(host: GuestHost) {
     this.#host = host;
+    this.#pipe = new BlobPipe(host);
   }
 
   outgoingValueWriteBody(): OutputStream {

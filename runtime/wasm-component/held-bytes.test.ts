@@ -1,0 +1,69 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ComponentHost } from "../../test/support/component-host.ts";
+import { Fields } from "./http/fields.ts";
+import { BodyFeed } from "./http/incoming-body.ts";
+import { IncomingResponse } from "./http/incoming-response.ts";
+import { OutgoingBody } from "./http/outgoing-body.ts";
+import { OutgoingRequest } from "./http/outgoing-request.ts";
+import { OutgoingResponse } from "./http/outgoing-response.ts";
+import { OutgoingValue } from "./standard/blob-outgoing.ts";
+
+const together = /the host keep more than 67108864 bytes together/;
+const source = { wantsMore: () => undefined, unwanted: () => undefined };
+
+/** Each makes something on the host's side that takes some memory, and says how it is let go. */
+const ways: Readonly<Record<string, (host: ComponentHost) => () => void>> = {
+  "the path of a request": (host) => {
+    const request = new OutgoingRequest(host, new Fields(host));
+    request.setPathWithQuery(`/${"p".repeat(16_000)}`);
+    return () => request[Symbol.dispose]();
+  },
+  "a request that is sent": (host) => {
+    const request = new OutgoingRequest(host, new Fields(host));
+    request.setPathWithQuery(`/${"p".repeat(16_000)}`);
+    request.setPathWithQuery(`/${"q".repeat(16_000)}`);
+    return () => void request.message();
+  },
+  "a body whose message is not sent": (host) => {
+    const request = new OutgoingRequest(host, new Fields(host));
+    const body = request.body();
+    body.write().write(new Uint8Array(60_000));
+    OutgoingBody.finish(body, undefined);
+    return () => request[Symbol.dispose]();
+  },
+  "a body that is given up": (host) => {
+    const body = new OutgoingResponse(host, new Fields(host)).body();
+    body.write().write(new Uint8Array(60_000));
+    return () => body[Symbol.dispose]();
+  },
+  "a body that goes on its way": (host) => {
+    const { flow } = new OutgoingBody(host, "response", undefined);
+    flow.write(new Uint8Array(60_000));
+    const sent = { data: () => undefined, trailers: () => undefined, broken: () => undefined };
+    return () => flow.attach(sent);
+  },
+  "a value that is not put anywhere": (host) => {
+    const value = new OutgoingValue(host);
+    value.outgoingValueWriteBody().write(new Uint8Array(60_000));
+    return () => value[Symbol.dispose]();
+  },
+  "the head of a response": (host) => {
+    const response = new IncomingResponse(host, [["x-large", "x".repeat(60_000)]], new BodyFeed(source));
+    new OutgoingRequest(host, new Fields(host)).setAuthority("people");
+    return () => response[Symbol.dispose]();
+  },
+};
+
+describe("what the host keeps for a guest", () => {
+  for (const [what, make] of Object.entries(ways)) {
+    it(`has its bounds: ${what}`, () => {
+      const patient = new ComponentHost();
+      for (let made = 0; made < 5_000; made++) make(patient)();
+      const greedy = new ComponentHost();
+      assert.throws(() => {
+        for (let made = 0; made < 5_000; made++) make(greedy);
+      }, together);
+    });
+  }
+});
