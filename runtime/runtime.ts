@@ -307,16 +307,16 @@ function invokeTargets(upstreams: Upstreams, channels: GrpcChannels): GuestTarge
   return {
     names: () => upstreams.names,
     http: (upstream, request, signal, caller) => upstreams.httpCall(upstream, request, signal, caller),
-    grpc: async (upstream, request, signal, timeoutMs) => {
-      const address = upstreams.address(upstream);
-      if (address !== undefined) return channels.call(address, request, { signal, timeoutMs });
+    grpc: async (upstream, request, signal, timeoutMs, caller) => {
+      const { address, through } = upstreams.grpc(upstream, caller);
+      if (address !== undefined) return channels.call(address, request, { signal, timeoutMs, through });
       return { code: 14, details: noUpstream(upstream), initialMetadata: [], trailingMetadata: [] };
     },
-    grpcStream: (upstream, request, receiver) => {
-      const address = upstreams.address(upstream);
+    grpcStream: (upstream, request, receiver, caller) => {
+      const { address, through } = upstreams.grpc(upstream, caller);
       return address === undefined
         ? refusedStream(14, noUpstream(upstream), receiver)
-        : channels.stream(address, request, receiver);
+        : channels.stream(address, request, receiver, through);
     },
   };
 }

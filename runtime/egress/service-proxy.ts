@@ -1,7 +1,7 @@
 import { HeaderBlock } from "../http2/header-block.ts";
 import type { Http2Stream, StreamFault, StreamReceiver } from "../http2/stream-contract.ts";
 import type { Failure } from "../proxy/exchange.ts";
-import { type ForwardedRequest, Forwarding, type ForwardingTerms } from "../proxy/forwarding.ts";
+import { type ForwardedRequest, Forwarding, type ForwardingTerms, type Http2Requester } from "../proxy/forwarding.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import { removeHopByHop } from "../proxy/hop-by-hop.ts";
 import { listOf, requestBlock } from "../proxy/http2-sections.ts";
@@ -9,7 +9,6 @@ import { grpcMessage, isGrpc } from "../proxy/local-reply.ts";
 import { SectionMemo } from "../proxy/section-memo.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { type RequestMeter, RequestMeters } from "../telemetry/request-meter.ts";
-import type { Http2Endpoints } from "./http2-endpoints.ts";
 import { noEndpoint, upstreamFailure } from "./http2-failures.ts";
 import { grpcApplication } from "./upstream-settings.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -63,9 +62,9 @@ export class ServiceProxy {
     return forwarding;
   }
 
-  #endpointsOf(target: string): Http2Endpoints | undefined {
+  #endpointsOf(target: string): Http2Requester | undefined {
     const { upstreams, appId } = this.#options;
-    return upstreams.http2(target === appId ? grpcApplication : target);
+    return upstreams.requester(target === appId ? grpcApplication : target);
   }
 
   /** Why a call goes nowhere. */

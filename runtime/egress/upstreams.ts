@@ -5,10 +5,12 @@ import { LiveSet } from "../http2/live-set.ts";
 import type { Caller, PluginSource } from "../plugin/contract.ts";
 import type { HttpMessage } from "../plugin/outside-calls.ts";
 import type { Handler, RequestSink, ResponseSink } from "../proxy/exchange.ts";
+import type { Http2Requester } from "../proxy/forwarding.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import type { Log } from "../telemetry/log.ts";
 import { RoundRobin } from "./balancer.ts";
 import { type EndpointSource, endpointName, staticEndpoints } from "./endpoint-source.ts";
+import { HandlerRequester } from "./handled-stream.ts";
 import { callOnce } from "./http-call.ts";
 import { Http2Endpoints } from "./http2-endpoints.ts";
 import { Http2Request } from "./http2-request.ts";
@@ -125,11 +127,6 @@ export class Upstreams implements AsyncDisposable {
     return endpoint && endpointName(endpoint);
   }
 
-  /** Whether requests to the upstream pass filters. */
-  isFiltered(name: string): boolean {
-    return this.#upstreams.get(name)?.filters !== undefined;
-  }
-
   /** Names of the plugins that upstreams need as filters, and that cannot serve now. */
   readiness(): readonly string[] {
     const lists = [...this.#upstreams.values()].map(({ filters }) => filters);
@@ -143,6 +140,29 @@ export class Upstreams implements AsyncDisposable {
   http2(name: string): Http2Endpoints | undefined {
     const upstream = this.#upstreams.get(name);
     return upstream?.filters === undefined ? upstream?.http2 : undefined;
+  }
+
+  /**
+   * Takes streams of gRPC to an upstream that speaks HTTP/2, through its filters when it has some, of a plugin when there is a
+   * caller; undefined when there is no such upstream.
+   */
+  requester(name: string, caller?: Caller): Http2Requester | undefined {
+    const upstream = this.#upstreams.get(name);
+    if (upstream?.http2 === undefined || upstream.filters === undefined) return upstream?.http2;
+    return new HandlerRequester(this.handler(name, caller));
+  }
+
+  /**
+   * How calls of gRPC come to the upstream that dial themselves: to the address whose turn it is, undefined when there is none,
+   * and through its filters when it has some.
+   */
+  grpc(name: string, caller?: Caller): { readonly address: string | undefined; readonly through?: Http2Requester } {
+    const upstream = this.#upstreams.get(name);
+    if (upstream?.filters === undefined) return { address: this.address(name) };
+    const why = `upstream '${name}' speaks http; a gRPC call through its filters needs one that speaks grpc or http2`;
+    const refuse: Handler = (_headers, _endOfStream, response) => refusedRequest(response, why);
+    const through = this.requester(name, caller) ?? new HandlerRequester(refuse);
+    return { address: upstream.config.endpoints[0], through };
   }
 
   /** Takes requests to the upstream of that name, as it is configured when they come, of a plugin when there is a caller. */

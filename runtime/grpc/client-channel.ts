@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from "node:tls";
 import { EndpointClient } from "../http2/endpoint-client.ts";
-import type { Http2Limits } from "../http2/stream-contract.ts";
+import type { HeaderBlock } from "../http2/header-block.ts";
+import type { Http2Limits, Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import type { AnswerSection } from "./answer-section.ts";
 import { CallHeads } from "./call-head.ts";
 import { type CallStatus, localStatus } from "./call-status.ts";
@@ -30,6 +31,13 @@ export interface CallOptions {
   /** Travels to the server; DEADLINE_EXCEEDED when it has passed. Default: without end. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Takes the call to the server; default the channel's own connections. */
+  readonly through?: CallRequester | undefined;
+}
+
+/** What a call can be sent through. */
+export interface CallRequester {
+  request(head: HeaderBlock, endStream: boolean, receiver: StreamReceiver): Http2Stream | undefined;
 }
 
 /** What came of a unary call; `message` is there when the status is OK. */
@@ -92,7 +100,9 @@ export class GrpcChannel implements AsyncDisposable {
     }
     try {
       const head = this.#heads.of(path, timeoutMs, metadata);
-      call.begin(this.#client.request(head, false, call));
+      const stream = (options.through ?? this.#client).request(head, false, call);
+      if (stream === undefined) call.breakOff(localStatus(statusCode.UNAVAILABLE, `${this.address} takes no calls`));
+      else call.begin(stream);
     } catch (error) {
       const { code, message } = asRuntimeError(error);
       call.breakOff(localStatus(statusCodeOf(code), message));

@@ -9,13 +9,15 @@ import type {
 import type { AnswerSection } from "./answer-section.ts";
 import type { CallStatus } from "./call-status.ts";
 import type { CallReceiver } from "./client-call.ts";
-import { type CallOptions, GrpcChannel } from "./client-channel.ts";
+import { type CallOptions, type CallRequester, GrpcChannel } from "./client-channel.ts";
 import { statusCode } from "./status-code.ts";
 
 export interface GrpcCallOptions {
   readonly signal: AbortSignal;
   /** Travels to the server as the deadline; default: without end. */
   readonly timeoutMs?: number | undefined;
+  /** Takes the call to the server; default a connection to the address. */
+  readonly through?: CallRequester | undefined;
 }
 
 /** A channel that nothing used for this long is closed. */
@@ -43,7 +45,7 @@ export class GrpcChannels implements AsyncDisposable {
   async call(
     address: string,
     { service, method, metadata, message }: GrpcRequest,
-    { signal, timeoutMs }: GrpcCallOptions,
+    { signal, timeoutMs, through }: GrpcCallOptions,
   ): Promise<GrpcReply> {
     if (this.#isClosed) return failed(statusCode.CANCELLED, "the call was cancelled: the sidecar closes");
     let kept: KeptChannel;
@@ -52,7 +54,7 @@ export class GrpcChannels implements AsyncDisposable {
     } catch (error) {
       return failed(statusCode.UNAVAILABLE, messageOf(error));
     }
-    const options: CallOptions = { metadata, signal, timeoutMs };
+    const options: CallOptions = { metadata, signal, timeoutMs, through };
     const answer = await kept.channel.unary(`/${service}/${method}`, message, options);
     kept.usedAtMs = performance.now();
     const { status, head } = answer;
@@ -66,12 +68,17 @@ export class GrpcChannels implements AsyncDisposable {
   }
 
   /** Opens a stream. Never throws: the receiver hears of failures, though never within this. */
-  stream(address: string, { service, method, metadata }: GrpcStreamRequest, receiver: GrpcStreamReceiver): GrpcStream {
+  stream(
+    address: string,
+    { service, method, metadata }: GrpcStreamRequest,
+    receiver: GrpcStreamReceiver,
+    through?: CallRequester,
+  ): GrpcStream {
     try {
       if (this.#isClosed) throw new RangeError("the sidecar closes");
       const kept = this.#channel(address);
       kept.usedAtMs = performance.now();
-      return kept.channel.call(`/${service}/${method}`, { metadata }, new StreamEvents(receiver));
+      return kept.channel.call(`/${service}/${method}`, { metadata, through }, new StreamEvents(receiver));
     } catch (error) {
       return refusedStream(statusCode.UNAVAILABLE, messageOf(error), receiver);
     }

@@ -42,6 +42,9 @@ export class Plugins implements PluginSource {
     return this.ids.get(id);
   }
 
+  /** Names of those that are of kind service. */
+  readonly services = new Set<string>();
+
   remove(name: string): void {
     this.#plugins.delete(name);
   }
@@ -55,6 +58,9 @@ export class Plugins implements PluginSource {
       plugin,
       get fail() {
         return options.fail ?? plugins.get(plugin)?.fail ?? "closed";
+      },
+      get kind() {
+        return own.services.has(plugin) ? ("service" as const) : ("filter" as const);
       },
       get ready() {
         return plugins.has(plugin);
@@ -131,6 +137,7 @@ export async function openRig(options: RigOptions): Promise<Rig> {
     application: { http: options.app, grpc: options.grpcApp },
     log,
   });
+  const filters = await upstreams.filterWith(options.source ?? plugins);
   const records: AccessRecord[] = [];
   const waiting: ((record: AccessRecord) => void)[] = [];
   let taken = 0;
@@ -167,6 +174,7 @@ export async function openRig(options: RigOptions): Promise<Rig> {
     send: (request, body) => send({ port, host: "127.0.0.1", agent: false, ...request }, body),
     [Symbol.asyncDispose]: async () => {
       await ingress[Symbol.asyncDispose]();
+      await filters[Symbol.asyncDispose]();
       await upstreams[Symbol.asyncDispose]();
     },
   };
