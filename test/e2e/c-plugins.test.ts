@@ -1,14 +1,12 @@
 /** The plugins of test/plugins/c and test/plugins/cpp, written against the ABI itself, in a sidecar: what each does to real requests. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { eventually } from "../conformance/backend.ts";
 import { type Echoed, fieldsOf } from "../integration/ingress-rig.ts";
 import { cPlugins } from "../support/c-plugins.ts";
 import type { HttpAnswer } from "../support/http.ts";
-import { openPluginScene, type PluginCast, type PluginScene } from "../support/plugin-scene.ts";
+import { buildAndRunMs, checkPlugins, echoed, type PluginChecks, saysHello } from "../support/plugin-checks.ts";
+import type { PluginCast } from "../support/plugin-scene.ts";
 import { startedFor } from "../support/programs.ts";
-
-const buildAndRunMs = 600_000;
 
 const cast: Omit<PluginCast, "modules"> = {
   manifests: {
@@ -20,9 +18,7 @@ const cast: Omit<PluginCast, "modules"> = {
   onTcp: "interpreter",
 };
 
-const echoed = ({ text }: HttpAnswer): Echoed => JSON.parse(text) as Echoed;
-
-const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = {
+const checks: PluginChecks = {
   "bare, of C without a library, changes fields": async ({ sidecar, ask }) => {
     const answer = await ask("/bare", { headers: { "x-name": "ada", "x-removed": "yes" } });
     const fields = fieldsOf(echoed(answer));
@@ -80,13 +76,8 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
     await sidecar.logged(({ plugin, msg }) => plugin === "concierge" && msg === "at the door: welcome,");
   },
 
-  "interpreter, of C++, changes what goes over a TCP connection": async ({ talk }) => {
-    using client = await talk();
-    client.say("hel");
-    client.say("lo\n");
-    await client.heard("it says: HELLO\n");
-    client.say("quit\n");
-    await client.over;
+  "interpreter, of C++, changes what goes over a TCP connection": async (scene) => {
+    using _client = await saysHello(scene);
   },
 };
 
@@ -98,22 +89,7 @@ const failures: Readonly<Record<string, RegExp>> = {
   collect: /trapped in proxy_on_request_headers: .*, in .*museum::Visitor::collect\(\)/,
 };
 
-async function stumbles({ sidecar, ask }: PluginScene, how: string, told: RegExp): Promise<void> {
-  const failed = await ask("/stumbler", { headers: { "x-stumble": how } });
-  assert.equal(failed.status, 503);
-  await sidecar.logged(({ level, msg, source }) => level === 50 && source !== "guest" && told.test(msg));
-  await eventually("it is replaced", async () => (await ask("/stumbler")).status === 200);
-}
-
 test("plugins in C and C++", { timeout: buildAndRunMs }, async (context) => {
   const modules = await startedFor(context, cPlugins);
-  if (modules === undefined) return;
-  await using scene = await openPluginScene({ modules, ...cast });
-  for (const [name, check] of Object.entries(checks)) await context.test(name, () => check(scene));
-  await context.test("no plugin was surprised by the host, and none died", () => {
-    const complaints = scene.sidecar.log.filter(({ level }) => Number(level) >= 40).map(({ msg }) => msg);
-    assert.deepEqual(complaints, []);
-  });
-  for (const [how, told] of Object.entries(failures))
-    await context.test(`stumbler ends by its ${how}, and says where`, () => stumbles(scene, how, told));
+  if (modules !== undefined) await checkPlugins(context, { modules, ...cast }, { checks, failures });
 });

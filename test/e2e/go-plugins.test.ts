@@ -1,17 +1,21 @@
 /** The plugins of test/plugins/go, which are written on the published Go SDK, in a sidecar: what each does to real requests. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage } from "node:http";
 import { test } from "node:test";
 import { inflateSync } from "node:zlib";
 import { eventually } from "../conformance/backend.ts";
-import { collect, type Echoed, fieldsOf } from "../integration/ingress-rig.ts";
+import { fieldsOf } from "../integration/ingress-rig.ts";
 import { goPlugins } from "../support/go-plugins.ts";
-import type { HttpAnswer, HttpQuestion } from "../support/http.ts";
-import { openPluginScene, type PluginCast, type PluginScene } from "../support/plugin-scene.ts";
+import {
+  alike,
+  buildAndRunMs,
+  checkPlugins,
+  echoed,
+  type PluginChecks,
+  post,
+  saysHello,
+} from "../support/plugin-checks.ts";
+import type { PluginCast } from "../support/plugin-scene.ts";
 import { startedFor } from "../support/programs.ts";
-
-const buildAndRunMs = 600_000;
 
 const cast: Omit<PluginCast, "modules"> = {
   manifests: {
@@ -33,15 +37,9 @@ const cast: Omit<PluginCast, "modules"> = {
   onTcp: "interpreter",
 };
 
-const echoed = ({ text }: HttpAnswer): Echoed => JSON.parse(text) as Echoed;
+const checks: PluginChecks = {
+  ...alike,
 
-const post = (body: string, headers: Readonly<Record<string, string>> = {}): HttpQuestion => ({
-  method: "POST",
-  body,
-  headers,
-});
-
-const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = {
   "headers changes the fields of a request and of its response": async ({ sidecar, ask }) => {
     const answer = await ask("/headers/a", { headers: { "x-replaced": "old", "x-removed": "yes" } });
     const fields = fieldsOf(echoed(answer));
@@ -58,55 +56,6 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
     assert.equal(answer.headers["x-served-by"], "headers");
     assert.equal(answer.headers["x-answers"], "GET /headers/a");
     await sidecar.logged(({ msg, plugin }) => plugin === "headers" && msg === "/headers/a was answered with 200");
-  },
-
-  "headers changes trailers, too": async ({ sidecar }) => {
-    const url = new URL(`http://${sidecar.ingress}/headers/summed`);
-    const request = httpRequest(url, { method: "POST", agent: false, headers: { trailer: "x-sum, x-more" } });
-    request.write("a body");
-    request.addTrailers({ "x-sum": "1", "x-more": "2" });
-    request.end();
-    const [response] = (await once(request, "response")) as [IncomingMessage];
-    const answer = await collect(response);
-    assert.deepEqual({ ...answer.trailers }, { "x-sum": "33" });
-    const { trailers, rawHeaders, body } = JSON.parse(answer.body) as Echoed;
-    assert.deepEqual(trailers, { "x-sum": "1", "x-more": "2", "x-counted": "ii" });
-    assert.equal(fieldsOf({ trailers, rawHeaders, body, method: "", url: "" }).get("x-has-body"), "yes");
-    assert.equal(body, "a body");
-  },
-
-  "bodies changes the body of a request": async ({ ask }) => {
-    const got = async (edit: string): Promise<string> =>
-      echoed(await ask("/bodies", post("the body", { "x-request-body": edit }))).body;
-    assert.equal(await got("append: , and a tail"), "the body, and a tail");
-    assert.equal(await got("prepend: head:"), "head:the body");
-    assert.equal(await got("replace: short"), "short");
-    assert.equal(await got("shout: it"), "THE BODY");
-    assert.equal(echoed(await ask("/bodies", post("the body"))).body, "the body");
-  },
-
-  "bodies changes the body of a response, in one piece or in several": async ({ ask }) => {
-    for (const path of ["/bodies/text", "/bodies/slowly"]) {
-      const got = async (edit: string): Promise<string> =>
-        (await ask(path, { headers: { "x-response-body": edit } })).text;
-      assert.equal(await got("append: , and a tail"), "some text, and a tail");
-      assert.equal(await got("prepend: head:"), "head:some text");
-      assert.equal(await got("replace: short"), "short");
-      assert.equal(await got("shout: it"), "SOME TEXT");
-    }
-  },
-
-  "gatekeeper lets pass whom an upstream knows": async ({ ask }) => {
-    const knocked = (headers: Record<string, string>): Promise<HttpAnswer> =>
-      ask("/gatekeeper", post("hello", headers));
-    const known = await knocked({ authorization: "Bearer ada", "x-user": "root" });
-    assert.equal(fieldsOf(echoed(known)).get("x-user"), "ada");
-    assert.equal(echoed(known).body, "hello");
-    const unknown = await knocked({ authorization: "Bearer eve" });
-    assert.equal(unknown.status, 403);
-    assert.equal(unknown.text, "the token is not known");
-    assert.equal(unknown.headers["www-authenticate"], "Bearer");
-    assert.equal((await knocked({})).status, 401);
   },
 
   "heartbeat asks at every tick": async ({ ask }) => {
@@ -200,13 +149,9 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
     assert.equal((await ask("/switchboard", { headers: { "x-try": "none" } })).headers["x-application"], "stable");
   },
 
-  "interpreter changes what goes over a TCP connection": async ({ sidecar, ask, talk }) => {
-    using client = await talk();
-    client.say("hel");
-    client.say("lo\n");
-    await client.heard("it says: HELLO\n");
-    client.say("quit\n");
-    await client.over;
+  "interpreter changes what goes over a TCP connection": async (scene) => {
+    const { sidecar, ask } = scene;
+    using client = await saysHello(scene);
     await sidecar.logged(({ plugin, msg }) => plugin === "interpreter" && msg.startsWith(`${client.address} is done:`));
     const metrics = (await ask("/metrics", {}, sidecar.admin)).text;
     assert.match(metrics, /interpreter_received_bytes\{[^}]*\} 6$/m);
@@ -231,18 +176,11 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
     assert.equal((await ask("/customs")).status, 200);
   },
 
-  "doorman answers in place of the application": async ({ ask }) => {
-    for (const point of ["request-headers", "request-body", "response-headers", "response-body"]) {
-      const answer = await ask("/doorman", post("a body", { "x-answer-at": point }));
-      assert.equal(answer.status, 429, point);
-      assert.equal(answer.text, `not now: ${point}`);
-      assert.equal(answer.headers["x-door"], "closed");
-    }
+  "doorman answers a call of gRPC in place of the application": async ({ ask }) => {
     const grpc = await ask("/doorman", {
       headers: { "x-answer-at": "request-headers", "content-type": "application/grpc" },
     });
     assert.equal(grpc.headers["grpc-status"], "8");
-    assert.equal((await ask("/doorman/text")).text, "some text");
   },
 
   "panel asks several at once, and one after them": async ({ ask }) => {
@@ -260,24 +198,10 @@ const failures: Readonly<Record<string, RegExp>> = {
   wait: /trapped in .*, after it logged 'fatal error: all goroutines are asleep - deadlock!', in .*runtime\.checkdead/,
   sleep: /used up its \d+ units of fuel in proxy_on_request_headers/,
 };
-async function stumbles({ sidecar, ask }: PluginScene, how: string, told: RegExp): Promise<void> {
-  const failed = await ask("/stumbler", { headers: { "x-stumble": how } });
-  assert.equal(failed.status, 503);
-  await sidecar.logged(({ level, msg }) => level === 50 && told.test(msg));
-  const trace = /^main\.\(\*stream\)\.OnHttpRequestHeaders\(/;
-  if (how === "panic") await sidecar.logged(({ source, msg }) => source === "guest" && trace.test(msg));
-  await eventually("it is replaced", async () => (await ask("/stumbler")).status === 200);
-}
+
+const outcries = { panic: /^main\.\(\*stream\)\.OnHttpRequestHeaders\(/ };
 
 test("plugins on the Go SDK", { timeout: buildAndRunMs }, async (context) => {
   const modules = await startedFor(context, goPlugins);
-  if (modules === undefined) return;
-  await using scene = await openPluginScene({ modules, ...cast });
-  for (const [name, check] of Object.entries(checks)) await context.test(name, () => check(scene));
-  await context.test("no plugin was surprised by the host, and none died", () => {
-    const complaints = scene.sidecar.log.filter(({ level }) => Number(level) >= 40).map(({ msg }) => msg);
-    assert.deepEqual(complaints, []);
-  });
-  for (const [how, told] of Object.entries(failures))
-    await context.test(`stumbler ends by its ${how}, and says where`, () => stumbles(scene, how, told));
+  if (modules !== undefined) await checkPlugins(context, { modules, ...cast }, { checks, failures, outcries });
 });

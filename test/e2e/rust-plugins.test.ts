@@ -1,17 +1,13 @@
 /** The plugins of test/plugins/rust, which are written on the published crate, in a sidecar: what each does to real requests. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage } from "node:http";
 import { test } from "node:test";
 import { inflateSync } from "node:zlib";
 import { eventually } from "../conformance/backend.ts";
-import { collect, type Echoed, fieldsOf } from "../integration/ingress-rig.ts";
-import type { HttpAnswer, HttpQuestion } from "../support/http.ts";
-import { openPluginScene, type PluginCast, type PluginScene } from "../support/plugin-scene.ts";
+import { fieldsOf } from "../integration/ingress-rig.ts";
+import { alike, buildAndRunMs, checkPlugins, echoed, type PluginChecks, saysHello } from "../support/plugin-checks.ts";
+import type { PluginCast } from "../support/plugin-scene.ts";
 import { startedFor } from "../support/programs.ts";
 import { rustPlugins } from "../support/rust-plugins.ts";
-
-const buildAndRunMs = 600_000;
 
 const cast: Omit<PluginCast, "modules"> = {
   manifests: {
@@ -28,15 +24,9 @@ const cast: Omit<PluginCast, "modules"> = {
   onTcp: "interpreter",
 };
 
-const echoed = ({ text }: HttpAnswer): Echoed => JSON.parse(text) as Echoed;
+const checks: PluginChecks = {
+  ...alike,
 
-const post = (body: string, headers: Readonly<Record<string, string>> = {}): HttpQuestion => ({
-  method: "POST",
-  body,
-  headers,
-});
-
-const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = {
   "headers changes the fields of a request and of its response": async ({ sidecar, ask }) => {
     const answer = await ask("/headers/a", { headers: { "x-replaced": "old", "x-removed": "yes" } });
     const fields = fieldsOf(echoed(answer));
@@ -51,54 +41,6 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
     assert.equal(answer.headers["x-bytes"], "a\u00e9");
     assert.equal(answer.headers["x-answers"], "GET /headers/a");
     await sidecar.logged(({ msg, plugin }) => plugin === "headers" && msg === "/headers/a was answered with 200");
-  },
-
-  "headers changes trailers, too": async ({ sidecar }) => {
-    const url = new URL(`http://${sidecar.ingress}/headers/summed`);
-    const request = httpRequest(url, { method: "POST", agent: false, headers: { trailer: "x-sum, x-more" } });
-    request.write("a body");
-    request.addTrailers({ "x-sum": "1", "x-more": "2" });
-    request.end();
-    const [response] = (await once(request, "response")) as [IncomingMessage];
-    const answer = await collect(response);
-    assert.deepEqual({ ...answer.trailers }, { "x-sum": "33" });
-    const { trailers, body } = JSON.parse(answer.body) as Echoed;
-    assert.deepEqual(trailers, { "x-sum": "1", "x-more": "2", "x-counted": "ii" });
-    assert.equal(body, "a body");
-  },
-
-  "gatekeeper lets pass whom an upstream knows": async ({ ask }) => {
-    const knocked = (headers: Record<string, string>): Promise<HttpAnswer> =>
-      ask("/gatekeeper", post("hello", headers));
-    const known = await knocked({ authorization: "Bearer ada", "x-user": "root" });
-    assert.equal(fieldsOf(echoed(known)).get("x-user"), "ada");
-    assert.equal(echoed(known).body, "hello");
-    const unknown = await knocked({ authorization: "Bearer eve" });
-    assert.equal(unknown.status, 403);
-    assert.equal(unknown.text, "the token is not known");
-    assert.equal(unknown.headers["www-authenticate"], "Bearer");
-    assert.equal((await knocked({})).status, 401);
-  },
-
-  "bodies changes the body of a request": async ({ ask }) => {
-    const got = async (edit: string): Promise<string> =>
-      echoed(await ask("/bodies", post("the body", { "x-request-body": edit }))).body;
-    assert.equal(await got("append: , and a tail"), "the body, and a tail");
-    assert.equal(await got("prepend: head:"), "head:the body");
-    assert.equal(await got("replace: short"), "short");
-    assert.equal(await got("shout: it"), "THE BODY");
-    assert.equal(echoed(await ask("/bodies", post("the body"))).body, "the body");
-  },
-
-  "bodies changes the body of a response, in one piece or in several": async ({ ask }) => {
-    for (const path of ["/bodies/text", "/bodies/slowly"]) {
-      const got = async (edit: string): Promise<string> =>
-        (await ask(path, { headers: { "x-response-body": edit } })).text;
-      assert.equal(await got("append: , and a tail"), "some text, and a tail");
-      assert.equal(await got("prepend: head:"), "head:some text");
-      assert.equal(await got("replace: short"), "short");
-      assert.equal(await got("shout: it"), "SOME TEXT");
-    }
   },
 
   "pulse ticks, asks at each tick, and counts": async ({ sidecar, ask }) => {
@@ -169,17 +111,10 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
     );
   },
 
-  "doorman answers in place of the application": async ({ ask }) => {
-    for (const point of ["request-headers", "request-body", "response-headers", "response-body"]) {
-      const answer = await ask("/doorman", post("a body", { "x-answer-at": point }));
-      assert.equal(answer.status, 429, point);
-      assert.equal(answer.text, `not now: ${point}`);
-      assert.equal(answer.headers["x-door"], "closed");
-    }
+  "doorman answers a call of gRPC in place of the application": async ({ ask }) => {
     const grpc = await ask("/doorman", { headers: { "x-answer-at": "grpc", "content-type": "application/grpc" } });
     assert.equal(grpc.headers["grpc-status"], "8");
     assert.equal(grpc.headers["grpc-message"], "not now");
-    assert.equal((await ask("/doorman/text")).text, "some text");
   },
 
   "doorman has the host compress a response": async ({ ask }) => {
@@ -188,14 +123,11 @@ const checks: Readonly<Record<string, (scene: PluginScene) => Promise<void>>> = 
     assert.equal(inflateSync(packed.body).toString(), "some text");
   },
 
-  "interpreter changes what goes over a TCP connection": async ({ sidecar, talk }) => {
-    using client = await talk();
-    client.say("hel");
-    client.say("lo\n");
-    await client.heard("it says: HELLO\n");
-    client.say("quit\n");
-    await client.over;
-    await sidecar.logged(({ plugin, msg }) => plugin === "interpreter" && msg.endsWith(`hung up on ${client.address}`));
+  "interpreter changes what goes over a TCP connection": async (scene) => {
+    using client = await saysHello(scene);
+    await scene.sidecar.logged(
+      ({ plugin, msg }) => plugin === "interpreter" && msg.endsWith(`hung up on ${client.address}`),
+    );
   },
 };
 
@@ -209,26 +141,9 @@ const failures: Readonly<Record<string, RegExp>> = {
   depth: /(overflowed its stack|used up its \d+ units of fuel|out of bounds).* in stumbler::Stream::fall/,
 };
 
-async function stumbles({ sidecar, ask }: PluginScene, how: string, told: RegExp): Promise<void> {
-  const failed = await ask("/stumbler", { headers: { "x-stumble": how } });
-  assert.equal(failed.status, 503);
-  await sidecar.logged(({ level, msg, source }) => level === 50 && source !== "guest" && told.test(msg));
-  await eventually("it is replaced", async () => (await ask("/stumbler")).status === 200);
-}
-
 for (const target of ["unknown", "wasi"] as const)
   test(`plugins in Rust for wasm32-${target}`, { timeout: buildAndRunMs }, async (context) => {
     const built = await startedFor(context, rustPlugins);
     if (built === undefined) return;
-    await using scene = await openPluginScene({ modules: built[target], ...cast });
-    for (const [name, check] of Object.entries(checks)) await context.test(name, () => check(scene));
-    await context.test("no plugin was surprised by the host, and none died", () => {
-      const complaints = scene.sidecar.log.filter(({ level, plugin }) => Number(level) >= 40 && plugin !== "witness");
-      assert.deepEqual(
-        complaints.map(({ msg }) => msg),
-        [],
-      );
-    });
-    for (const [how, told] of Object.entries(failures))
-      await context.test(`stumbler ends by its ${how}, and says where`, () => stumbles(scene, how, told));
+    await checkPlugins(context, { modules: built[target], ...cast }, { checks, complains: "witness", failures });
   });
