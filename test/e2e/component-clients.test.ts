@@ -33,16 +33,18 @@ describe("clients of a component", { timeout: buildMs, skip: typeof built === "s
     const component = (typeof built === "string" ? undefined : built.get("web")) ?? assert.fail("it was not built");
     const directory = opened.use(await temporaryDirectory());
     const upstream = opened.use(await serve(odd));
-    for (const name of ["web", "patient"]) {
+    const limits = {
+      web: { instances: 4, deadline: `${deadlineMs}ms` },
+      patient: { instances: 4, deadline: "60s", budget: "5ms" },
+      hasty: { instances: 1, deadline: "200ms" },
+    };
+    for (const [name, given] of Object.entries(limits)) {
       await copyFile(component, join(directory.path, `plugins/${name}.wasm`));
       const manifest = {
         name,
         version: "1.0.0",
         kind: "service",
-        limits:
-          name === "web"
-            ? { instances: 4, deadline: `${deadlineMs}ms` }
-            : { instances: 4, deadline: "60s", budget: "5ms" },
+        limits: given,
         capabilities: { upstreams: ["odd"] },
       };
       await writeFile(join(directory.path, `plugins/${name}.yaml`), stringify(manifest));
@@ -51,12 +53,13 @@ describe("clients of a component", { timeout: buildMs, skip: typeof built === "s
       await startSidecar(directory.path, {
         plugins: {
           directory: join(directory.path, "plugins"),
-          grants: { web: { upstreams: ["odd"] }, patient: { upstreams: ["odd"] } },
+          grants: Object.fromEntries(Object.keys(limits).map((name) => [name, { upstreams: ["odd"] }])),
         },
         upstreams: { odd: { endpoints: [upstream.address], protocol: "http" } },
         ingress: {
           routes: [
             { match: { prefix: "/", headers: { "x-patient": "yes" } }, to: { plugin: "patient" } },
+            { match: { prefix: "/", headers: { "x-hasty": "yes" } }, to: { plugin: "hasty" } },
             { match: { prefix: "/" }, to: { plugin: "web" } },
           ],
         },
@@ -141,6 +144,19 @@ describe("clients of a component", { timeout: buildMs, skip: typeof built === "s
     assert.match(answer, /^HTTP\/1\.1 408 /);
     assert.match(answer, /the client sent nothing of the request within the 2000 ms of the plugin's limits.deadline/);
     socket.destroy();
+    noCrash();
+  });
+
+  it("keep no instance for ever by a byte of their request now and then", async () => {
+    const socket = await begin("POST /count HTTP/1.1\r\nhost: x\r\nx-hasty: yes\r\ncontent-length: 1000000\r\n\r\na");
+    const answered = once(socket.setEncoding("utf8"), "data");
+    const drip = setInterval(() => socket.write("a"), 50);
+    const [answer] = (await answered) as [string];
+    clearInterval(drip);
+    assert.match(answer, /^HTTP\/1\.1 408 /);
+    assert.match(answer, /the client kept the plugin waiting for too long/);
+    socket.destroy();
+    assert.equal((await ask("/hello", { "x-hasty": "yes" })).body, "hello");
     noCrash();
   });
 

@@ -4,6 +4,7 @@ import { PluginError } from "../../plugin/plugin-error.ts";
 import type { CallClient, Guest } from "../provider.ts";
 import { requestName } from "../request-name.ts";
 import type { BodyFlow, BodyTarget } from "./body-flow.ts";
+import { ClientPatience } from "./client-patience.ts";
 import { type ErrorCode, statusOfError } from "./error-code.ts";
 import type { Field } from "./fields.ts";
 import { BodyFeed, type BodySource } from "./incoming-body.ts";
@@ -30,6 +31,10 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   #isAnswered = false;
   #sink: AnswerSink | undefined;
   #body: BodyFlow | undefined;
+  /** Made when the client is waited for. */
+  #patience: ClientPatience | undefined;
+  /** Bytes of the answer since the client held it back last. */
+  #sent = 0;
   /** The request is held back by a callback that has not ended. */
   #isHeld = false;
   /** The client does not take what there is of the answer. */
@@ -48,6 +53,7 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
 
   requestHeaders(endOfStream: boolean): FilterAction {
     if (endOfStream) this.#feed.finish();
+    else this.#patience = new ClientPatience(this.#guest.host.program.deadlineMs, performance.now());
     this.#call = "running";
     this.#guest
       .call("handle", () => this.#enter(), this)
@@ -62,6 +68,7 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
     const body = this.#host.body("request");
     if (body !== undefined && body.length > 0) {
       this.#guest.moved();
+      if (!endOfStream) this.#minds(body.length, this.#feed.isAwaited);
       // What was read is of the chunks that came, to which nobody writes.
       if (!this.#feed.isDiscarding) this.#feed.push(body.read(0, body.length));
       body.splice(0, body.length, noBytes);
@@ -135,6 +142,7 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
 
   data(chunk: Uint8Array, endOfStream: boolean): void {
     this.#guest.moved();
+    this.#sent += chunk.length;
     this.#sink?.data(chunk, endOfStream);
   }
 
@@ -148,12 +156,16 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
 
   pause(): void {
     this.#isPaused = true;
+    this.#patience ??= new ClientPatience(this.#guest.host.program.deadlineMs, 0);
+    this.#patience.excuse(performance.now());
     this.#body?.pause();
   }
 
   resume(): void {
     this.#isPaused = false;
     this.#guest.moved();
+    this.#minds(this.#sent, true);
+    this.#sent = 0;
     this.#body?.resume();
   }
 
@@ -164,6 +176,7 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   wantsMore(): void {
     if (!this.#isHeld) return;
     this.#isHeld = false;
+    this.#patience?.excuse(performance.now());
     this.#host.settle("watermark");
   }
 
@@ -182,10 +195,28 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
       this.#cutOff(`nothing of the response of ${this.#plugin} came ${within}`);
       return true;
     }
-    const late = `the client ${this.#isPaused ? "took nothing of the response" : "sent nothing of the request"} ${within}`;
-    if (this.#sink === undefined) this.#reply(408, late);
-    else this.#sink.giveUp(late);
+    this.#giveUp(
+      `the client ${this.#isPaused ? "took nothing of the response" : "sent nothing of the request"} ${within}`,
+    );
     return true;
+  }
+
+  /** The client did something: it is given up when it was waited for too long, all in all. */
+  #minds(bytes: number, wasWaitedFor: boolean): void {
+    const patience = this.#patience;
+    if (patience === undefined || this.#isEnded) return;
+    const now = performance.now();
+    if (!wasWaitedFor) patience.excuse(now);
+    if (patience.allows(bytes, now) || this.#isAnswerWhole) return;
+    this.#guest.unwanted("soon");
+    this.#giveUp(
+      "the client kept the plugin waiting for too long: ten times its limits.deadline, and 2 ms for each byte",
+    );
+  }
+
+  #giveUp(sentence: string): void {
+    if (this.#sink === undefined) this.#reply(408, sentence);
+    else this.#sink.giveUp(sentence);
   }
 
   get #isHead(): boolean {
