@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { extname } from "node:path";
 import type { Readable, Writable } from "node:stream";
@@ -7,7 +8,10 @@ import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import { type AsyncInterfaces, answerKind, digestBytes } from "./transpiled.ts";
 
 export interface TranspilerOptions {
-  /** A component that takes longer is refused; default 60 seconds. */
+  /**
+   * A component that takes more of a processor is refused, or, where the system does not tell of that, one that takes longer;
+   * default 60 seconds.
+   */
   readonly timeoutMs?: number;
   /** Where the process's file lies; for tests. */
   readonly program?: URL;
@@ -21,6 +25,11 @@ const programUrl = new URL(`./transpile-process${extname(import.meta.url)}`, imp
 
 /** No more memory than this, whatever the component does to the transpiler. */
 const limits = ["--max-old-space-size=512", "--wasm-max-mem-pages=16384"];
+
+/** On a machine that has no time for it, the process may take so many times as long. */
+const patience = 10;
+/** Of what Linux counts processor time in. */
+const msPerTick = 10;
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -57,10 +66,18 @@ export class Transpiler implements AsyncDisposable {
     this.#child = child;
     lowerPriority(child);
     let isLate = false;
-    const timer = setTimeout(() => {
+    let timer: NodeJS.Timeout;
+    const givenUpAt = performance.now() + this.#timeoutMs * patience;
+    const check = (): void => {
+      const leftMs = this.#timeoutMs - (processorMs(child) ?? this.#timeoutMs);
+      if (leftMs > 0 && performance.now() < givenUpAt) {
+        timer = setTimeout(check, leftMs);
+        return;
+      }
       isLate = true;
       child.kill("SIGKILL");
-    }, this.#timeoutMs);
+    };
+    timer = setTimeout(check, this.#timeoutMs);
     try {
       const answer = await converse(child, component, interfaces);
       if (answer instanceof Uint8Array) return contentOf(answer);
@@ -129,6 +146,20 @@ function contentOf(answer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
 function reasonIn(complaint: string): string {
   const line = complaint.split("\n").find((text) => /error/i.test(text));
   return line === undefined ? "" : ` (${line.trim().slice(0, 200)})`;
+}
+
+/** What the process has used of processors; undefined where the system does not tell. */
+function processorMs({ pid }: Child): number | undefined {
+  try {
+    const told = readFileSync(`/proc/${pid}/stat`, "latin1");
+    const [user = "", system = ""] = told
+      .slice(told.lastIndexOf(")") + 2)
+      .split(" ")
+      .slice(11, 13);
+    return (Number(user) + Number(system)) * msPerTick;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The sidecar's calls come first. */

@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { pathToFileURL } from "node:url";
+import { temporaryDirectory } from "../../test/support/sidecar.ts";
+import { answerKind, digestBytes } from "./transpiled.ts";
+import { Transpiler } from "./transpiler.ts";
+
+/** What becomes of a component whose process does this, and then answers. */
+async function transpiled(work: string, timeoutMs: number): Promise<Uint8Array> {
+  await using directory = await temporaryDirectory();
+  const file = join(directory.path, "program.mjs");
+  const answer = `process.stdout.end(new Uint8Array(${digestBytes + 2}).fill(${answerKind.transpiled}));`;
+  await writeFile(file, `${work}\n${answer}\n`);
+  await using transpiler = new Transpiler({ timeoutMs, program: pathToFileURL(file) });
+  return await transpiler.transpile(new Uint8Array(8), { imports: [], exports: [] });
+}
+
+describe("the process that transpiles", () => {
+  it("has its time for itself: while others have the processors, it may take longer", async (context) => {
+    if (process.platform !== "linux") return context.skip("elsewhere nothing tells what a process has used");
+    const answer = await transpiled("await new Promise((done) => setTimeout(done, 1_500));", 1_000);
+    assert.equal(answer.length, digestBytes + 1);
+  });
+
+  it("is ended when it works for longer", () =>
+    assert.rejects(transpiled("for (;;);", 300), /took longer than 300 ms to transpile/));
+});
