@@ -1,7 +1,7 @@
 /**
  * Generates what is checked in from its one source: TypeScript and AssemblyScript from the .proto files, the types of interfaces
- * from the .wit files, the reference pages from the schemas and the suites. `generate(root)` writes below another root, which is
- * how `npm run check` sees whether all is current.
+ * from the .wit files, the reference pages from the schemas and the suites. `node scripts/gen.ts FOLDER` writes below another root,
+ * which is how `npm run check` sees whether all is current.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ export const generated = [
   "docs/reference/outrigger.schema.json",
 ];
 
-export function generate(root: string): void {
+function generate(root: string): void {
   execFileSync("buf", ["generate", "--output", join(root, "proto")], {
     cwd: "proto",
     stdio: ["ignore", "inherit", "inherit"],
@@ -43,4 +43,4 @@ export function generate(root: string): void {
   write("docs/reference/outrigger.schema.json", configurationSchemaJson());
 }
 
-if (import.meta.main) generate(resolve("."));
+if (import.meta.main) generate(resolve(process.argv[2] ?? "."));

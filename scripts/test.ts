@@ -11,6 +11,7 @@ import { finished } from "node:stream/promises";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { outcomesVariable } from "../test/conformance/matrix.ts";
+import { recordingVariable } from "../test/conformance/proxy-wasm/coverage.ts";
 import { leftLines, printed, tablesOf } from "../test/conformance/tables.ts";
 import { check } from "./check.ts";
 import { type MissingServer, setupServers } from "./setup-servers.ts";
@@ -85,6 +86,14 @@ function printMatrix(folder: string): void {
 
 const isFull = process.argv[2] === "--full";
 const given = process.argv.slice(isFull ? 3 : 2);
+const folder = mkdtempSync(join(tmpdir(), "outrigger-tests-"));
+const outcomes = join(folder, "outcomes");
+mkdirSync(outcomes);
+process.env[outcomesVariable] = outcomes;
+// Test files, and the sidecars that they start, load much the same code.
+process.env.NODE_COMPILE_CACHE = join(folder, "compiled");
+// What the check records of the suite of Proxy-Wasm is what a test asks for.
+process.env[recordingVariable] = join(folder, "proxy-wasm.json");
 const [checked, missing] = await Promise.all([given.length > 0 || check(), setupServers()]);
 const files = given.length > 0 ? given : await testFiles(isFull ? [] : ["test/full/**"]);
 const skipped = files.flatMap((file) => {
@@ -92,12 +101,6 @@ const skipped = files.flatMap((file) => {
   return why === undefined ? [] : [`SKIPPED ${file}: ${why}`];
 });
 for (const line of skipped) process.stderr.write(`${line}\n`);
-const folder = mkdtempSync(join(tmpdir(), "outrigger-tests-"));
-const outcomes = join(folder, "outcomes");
-mkdirSync(outcomes);
-process.env[outcomesVariable] = outcomes;
-// Test files, and the sidecars that they start, load much the same code.
-process.env.NODE_COMPILE_CACHE = join(folder, "compiled");
 const tested = await runTests(files.filter((file) => whySkipped(file, missing) === undefined));
 printMatrix(outcomes);
 rmSync(folder, { recursive: true, force: true });

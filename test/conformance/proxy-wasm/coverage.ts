@@ -1,6 +1,6 @@
 /** Which functions of the ABI the suite of the Proxy-Wasm host calls: found by running it. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { AbiSection } from "./abi-list.ts";
@@ -22,10 +22,20 @@ export interface Recording {
   readonly uses: readonly Use[];
 }
 
+/** Environment variable: a file that keeps the recording, so that a run of all tests makes it once. */
+export const recordingVariable = "OUTRIGGER_PROXY_WASM_RECORDING";
+
 const longestMs = 180_000;
 
 /** Runs the suite in a process of its own. Tests that fail are left to the run that reports them. */
 export function recordSuite(): Recording {
+  const kept = process.env[recordingVariable];
+  if (kept === undefined) return record();
+  if (!existsSync(kept)) writeFileSync(kept, JSON.stringify(record()));
+  return JSON.parse(readFileSync(kept, "utf8"));
+}
+
+function record(): Recording {
   const folder = mkdtempSync(join(tmpdir(), "outrigger-proxy-wasm-"));
   const file = join(folder, "recording.json");
   try {
