@@ -85,6 +85,9 @@ export class WaitingStream implements StreamFilter, Waiter {
   #observedHost(): StreamHost {
     const host = this.#host;
     return {
+      get caller() {
+        return host.caller;
+      },
       headers: (map) => host.headers(map),
       body: (direction) => host.body(direction),
       resume: (direction) => host.resume(direction),

@@ -1,6 +1,7 @@
 import type { AnswerSink, AnswerSource } from "../plugin/answer.ts";
 import type {
   BodyBuffer,
+  Caller,
   Direction,
   FilterAction,
   HeaderMap,
@@ -70,6 +71,10 @@ export class FunctionStream implements StreamFilter, StreamHost {
 
   end(): void {
     this.#inner.end();
+  }
+
+  get caller(): Caller | undefined {
+    return this.#outer.caller;
   }
 
   headers(map: StreamMap): HeaderMap | undefined {

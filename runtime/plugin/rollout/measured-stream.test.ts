@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ToyRequest } from "../../../test/support/toy-engine.ts";
 import type { AnswerSource } from "../answer.ts";
-import type { FilterAction, HeaderMap, LocalReply, StreamHost, StreamMap } from "../contract.ts";
+import type { Caller, FilterAction, HeaderMap, LocalReply, StreamHost, StreamMap } from "../contract.ts";
 import { PluginError } from "../plugin-error.ts";
 import { MeasuredStream } from "./measured-stream.ts";
 
@@ -189,4 +189,18 @@ describe("a stream that ends before it was answered", () => {
       assert.equal(holding(steps, then), failed);
     });
   }
+
+  it("shows the guest who made the request", () => {
+    const caller: Caller = { plugin: "first", caller: undefined };
+    const failure = new PluginError("second", "1.0.0", "closed", "it was asked for no more");
+    let seen: Caller | undefined;
+    const pool = {
+      open: (host: StreamHost) => {
+        seen = host.caller;
+        throw failure;
+      },
+    };
+    assert.throws(() => MeasuredStream.open(pool, Object.assign(new ToyRequest(0), { caller }), () => {}), failure);
+    assert.equal(seen, caller);
+  });
 });

@@ -1,6 +1,7 @@
 import type { AnswerSink, AnswerSource } from "../answer.ts";
 import type {
   BodyBuffer,
+  Caller,
   Direction,
   FilterAction,
   HeaderMap,
@@ -98,6 +99,10 @@ export class MeasuredStream implements StreamFilter, StreamHost {
       if (this.#isHeld || this.#responseTellsOfFailure()) this.#hasFailed = true;
       this.#over(isLeft ? "left" : undefined);
     }
+  }
+
+  get caller(): Caller | undefined {
+    return this.#host.caller;
   }
 
   headers(map: StreamMap): HeaderMap | undefined {
