@@ -1,6 +1,7 @@
 import { RuntimeError } from "../../components/error.ts";
 import type { RuntimeService } from "../../proto/gen/spec/proto/runtime/v1/runtime.ts";
 import type { Capabilities } from "../config/schema.ts";
+import { nouns as storeNouns } from "./stores.ts";
 
 /** What a plugin must have been granted for a call. */
 export interface RequiredGrant {
@@ -54,17 +55,7 @@ const rows: ReadonlyMap<string, Row> = new Map(
   }),
 );
 
-const nouns: Readonly<Partial<Record<keyof Capabilities, string>>> = {
-  state: "state store",
-  pubsub: "pub/sub component",
-  config: "configuration store",
-  lock: "lock store",
-  sequencer: "sequencer",
-  secret: "secret store",
-  binding: "binding",
-  object: "file store",
-  invoke: "invoke target",
-};
+const nouns: Readonly<Partial<Record<keyof Capabilities, string>>> = { ...storeNouns, invoke: "invoke target" };
 
 /** What a plugin needs to make this call, given the decoded request; undefined when no plugin may make it at all. */
 export function requiredGrants(method: string, request: unknown): readonly RequiredGrant[] | undefined {

@@ -48,7 +48,8 @@ export class StoreChanges {
   }
 }
 
-const nouns: Readonly<Record<ComponentKind, string>> = {
+/** What a store of each kind is called. */
+export const nouns: Readonly<Record<ComponentKind, string>> = {
   state: "state store",
   pubsub: "pub/sub component",
   config: "configuration store",

@@ -3,34 +3,13 @@ import { once } from "node:events";
 import http2 from "node:http2";
 import { Writable } from "node:stream";
 import { describe, it } from "node:test";
+import { serveHttp2 } from "../../test/integration/ingress-http2-rig.ts";
 import type { HttpMessage } from "../plugin/outside-calls.ts";
 import { createLog } from "../telemetry/log.ts";
 import { Upstreams } from "./upstreams.ts";
 
 const log = createLog({ level: "silent", destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 const never = new AbortController().signal;
-
-async function serve(onStream: (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => void) {
-  const server = http2.createServer();
-  const sessions = new Set<http2.ServerHttp2Session>();
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.on("close", () => sessions.delete(session));
-  });
-  server.on("stream", onStream);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the server has no port");
-  return {
-    address: `127.0.0.1:${address.port}`,
-    sessions,
-    [Symbol.asyncDispose]: async () => {
-      for (const session of sessions) session.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-}
 
 const configured = (...endpoints: string[]) => ({ backend: { endpoints, protocol: "http2" as const } });
 const open = (...endpoints: string[]): Upstreams => new Upstreams({ upstreams: configured(...endpoints), log });
@@ -42,7 +21,7 @@ function message(fields: Record<string, string>, body = ""): HttpMessage {
 
 describe("an upstream that speaks HTTP/2", () => {
   it("takes single calls, over one connection", async () => {
-    await using server = await serve((stream, headers) => {
+    await using server = await serveHttp2((stream, headers) => {
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("end", () => {
@@ -65,7 +44,7 @@ describe("an upstream that speaks HTTP/2", () => {
   });
 
   it("is told the upstream's name as the authority of a request that has none", async () => {
-    await using server = await serve((stream, headers) =>
+    await using server = await serveHttp2((stream, headers) =>
       stream.respond({ "x-host": headers[":authority"] }, { endStream: true }),
     );
     await using upstreams = open(server.address);
@@ -76,7 +55,7 @@ describe("an upstream that speaks HTTP/2", () => {
   it("is told when a call is given up", async () => {
     const arrived = Promise.withResolvers<void>();
     const code = Promise.withResolvers<number>();
-    await using server = await serve((stream) => {
+    await using server = await serveHttp2((stream) => {
       arrived.resolve();
       stream.on("close", () => code.resolve(stream.rstCode));
     });
@@ -95,8 +74,8 @@ describe("an upstream that speaks HTTP/2", () => {
       counts.set(name, (counts.get(name) ?? 0) + 1);
       stream.respond({ ":status": 200 }, { endStream: true });
     };
-    await using one = await serve(counting("one"));
-    await using two = await serve(counting("two"));
+    await using one = await serveHttp2(counting("one"));
+    await using two = await serveHttp2(counting("two"));
     await using upstreams = open(one.address, two.address, "127.0.0.1:1");
     for (let at = 0; at < 12; at += 1) await upstreams.httpCall("backend", message({}, ""), never);
     assert.deepEqual([...counts.keys()].toSorted(), ["one", "two"]);
@@ -110,8 +89,8 @@ describe("an upstream that speaks HTTP/2", () => {
 
   it("ends its calls where they began when it is configured anew", async () => {
     const held = Promise.withResolvers<http2.ServerHttp2Stream>();
-    await using one = await serve((stream) => held.resolve(stream));
-    await using two = await serve((stream) => {
+    await using one = await serveHttp2((stream) => held.resolve(stream));
+    await using two = await serveHttp2((stream) => {
       stream.respond({ ":status": 200 });
       stream.end("two");
     });

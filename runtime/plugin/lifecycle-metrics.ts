@@ -2,7 +2,7 @@ import { Counter, Gauge, Histogram } from "prom-client";
 import type { Metrics } from "../telemetry/metrics.ts";
 import type { CallbackTimings } from "./contract.ts";
 import type { PluginError } from "./plugin-error.ts";
-import type { PluginTotals } from "./plugin-tally.ts";
+import type { PluginTotals } from "./status.ts";
 
 /** What the runtime counts of every plugin. */
 export interface LifecycleMetrics extends Disposable {

@@ -1,25 +1,6 @@
 import type { InstanceCounters } from "./contract.ts";
 import type { InstancePool } from "./pool.ts";
-
-/** What one plugin does, and has done since the process started, on every version of it. */
-export interface PluginTotals {
-  readonly instances: number;
-  readonly streams: number;
-  readonly calls: number;
-  readonly traps: number;
-  readonly fuel: number;
-  /** Instances started so far. */
-  readonly created: number;
-  /** Of them, those that took the place of one that had crashed. */
-  readonly reloads: number;
-  /** Linear memory of all instances, and of the largest. */
-  readonly memoryBytes: number;
-  readonly largestMemoryBytes: number;
-  /** Most linear memory that an instance may have; 0 when there is none. */
-  readonly memoryLimitBytes: number;
-  /** The largest share of its budget that a callback used in the last minute, or since this was last asked for. */
-  readonly budgetShare: number;
-}
+import type { PluginTotals } from "./status.ts";
 
 interface Peak {
   readonly at: number;

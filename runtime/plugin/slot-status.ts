@@ -1,11 +1,10 @@
 import { pathOfEvents, pathOfTicks } from "./declarations.ts";
 import type { Manifest } from "./manifest.ts";
-import type { PluginTotals } from "./plugin-tally.ts";
 import type { PreparedPlugin } from "./prepare.ts";
 import type { Refusal } from "./refusal.ts";
 import type { RolloutState } from "./rollout/machine.ts";
 import type { RunningVersions } from "./running-versions.ts";
-import type { PluginStatus, TrialOutcome } from "./status.ts";
+import type { PluginStatus, PluginTotals, TrialOutcome } from "./status.ts";
 
 /** What a slot knows of its plugin. */
 export interface SlotKnowledge {

@@ -53,8 +53,31 @@ export interface ScheduleStatus {
   readonly path: string;
 }
 
+/** What one plugin does, and has done since the process started, on every version of it. */
+export interface PluginTotals {
+  readonly instances: number;
+  /** Streams that have not ended. */
+  readonly streams: number;
+  /** Callbacks run so far. */
+  readonly calls: number;
+  readonly traps: number;
+  /** Instructions used so far. */
+  readonly fuel: number;
+  /** Instances started so far. */
+  readonly created: number;
+  /** Of them, those that took the place of one that had crashed. */
+  readonly reloads: number;
+  /** Linear memory of all instances, and of the largest. */
+  readonly memoryBytes: number;
+  readonly largestMemoryBytes: number;
+  /** Most linear memory that an instance may have; 0 when there is none. */
+  readonly memoryLimitBytes: number;
+  /** The largest share of its budget that a callback used in the last minute, or since this was last asked for, 0 to 1. */
+  readonly budgetShare: number;
+}
+
 /** What is known of a deployed plugin, as the admin API shows it; version and digest are those of the stable version. */
-export interface PluginStatus {
+export interface PluginStatus extends PluginTotals {
   readonly name: string;
   readonly version: string;
   /** `sha256:` and hex, of the file as it was deployed. */
@@ -72,25 +95,6 @@ export interface PluginStatus {
   readonly reason?: string;
   /** Why what is in effect would not be there after a restart; absent when it would. */
   readonly unkept?: string;
-  readonly instances: number;
-  /** Streams that have not ended, on every version. */
-  readonly streams: number;
-  /** Callbacks run since the process started. */
-  readonly calls: number;
-  readonly traps: number;
-  /** Instructions used since the process started. */
-  readonly fuel: number;
-  /** Instances started since the process started. */
-  readonly created: number;
-  /** Of them, those that took the place of one that had crashed. */
-  readonly reloads: number;
-  /** Linear memory of all instances, and of the largest. */
-  readonly memoryBytes: number;
-  readonly largestMemoryBytes: number;
-  /** Most linear memory that an instance may have; 0 when there is none. */
-  readonly memoryLimitBytes: number;
-  /** The largest share of its budget that a callback used in the last minute, 0 to 1. */
-  readonly budgetShare: number;
   /** Absent when no version is on trial. */
   readonly trial?: TrialStatus;
   readonly lastTrial?: TrialOutcome;

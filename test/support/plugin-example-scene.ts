@@ -9,6 +9,7 @@ import { type Server, serve, serveRaw } from "../integration/ingress-rig.ts";
 import { type Conversation, converse } from "./conversation.ts";
 import { ask, type HttpAnswer, type HttpQuestion } from "./http.ts";
 import type { PluginExample } from "./plugin-examples.ts";
+import { serveApplication } from "./plugin-scene.ts";
 import { type Sidecar, startSidecar, temporaryDirectory } from "./sidecar.ts";
 
 const onTcp = "tcp";
@@ -103,25 +104,6 @@ const newKeys = () =>
     modulusLength: 2048,
     publicKeyEncoding: { type: "spki", format: "pem" },
     privateKeyEncoding: { type: "pkcs8", format: "pem" },
-  });
-
-/** Answers with what it got, or as the end of the path says. */
-const serveApplication = (name: string): Promise<Server> =>
-  serve(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const { method, url = "", rawHeaders, trailers } = request;
-    response.setHeader("x-application", name);
-    response.setHeader("x-internal-node", "7");
-    if (url.endsWith("/summed")) {
-      response.setHeader("trailer", "x-sum, x-internal-sum");
-      response.addTrailers({ "x-sum": "3", "x-internal-sum": "4" });
-    }
-    if (url.endsWith("/text")) response.end("some text");
-    else if (url.endsWith("/slowly")) {
-      response.write("some ");
-      setImmediate(() => response.end("text"));
-    } else response.end(JSON.stringify({ method, url, rawHeaders, trailers, body: Buffer.concat(chunks).toString() }));
   });
 
 /** Knows the token of one, says so in a body with trailers, and never answers about another. */

@@ -94,7 +94,7 @@ function grantsOf({ modules, manifests }: PluginCast): Readonly<Record<string, u
 }
 
 /** Answers with what it got, or as the end of the path says. */
-const serveApplication = (name: string): Promise<Server> =>
+export const serveApplication = (name: string): Promise<Server> =>
   serve(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
