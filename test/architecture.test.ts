@@ -53,9 +53,9 @@ const rules: readonly Rule[] = [
   { files: /^runtime\/listen\.ts$/, may: [/^components\/thrown\.ts$/], ownFolder: false },
   { files: /^runtime\/(version|settle|late)\.ts$/, may: [], ownFolder: false },
   {
-    files: /^runtime\/(telemetry|config|security|resilience|http1|http2)\//,
+    files: /^runtime\/(telemetry|config|http1|http2)\//,
     may: leaves,
-    mayTypes: [/^runtime\/(telemetry|config|security|resilience|http1|http2)\//, callTypes],
+    mayTypes: [/^runtime\/(telemetry|config|http1|http2)\//, callTypes],
   },
   {
     files: /^runtime\/grpc\//,
@@ -78,12 +78,12 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^runtime\/(ingress|egress|proxy)\//,
-    may: [...leaves, pluginContract, /^runtime\/(ingress|egress|proxy|resilience|security|http1|http2)\//],
+    may: [...leaves, pluginContract, /^runtime\/(ingress|egress|proxy|http1|http2)\//],
     mayTypes: [/^runtime\/config\/schema\.ts$/],
   },
   {
     files: /^runtime\/(api|app)\//,
-    may: [...leaves, /^proto\//, /^runtime\/(grpc|api|app|resilience)\//, contracts],
+    may: [...leaves, /^proto\//, /^runtime\/(grpc|api|app)\//, contracts],
     mayTypes: [callTypes, pluginContract, /^runtime\/config\/schema\.ts$/],
   },
   {
