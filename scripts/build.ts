@@ -12,6 +12,7 @@ const entryPoints = {
   "sqlite-worker": "components/clients/sqlite-worker.ts",
   "compile-worker": "runtime/plugin/sandbox/compile-worker.ts",
   "transpile-process": "runtime/wasm-component/transpile-process.ts",
+  "finish-component": "runtime/wasm-component/finish-component.ts",
 };
 
 /** Files of jco that its code reads from beside itself. */

@@ -25,7 +25,7 @@ const callTypes = /^components\/component\.ts$/;
 const contracts =
   /^components\/(state\/state-store|pubsub\/pubsub|config\/config-store|lock\/lock-store|sequencer\/sequencer|secret\/secret-store|binding\/binding|object\/object-store)\.ts$/;
 const pluginContract =
-  /^runtime\/plugin\/(contract|connection-filter|outside-calls|sharing|guest-metrics|answer|uniform-api|plugin-error|status|start-turns)\.ts$/;
+  /^runtime\/plugin\/(contract|connection-filter|outside-calls|sharing|guest-metrics|answer|uniform-api|plugin-error|status|start-turns|synthetic-request)\.ts$/;
 const sandbox =
   /^runtime\/plugin\/sandbox\/(sandboxed-module|sandboxed-component|sandbox-error|binary-reader|compiler|fuel|code-map)\.ts$/;
 

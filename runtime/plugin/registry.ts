@@ -1,3 +1,4 @@
+import { setImmediate as turn } from "node:timers/promises";
 import { messageOf } from "../../components/thrown.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
@@ -47,7 +48,7 @@ export interface PluginRegistryOptions {
   readonly keep?: number;
 }
 
-type SlotParts = typeof import("./open-slot.ts");
+type OpenSlot = typeof import("./open-slot.ts").openSlot;
 
 /** The plugins of the process: deploys them, hands them to the data plane, and tells how they are. */
 export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisposable {
@@ -58,7 +59,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   /** By the ids that guests gave themselves; looked at with care, since guests come and go. */
   readonly #names = new Map<string, string>();
   #grants: Grants;
-  #loading: Promise<SlotParts> | undefined;
+  #loading: Promise<OpenSlot> | undefined;
 
   constructor(options: PluginRegistryOptions) {
     this.#options = options;
@@ -169,14 +170,16 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
 
   async #prepare(artifact: PluginArtifact): Promise<PreparedPlugin> {
     const { preparePlugin } = await import("./prepare.ts");
+    await turn();
     const toolchain = await this.#options.toolchain();
+    await turn();
     return preparePlugin(artifact, { ...toolchain, grants: this.#grants });
   }
 
   /** Does something with what runs under the name, which is made when there is none. */
   async #in<Result>(name: string, task: (slot: PluginSlot) => Result): Promise<Awaited<Result>> {
-    this.#loading ??= import("./open-slot.ts");
-    const { openSlot } = await this.#loading;
+    this.#loading ??= loadSlots();
+    const openSlot = await this.#loading;
     return await task(this.#slots.get(name) ?? this.#open(name, openSlot));
   }
 
@@ -186,7 +189,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     return this.#slots.get(name);
   }
 
-  #open(name: string, openSlot: SlotParts["openSlot"]): PluginSlot {
+  #open(name: string, openSlot: OpenSlot): PluginSlot {
     const slot = openSlot(this.#options, {
       name,
       metrics: this.#metrics,
@@ -272,4 +275,11 @@ function saidOf({ action, version, digest }: HistoryEntry, status: PluginStatus 
 function statusAfter(slot: PluginSlot, name: string): PluginStatus {
   if (slot.status !== undefined) return slot.status;
   throw new PluginError(name, "", "missing", `plugin '${name}' was removed meanwhile`);
+}
+
+/** Traffic has its turn before what was loaded is used. */
+async function loadSlots(): Promise<OpenSlot> {
+  const { openSlot } = await import("./open-slot.ts");
+  await turn();
+  return openSlot;
 }

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { queryObjects } from "node:v8";
-import { compileFunction } from "node:vm";
+import { Script } from "node:vm";
+import { Worker } from "node:worker_threads";
 import { eventually } from "../../test/conformance/backend.ts";
 import { assembleComponent, componentGuest } from "../../test/support/component-guests.ts";
 import { SandboxCompiler } from "../plugin/sandbox/compiler.ts";
@@ -12,7 +14,7 @@ import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import type { SandboxedComponent } from "../plugin/sandbox/sandboxed-component.ts";
 import { type FuelGauge, fuelGauge, type SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
 import { ComponentCompiler, type ComponentCompilerOptions } from "./component-compiler.ts";
-import { evaluateGlue, glueFunction } from "./evaluate-glue.ts";
+import { evaluateGlue, glueScript } from "./evaluate-glue.ts";
 import { patchGlue } from "./patch-glue.ts";
 
 const limits: SandboxLimits = { memoryBytes: 64 << 16, tableEntries: 1_000, startFuel: 100_000_000 };
@@ -353,23 +355,32 @@ describe("the code generated for a component", () => {
     assert.ok(used() - before < 2 * body.length, `grew by ${used() - before} bytes for 30 times ${body.length}`);
   });
 
-  it("has code that another thread made of it, and runs as it would without", async () => {
+  it("takes code that another thread made of it, and runs as it would without", async () => {
     const text = patchGlue(generated("")).replace("return _util", "return [a, b]");
-    const glue = glueFunction(text);
-    await using compiler = new SandboxCompiler();
-    const { glueCode } = await compiler.compileParts([], limits, "sha256:0", glue);
-    const { cachedDataRejected } = compileFunction(glue.text, glue.parameters, { cachedData: glueCode });
-    assert.equal(cachedDataRejected, false);
+    const address = import.meta.resolve("./evaluate-glue.ts");
+    const worker = new Worker(
+      `const { workerData, parentPort } = require("node:worker_threads");
+       import(workerData.address).then(({ evaluateGlue }) =>
+         parentPort.postMessage(evaluateGlue(workerData.text, "sha256:0").takeCode()));`,
+      { eval: true, workerData: { address, text } },
+    );
+    const [code] = await once(worker, "message");
+    assert.equal(new Script(glueScript(text), { cachedData: code, lineOffset: -1 }).cachedDataRejected, false);
     const nothing = (): never => assert.fail();
-    for (const code of [glueCode, new Uint8Array(40), undefined])
-      assert.deepEqual(await evaluateGlue(text, "sha256:0", code)(nothing, {}, nothing), [nothing, {}]);
+    for (const known of [code, new Uint8Array(40), undefined])
+      assert.deepEqual(await evaluateGlue(text, "sha256:0", known).instantiate(nothing, {}, nothing), [nothing, {}]);
+  });
+
+  it("is the body of one function", () => {
+    const ending = patchGlue(generated("")).replace("return instantiate;", "}); (function () {");
+    assert.throws(() => evaluateGlue(ending, "sha256:0"), SyntaxError);
   });
 
   it("sees nothing of the process, and is refused when it is not as expected", async () => {
     const asking =
       "const seen = [typeof process, typeof fetch, typeof require, globalThis.process, Object.keys(globalThis)];";
     const text = generated(asking).replace("return _util", "return seen");
-    const instantiate = evaluateGlue(patchGlue(text), "sha256:0");
+    const { instantiate } = evaluateGlue(patchGlue(text), "sha256:0");
     const nothing = (): never => assert.fail();
     assert.deepEqual(await instantiate(nothing, {}, nothing), [
       "undefined",

@@ -1,12 +1,14 @@
-import { createHash } from "node:crypto";
+import { extname } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { cachedDataVersionTag } from "node:v8";
+import type { Finish } from "../plugin/sandbox/compile-worker.ts";
 import { type SandboxCompiler, sha256 } from "../plugin/sandbox/compiler.ts";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import type { SandboxedComponent } from "../plugin/sandbox/sandboxed-component.ts";
 import { rewriterVersion, type SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
-import { evaluateGlue, glueFunction } from "./evaluate-glue.ts";
-import { decodeReady, encodeReady, type ReadyComponent, readyVersion } from "./ready-component.ts";
+import { evaluateGlue, glueParameters } from "./evaluate-glue.ts";
+import type { Finished, FinishTask } from "./finish-component.ts";
+import { decodeReady, type ReadyComponent, readyVersion } from "./ready-component.ts";
 import { TranspileCache } from "./transpile-cache.ts";
 import { type AsyncInterfaces, decodeTranspiled, transpiledVersion, transpilerVersion } from "./transpiled.ts";
 import { Transpiler, type TranspilerOptions } from "./transpiler.ts";
@@ -26,8 +28,9 @@ export interface ComponentCompilerOptions extends TranspilerOptions {
   readonly cachedComponents?: number;
 }
 
-/** Takes a fraction of a millisecond. */
-const hashedAtOnce = 256 * 1024;
+const finishModule = new URL(`./finish-component${extname(import.meta.url)}`, import.meta.url).href;
+
+const toFinish = (task: FinishTask): Finish => ({ module: finishModule, task });
 
 /** Makes components ready to be started, away from the event loop. The same bytes with the same limits are compiled once. */
 export class ComponentCompiler implements AsyncDisposable {
@@ -37,8 +40,6 @@ export class ComponentCompiler implements AsyncDisposable {
   readonly #cachedComponents: number;
   readonly #kept: TranspileCache | undefined;
   readonly #transpiler: Transpiler;
-  /** What is being written. */
-  readonly #keeping = new Set<Promise<void>>();
   /** In the order of their last use. */
   readonly #compiled = new Map<string, Promise<SandboxedComponent>>();
 
@@ -65,12 +66,11 @@ export class ComponentCompiler implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transpiler[Symbol.asyncDispose]();
-    await Promise.all(this.#keeping);
   }
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedComponent> {
     const { memoryBytes, tableEntries, startFuel } = limits;
-    const engine = [process.version, cachedDataVersionTag(), ...glueFunction("").parameters];
+    const engine = [process.version, cachedDataVersionTag(), ...glueParameters];
     const way = [rewriterVersion, readyVersion, ...engine];
     const key = await this.#keyOf(digest, [memoryBytes, tableEntries, startFuel, ...way]);
     const known = await this.#kept?.get(key);
@@ -79,7 +79,7 @@ export class ComponentCompiler implements AsyncDisposable {
         ? await this.#rewrite(bytes, digest, limits, key)
         : await this.#recompile(decodeReady(known), digest, limits);
     await turn();
-    const instantiate = evaluateGlue(glue, digest, glueCode);
+    const { instantiate } = evaluateGlue(glue, digest, glueCode);
     await turn();
     return {
       cores: new Map(names.flatMap((name, index) => (modules[index] ? [[name, modules[index]]] : []))),
@@ -93,43 +93,25 @@ export class ComponentCompiler implements AsyncDisposable {
     };
   }
 
-  async #recompile(ready: ReadyComponent, digest: string, limits: SandboxLimits) {
-    const modules = await this.#modules.recompileParts(ready.cores, limits, digest);
-    return { ...ready, modules, names: ready.cores.map(({ name }) => name) };
+  async #recompile({ cores, ...ready }: ReadyComponent, digest: string, limits: SandboxLimits) {
+    const names = cores.map(({ name }) => name);
+    const parts = cores.map(({ name: _name, ...part }) => part);
+    const modules = await this.#modules.recompileParts(
+      parts,
+      limits,
+      digest,
+      toFinish({ digest, limits, names, ...ready }),
+    );
+    return { ...ready, names, modules };
   }
 
   async #rewrite(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits, key: string) {
-    const { glue, cores, imports, exports } = decodeTranspiled(await this.#transpiled(bytes, digest));
+    const { cores, ...linked } = decodeTranspiled(await this.#transpiled(bytes, digest));
     const names = cores.map(({ name }) => name);
-    const sends = this.#kept === undefined ? "nothing" : "rewritten bytes";
-    const compiled = await this.#modules.compileParts(cores, limits, digest, glueFunction(glue), sends);
-    const { modules, glueCode, rewritten } = compiled;
-    if (glueCode !== undefined && rewritten.length > 0) {
-      const parts = rewritten.map((part, index) => ({ ...part, name: names[index] ?? "" }));
-      this.#keep(key, { glue, glueCode, cores: parts, imports, exports });
-    }
-    return { modules, names, glue, glueCode, imports, exports };
-  }
-
-  /** Nobody waits for it: without it the next start takes a tenth of a second longer. */
-  #keep(key: string, ready: ReadyComponent): void {
-    const keeping = this.#write(key, encodeReady(ready)).catch(() => undefined);
-    this.#keeping.add(keeping);
-    void keeping.then(() => {
-      this.#keeping.delete(keeping);
-      // Megabytes that the next collection, which may be far, would find.
-      for (const { bytes } of ready.cores) bytes.buffer.transfer(0);
-    });
-  }
-
-  async #write(key: string, pieces: Uint8Array[]): Promise<void> {
-    const hash = createHash("sha256");
-    for (const piece of pieces)
-      for (let at = 0; at < piece.length; at += hashedAtOnce) {
-        hash.update(piece.subarray(at, at + hashedAtOnce));
-        await turn();
-      }
-    await this.#kept?.put(key, [...pieces, hash.digest()]);
+    const keep = this.#kept && { directory: this.#kept.directory, maxBytes: this.#kept.maxBytes, key };
+    const finish = toFinish({ digest, limits, names, ...linked, keep });
+    const { modules, made } = await this.#modules.compileParts(cores, limits, digest, finish);
+    return { names, ...linked, modules, ...(made as Finished) };
   }
 
   async #transpiled(bytes: Uint8Array<ArrayBuffer>, digest: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -1,4 +1,3 @@
-import type { HostServices } from "../plugin/contract.ts";
 import type { PluginError } from "../plugin/plugin-error.ts";
 import type { ComponentProgram } from "./component-program.ts";
 import { GuestCrossings } from "./guest-crossings.ts";
@@ -6,7 +5,7 @@ import { faultOf, pluginError } from "./guest-fault.ts";
 import { GuestMeter, GuestStopped } from "./guest-meter.ts";
 import { linkImports } from "./linker.ts";
 import { Pace } from "./pace.ts";
-import type { CallClient, Guest, GuestHost } from "./provider.ts";
+import type { CallClient, Guest, GuestHost, GuestServices } from "./provider.ts";
 import { crossingsName } from "./watch-crossings.ts";
 
 type Exports = Readonly<Record<string, unknown>>;
@@ -20,7 +19,7 @@ const graceMs = 1_000;
  */
 export class ComponentGuest implements Guest, GuestHost {
   readonly program: ComponentProgram;
-  readonly services: HostServices;
+  readonly services: GuestServices;
   readonly meter = new GuestMeter();
   readonly counters = { calls: 0, fuel: 0, peakShare: 0 };
   /** Told once of what ended it. */
@@ -45,13 +44,13 @@ export class ComponentGuest implements Guest, GuestHost {
   #hasMoved = false;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(program: ComponentProgram, services: HostServices) {
+  private constructor(program: ComponentProgram, services: GuestServices) {
     this.program = program;
     this.services = services;
   }
 
   /** Instantiates a component. Rejects with PluginError when it traps, or uses up what it may use to start. */
-  static async start(program: ComponentProgram, services: HostServices): Promise<ComponentGuest> {
+  static async start(program: ComponentProgram, services: GuestServices): Promise<ComponentGuest> {
     const guest = new ComponentGuest(program, services);
     const { cores, instantiate, limits } = program.module;
     const coreModule = (name: string): WebAssembly.Module => {

@@ -2,10 +2,13 @@
 import type { HostServices, PluginProgram, StreamFilter, StreamHost } from "../plugin/contract.ts";
 import type { VersionedInterface } from "./interface-name.ts";
 
+/** What of the host a component may reach. */
+export type GuestServices = Pick<HostServices, "api" | "log">;
+
 /** The host of one instance of a component, as its imports see it. */
 export interface GuestHost {
   readonly program: PluginProgram;
-  readonly services: HostServices;
+  readonly services: GuestServices;
   /** Of the call under way: aborts at its deadline, or when nobody wants its outcome any more; what waits rejects then. */
   readonly signal: AbortSignal;
   /** Charges the call under way for work that is done for the guest, in fuel. Throws, and ends the instance, when it has none left. */
@@ -41,6 +44,8 @@ export interface CallClient {
 /** An instance that has started. */
 export interface Guest {
   readonly host: GuestHost;
+  /** Its calls so far, with the one under way. */
+  readonly counters: { readonly calls: number };
   /** The export, under its name in full; undefined when the component has none. An interface is an object of functions. */
   exported(name: string): unknown;
   /**

@@ -1,9 +1,9 @@
 /** What is left to do of a component that was rewritten before: its modules are compiled, and its code is read. */
 import { Buffer } from "node:buffer";
-import type { RewrittenPart } from "../plugin/sandbox/compiler.ts";
+import type { RewrittenPart } from "../plugin/sandbox/compile-worker.ts";
 
 /** Changes with the form of the file. */
-export const readyVersion = 1;
+export const readyVersion = 2;
 
 /** A core module as the sandbox rewrote it. */
 export interface ReadyCore extends RewrittenPart {
@@ -13,7 +13,7 @@ export interface ReadyCore extends RewrittenPart {
 
 export interface ReadyComponent {
   readonly glue: string;
-  readonly glueCode: Uint8Array;
+  readonly glueCode: Uint8Array<ArrayBuffer>;
   readonly cores: readonly ReadyCore[];
   readonly imports: readonly string[];
   readonly exports: readonly string[];

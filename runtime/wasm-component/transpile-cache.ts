@@ -14,12 +14,12 @@ const draftMs = 600_000;
  * out and made anew. What was not used for longest goes when there is too much.
  */
 export class TranspileCache {
-  readonly #directory: string;
-  readonly #maxBytes: number;
+  readonly directory: string;
+  readonly maxBytes: number;
 
   constructor(directory: string, maxBytes: number) {
-    this.#directory = directory;
-    this.#maxBytes = maxBytes;
+    this.directory = directory;
+    this.maxBytes = maxBytes;
   }
 
   /** What was kept under the key, with its digest; undefined when there is nothing whole. */
@@ -40,8 +40,8 @@ export class TranspileCache {
 
   /** Keeps the pieces as one, of which the last bytes are the digest. Rejects when the disk does not take them. */
   async put(key: string, pieces: readonly Uint8Array[]): Promise<void> {
-    const draft = join(this.#directory, `.${randomBytes(8).toString("hex")}${draftExtension}`);
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    const draft = join(this.directory, `.${randomBytes(8).toString("hex")}${draftExtension}`);
+    await mkdir(this.directory, { recursive: true, mode: 0o700 });
     try {
       await writeFile(draft, pieces, { mode: 0o600, flag: "wx" });
       await rename(draft, this.#file(key));
@@ -53,8 +53,8 @@ export class TranspileCache {
 
   async #prune(): Promise<void> {
     const kept: { path: string; bytes: number; usedMs: number }[] = [];
-    for (const name of await readdir(this.#directory)) {
-      const path = join(this.#directory, name);
+    for (const name of await readdir(this.directory)) {
+      const path = join(this.directory, name);
       const state = await stat(path).catch(() => undefined);
       if (state === undefined) continue;
       if (name.endsWith(extension)) kept.push({ path, bytes: state.size, usedMs: state.mtimeMs });
@@ -63,12 +63,12 @@ export class TranspileCache {
     let total = 0;
     for (const { path, bytes } of kept.sort((a, b) => b.usedMs - a.usedMs)) {
       total += bytes;
-      if (total > this.#maxBytes) await rm(path, { force: true });
+      if (total > this.maxBytes) await rm(path, { force: true });
     }
   }
 
   #file(key: string): string {
-    return join(this.#directory, `${key}${extension}`);
+    return join(this.directory, `${key}${extension}`);
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import type { FilterAction, StreamFilter } from "../contract.ts";
+import type { FilterAction, StreamFilter, StreamHost } from "../contract.ts";
 import { parseManifest } from "../manifest.ts";
 import { PluginError } from "../plugin-error.ts";
 import { warmUp } from "./warm-up.ts";
@@ -31,6 +31,8 @@ function taker(action: FilterAction) {
   return { open, counts };
 }
 
+const unasked = (): void => assert.fail("nothing holds the answer back");
+
 describe("warming up", () => {
   it("gives each pool its requests, and lets the event loop turn between two", async () => {
     const [first, second] = [taker("continue"), taker("pause")];
@@ -59,6 +61,31 @@ describe("warming up", () => {
         "plugin 'toy' cannot be deployed: its rollout.warmUp of 7 requests for each configuration in use takes more than 0.02 s; ask for fewer",
     });
     assert.deepEqual(hanging.counts, { opened: 1, ended: 1 });
+  });
+
+  it("waits for the whole answer of a service, and no longer", async () => {
+    const service = parseManifest("name: toy\nversion: '1'\nkind: service\n", "toy.yaml", "toy");
+    const answers: (() => void)[] = [];
+    const counts = { opened: 0, ended: 0 };
+    const { open } = taker("pause");
+    const answering = (host: StreamHost): StreamFilter => {
+      counts.opened++;
+      const sink = host.answer({ pause: unasked, resume: unasked, reset: unasked });
+      answers.push(() => {
+        sink?.head([[":status", "200"]], false);
+        sink?.data(Buffer.from("hello"), true);
+      });
+      return { ...open(), end: () => void counts.ended++ };
+    };
+    const warming = warmUp([{ open: answering }], service, { requests: 2 });
+    for (const round of [1, 2]) {
+      while (answers.length < round) await turn();
+      await turn();
+      assert.deepEqual(counts, { opened: round, ended: round - 1 });
+      answers[round - 1]?.();
+    }
+    await warming;
+    assert.deepEqual(counts, { opened: 2, ended: 2 });
   });
 
   it("ends with its signal, also while a guest waits", async () => {

@@ -1,12 +1,11 @@
 /** The thread in which modules are rewritten and compiled, so that the sidecar's own is not held up. */
 import { queryObjects } from "node:v8";
-import { compileFunction } from "node:vm";
 import { parentPort } from "node:worker_threads";
+import { messageOf } from "../../../components/thrown.ts";
 import { textsInData } from "./data-texts.ts";
-import { type PartBytes, shareLimits } from "./part-limits.ts";
+import { fuelShares, type PartBytes, shareLimits } from "./part-limits.ts";
 import { rewrite } from "./rewrite.ts";
 import { SandboxError } from "./sandbox-error.ts";
-import type { FunctionText } from "./sandboxed-component.ts";
 import type { SandboxLimits } from "./sandboxed-module.ts";
 
 /** What the worker is asked: one module at a time, or all modules of one component, which share the limits. */
@@ -15,26 +14,52 @@ export interface CompileRequest {
   readonly limits: SandboxLimits;
   /** What to look for among the data of a module. */
   readonly texts?: readonly string[] | undefined;
-  /** What links the modules of a component: code is made of it, and it does not run. */
-  readonly glue?: FunctionText | undefined;
-  /** `nothing` of the rewritten bytes is sent back by default. */
-  readonly sends?: "nothing" | "rewritten bytes" | undefined;
+  readonly finish?: Finish | undefined;
 }
 
 /** Modules that were rewritten before. */
 export interface RecompileRequest {
-  readonly rewritten: readonly { readonly bytes: Uint8Array<ArrayBuffer>; readonly codeMap: Uint8Array<ArrayBuffer> }[];
+  readonly rewritten: readonly RewrittenPart[];
+  readonly finish: Finish;
 }
 
-/** A module as the sandbox rewrote it. */
+/** What else is done in the thread before it answers. */
+export interface Finish {
+  /** Address of a module that exports a Finisher as `finish`. */
+  readonly module: string;
+  /** What it is told. */
+  readonly task: unknown;
+}
+
+/** Never rejects. */
+export type Finisher<Task, Made> = (
+  parts: readonly (RewrittenPart & { readonly module: WebAssembly.Module })[],
+  task: Task,
+) => Promise<{
+  /** What is answered beside the modules. */
+  readonly made: Made;
+  /** Bytes that it left to be collected. */
+  readonly garbage: number;
+}>;
+
+/** A core module of a component, rewritten with the limits that it has. */
+export interface RewrittenPart {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly codeMap: Uint8Array<ArrayBuffer>;
+  readonly originalBytes: number;
+  readonly fuelShare: number;
+}
+
+/** A module that was compiled. */
 export interface CompiledBytes {
   readonly module: WebAssembly.Module;
+  readonly originalBytes: number;
   readonly rewrittenBytes: number;
   readonly codeMap: Uint8Array<ArrayBuffer>;
+  /** Of a part of a component. */
+  readonly fuelShare?: number;
   /** Those of the texts that are among its data, when it was to be looked for some. */
   readonly texts?: readonly string[];
-  /** When they were to be sent. */
-  readonly bytes?: Uint8Array<ArrayBuffer>;
 }
 
 /** What it answers: of a component, the parts in their order. */
@@ -42,54 +67,68 @@ export type CompileReply =
   | {
       readonly outcome: "compiled";
       readonly modules: readonly CompiledBytes[];
-      readonly glueCode?: Uint8Array<ArrayBuffer> | undefined;
+      /** By the finisher. */
+      readonly made?: unknown;
     }
   | { readonly outcome: "refused"; readonly message: string; readonly offset: number | undefined };
 
 async function compile(request: CompileRequest | RecompileRequest): Promise<CompileReply> {
-  if ("rewritten" in request) return { outcome: "compiled", modules: await recompile(request) };
-  const { bytes, limits, texts, glue, sends } = request;
+  if ("rewritten" in request) return await recompile(request);
+  const { bytes, limits, texts, finish } = request;
   try {
-    if (bytes instanceof Uint8Array) {
-      const { bytes: _rewritten, ...compiled } = await compileOne(bytes, limits, texts);
-      return { outcome: "compiled", modules: [compiled] };
-    }
-    const modules: CompiledBytes[] = [];
-    const shares = shareLimits(bytes, limits);
-    for (const [index, part] of bytes.entries()) {
-      const { bytes: rewritten, ...compiled } = await compileOne(part.bytes, shares[index] ?? limits);
-      modules.push({ ...compiled, ...(sends === "rewritten bytes" && { bytes: rewritten }) });
-    }
-    return { outcome: "compiled", modules, glueCode: glue && codeOf(glue) };
+    if (!(bytes instanceof Uint8Array)) return await compileParts(bytes, limits, finish);
+    const { module, ...compiled } = await compileOne(bytes, limits);
+    const found = texts && { texts: textsInData(bytes, texts) };
+    const rewrittenBytes = compiled.bytes.length;
+    const { codeMap } = compiled;
+    return {
+      outcome: "compiled",
+      modules: [{ module, codeMap, originalBytes: bytes.length, rewrittenBytes, ...found }],
+    };
   } catch (error) {
     if (!(error instanceof SandboxError)) throw error;
     return { outcome: "refused", message: error.message, offset: error.offset };
   }
 }
 
-async function recompile({ rewritten }: RecompileRequest): Promise<CompiledBytes[]> {
-  return await Promise.all(
-    rewritten.map(async ({ bytes, codeMap }) => {
-      return { module: await WebAssembly.compile(bytes), rewrittenBytes: bytes.length, codeMap };
-    }),
-  );
+async function compileParts(
+  originals: readonly PartBytes[],
+  limits: SandboxLimits,
+  finish: Finish | undefined,
+): Promise<CompileReply> {
+  const shares = shareLimits(originals, limits);
+  const fuel = fuelShares(originals);
+  const parts: FinishedPart[] = [];
+  for (const [index, { bytes }] of originals.entries()) {
+    const compiled = await compileOne(bytes, shares[index] ?? limits);
+    parts.push({ ...compiled, originalBytes: bytes.length, fuelShare: fuel[index] ?? 1 });
+  }
+  return await finished(parts, finish);
+}
+
+async function recompile({ rewritten, finish }: RecompileRequest): Promise<CompileReply> {
+  const compiled = rewritten.map(async (part) => ({ ...part, module: await WebAssembly.compile(part.bytes) }));
+  return await finished(await Promise.all(compiled), finish);
+}
+
+type FinishedPart = Parameters<Finisher<unknown, unknown>>[0][number];
+
+async function finished(parts: readonly FinishedPart[], finish: Finish | undefined): Promise<CompileReply> {
+  const modules = parts.map(({ bytes, ...part }) => ({ ...part, rewrittenBytes: bytes.length }));
+  if (finish === undefined) return { outcome: "compiled", modules };
+  const loaded: { readonly finish: Finisher<unknown, unknown> } = await import(finish.module);
+  const { made, garbage } = await loaded.finish(parts, finish.task);
+  uncollected += garbage;
+  return { outcome: "compiled", modules, made };
 }
 
 async function compileOne(
   bytes: Uint8Array<ArrayBuffer>,
   limits: SandboxLimits,
-  texts?: readonly string[],
-): Promise<CompiledBytes & { readonly bytes: Uint8Array<ArrayBuffer> }> {
-  const { bytes: rewritten, codeMap } = rewrite(bytes, limits);
-  const module = await WebAssembly.compile(rewritten).catch((error: unknown) => explain(bytes, error));
-  const found = texts && { texts: textsInData(bytes, texts) };
-  return { module, rewrittenBytes: rewritten.length, codeMap, bytes: rewritten, ...found };
-}
-
-/** For the same engine with the same flags; another refuses it. Undefined when the engine has none to give. */
-function codeOf({ text, parameters }: FunctionText): Uint8Array<ArrayBuffer> | undefined {
-  const { cachedData } = compileFunction(text, parameters, { produceCachedData: true });
-  return cachedData && new Uint8Array(cachedData);
+): Promise<{ module: WebAssembly.Module; bytes: Uint8Array<ArrayBuffer>; codeMap: Uint8Array<ArrayBuffer> }> {
+  const rewritten = rewrite(bytes, limits);
+  const module = await WebAssembly.compile(rewritten.bytes).catch((error: unknown) => explain(bytes, error));
+  return { module, ...rewritten };
 }
 
 /** The engine's message is about the bytes that it was given; an author knows those of the original. */
@@ -99,10 +138,6 @@ async function explain(original: Uint8Array<ArrayBuffer>, error: unknown): Promi
     messageOf,
   );
   throw new SandboxError(`the module does not validate: ${reason.replace(/^WebAssembly\.compile\(\): /, "")}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** So much of modules may wait in this thread to be let go: to collect makes the next module slower. */
@@ -133,8 +168,7 @@ function sizeOf(request: CompileRequest | RecompileRequest): number {
 parentPort?.on("message", async (request: CompileRequest | RecompileRequest) => {
   const byteLength = sizeOf(request);
   const reply = await compile(request);
-  const sent = reply.outcome === "compiled" ? reply.modules.flatMap(({ bytes }) => bytes?.buffer ?? []) : [];
-  parentPort?.postMessage(reply, sent);
+  parentPort?.postMessage(reply);
   uncollected += byteLength;
   if (uncollected < uncollectedBytes) return;
   uncollected = 0;

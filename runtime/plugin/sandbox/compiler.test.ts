@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { stripTypeScriptTypes } from "node:module";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
+import { build } from "esbuild";
 import { moduleBytes, moduleOf, section } from "../../../test/support/module-bytes.ts";
 import { assemble } from "../../../test/support/wat.ts";
 import { SandboxCompiler } from "./compiler.ts";
@@ -164,17 +164,13 @@ describe("the compiler", () => {
   it("finds its thread when it is compiled to JavaScript", async () => {
     const directory = mkdtempSync(join(tmpdir(), "outrigger-sandbox-"));
     try {
-      writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
-      for (const file of readdirSync(new URL(".", import.meta.url))) {
-        if (!file.endsWith(".ts") || file.endsWith(".test.ts")) continue;
-        const source = stripTypeScriptTypes(readFileSync(new URL(file, import.meta.url), "utf8"));
-        writeFileSync(
-          join(directory, file.replace(/ts$/, "js")),
-          source.replace(/(from "\.\/[a-z-]+)\.ts"/g, '$1.js"'),
-        );
-      }
+      const entryPoints = ["compiler", "compile-worker"].map((name) =>
+        fileURLToPath(import.meta.resolve(`./${name}.ts`)),
+      );
+      const outExtension = { ".js": ".mjs" };
+      await build({ entryPoints, outdir: directory, outExtension, bundle: true, format: "esm", platform: "node" });
       const compiled: { SandboxCompiler: typeof SandboxCompiler } = await import(
-        pathToFileURL(join(directory, "compiler.js")).href
+        pathToFileURL(join(directory, "compiler.mjs")).href
       );
       await using compiler = new compiled.SandboxCompiler();
       assert.ok((await compiler.compile(moduleOf(), limits)).module instanceof WebAssembly.Module);

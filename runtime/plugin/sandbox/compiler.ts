@@ -1,10 +1,9 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { CompileReply, CompileRequest, RecompileRequest } from "./compile-worker.ts";
+import type { CompileReply, CompileRequest, Finish, RecompileRequest, RewrittenPart } from "./compile-worker.ts";
 import { maxModuleBytes } from "./module-limit.ts";
-import { fuelShares, type PartBytes } from "./part-limits.ts";
+import type { PartBytes } from "./part-limits.ts";
 import { SandboxError } from "./sandbox-error.ts";
-import type { FunctionText } from "./sandboxed-component.ts";
 import type { SandboxedModule, SandboxLimits } from "./sandboxed-module.ts";
 
 export interface CompilerOptions {
@@ -20,21 +19,10 @@ export interface CompilerOptions {
   readonly texts?: readonly string[];
 }
 
-/** The core modules of a component, and code of what links them. */
+/** The core modules of a component, and what the finisher made. */
 export interface CompiledParts {
   readonly modules: readonly SandboxedModule[];
-  /** As node:vm takes it for cached data. */
-  readonly glueCode: Uint8Array | undefined;
-  /** When they were asked for; they are in the order of the modules. */
-  readonly rewritten: readonly RewrittenPart[];
-}
-
-/** A core module of a component, rewritten with the limits that it has. */
-export interface RewrittenPart {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly codeMap: Uint8Array<ArrayBuffer>;
-  readonly originalBytes: number;
-  readonly fuelShare: number;
+  readonly made: unknown;
 }
 
 interface Job {
@@ -90,48 +78,29 @@ export class SandboxCompiler implements AsyncDisposable {
   }
 
   /**
-   * Rewrites and compiles the core modules of one component, which have the limits together, and makes code of what links them;
-   * `digest` names the component. Their bytes are handed over for good.
+   * Rewrites and compiles the core modules of one component, which have the limits together; `digest` names the component. Their
+   * bytes are handed over for good.
    */
   async compileParts(
     parts: readonly PartBytes[],
     limits: SandboxLimits,
     digest: string,
-    glue: FunctionText,
-    sends?: CompileRequest["sends"],
+    finish?: Finish,
   ): Promise<CompiledParts> {
-    // The thread is given the bytes, so that they are gone afterwards.
-    const sizes = parts.map(({ bytes }) => bytes.length);
-    const shares = fuelShares(parts);
-    const { modules, glueCode } = await this.#compiled({
-      bytes: parts,
-      limits: { ...limits, partOf: "component" },
-      glue,
-      sends,
-    });
-    const whole = modules.map(({ bytes, ...one }, index) => {
-      const [originalBytes = 0, fuelShare = 1] = [sizes[index], shares[index]];
-      return { bytes, module: { ...one, digest, limits, originalBytes, fuelShare } };
-    });
-    return {
-      modules: whole.map(({ module }) => module),
-      glueCode,
-      rewritten: whole.flatMap(({ bytes, module: { codeMap, originalBytes, fuelShare } }) =>
-        bytes === undefined ? [] : [{ bytes, codeMap, originalBytes, fuelShare }],
-      ),
-    };
+    const request = { bytes: parts, limits: { ...limits, partOf: "component" }, finish } as const;
+    const { modules, made } = await this.#compiled(request);
+    return { modules: modules.map((one) => ({ ...one, digest, limits })), made };
   }
 
-  /** Compiles what `compileParts` gave of the same component for the same limits. The bytes are handed over for good. */
+  /** Compiles what was rewritten of the same component for the same limits before. The bytes are handed over for good. */
   async recompileParts(
-    parts: readonly RewrittenPart[],
+    rewritten: readonly RewrittenPart[],
     limits: SandboxLimits,
     digest: string,
+    finish: Finish,
   ): Promise<readonly SandboxedModule[]> {
-    const kept = parts.map(({ originalBytes, fuelShare }) => ({ originalBytes, fuelShare, digest, limits }));
-    const rewritten = parts.map(({ bytes, codeMap }) => ({ bytes, codeMap }));
-    const { modules } = await this.#compiled({ rewritten });
-    return modules.map((one, index) => ({ digest, limits, originalBytes: 0, ...one, ...kept[index] }));
+    const { modules } = await this.#compiled({ rewritten, finish });
+    return modules.map((one) => ({ ...one, digest, limits }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -145,10 +114,9 @@ export class SandboxCompiler implements AsyncDisposable {
   }
 
   async #compile(bytes: Uint8Array<ArrayBuffer>, digest: string, limits: SandboxLimits): Promise<SandboxedModule> {
-    const originalBytes = bytes.length;
     const [compiled] = (await this.#compiled({ bytes, limits, texts: this.#texts })).modules;
     if (compiled === undefined) throw new SandboxError("the compiler gave nothing for the module");
-    return { ...compiled, digest, limits, originalBytes };
+    return { ...compiled, digest, limits };
   }
 
   async #compiled(request: Job["request"]): Promise<Extract<CompileReply, { outcome: "compiled" }>> {

@@ -7,12 +7,6 @@ export type InstantiateComponent = (
   instantiateCore: (module: WebAssembly.Module, imports: WebAssembly.Imports) => Promise<WebAssembly.Instance>,
 ) => Promise<Readonly<Record<string, unknown>>>;
 
-/** JavaScript: the body of a function, and what its parameters are called. */
-export interface FunctionText {
-  readonly text: string;
-  readonly parameters: readonly string[];
-}
-
 /** A component that was transpiled: core modules, each checked, capped and metered, and the glue between them. */
 export interface SandboxedComponent {
   /** By the names under which the glue asks for them. */

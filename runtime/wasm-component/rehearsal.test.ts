@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { after, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { componentGuest } from "../../test/support/component-guests.ts";
+import { SandboxCompiler } from "../plugin/sandbox/compiler.ts";
+import { ComponentCompiler } from "./component-compiler.ts";
+import { asyncInterfaces } from "./interfaces.ts";
+import { rehearse } from "./rehearsal.ts";
+
+const modules = new SandboxCompiler();
+const compiler = new ComponentCompiler({ modules, interfaces: asyncInterfaces });
+after(async () => {
+  await compiler[Symbol.asyncDispose]();
+  await modules[Symbol.asyncDispose]();
+});
+const limits = { memoryBytes: 16 * 1024 ** 2, tableEntries: 10_000, startFuel: 50_000_000 };
+
+const handling = async (source: string) => {
+  const wit = "package test:guest@0.1.0;\nworld guest { export outrigger:runtime/handler@0.1.0; }";
+  return await compiler.compile(await componentGuest({ source, wit, world: "guest", wasi: "none" }), limits);
+};
+
+describe("a rehearsal", () => {
+  it("leaves nothing of the module to be compiled by the first call", async () => {
+    const program = fileURLToPath(import.meta.resolve("../../test/support/first-call.ts"));
+    const parameters = ["--no-warnings", "--trace-wasm-compilation-times", program];
+    const { stdout } = await promisify(execFile)(process.execPath, parameters, { maxBuffer: 64 * 1024 ** 2 });
+    const [before = "", during = ""] = stdout.split(/^the first call .*$/m);
+    assert.match(before, /^Compiled function .* using Liftoff/m);
+    assert.doesNotMatch(during, /using Liftoff/);
+  });
+
+  for (const [what, body] of [
+    ["runs for ever", "for (;;) {}"],
+    ["takes all memory", "const all = []; for (;;) all.push(new Uint8Array(65536));"],
+    ["throws", "throw new Error('not today');"],
+  ] as const)
+    it(`ends with a guest that ${what}`, async () => {
+      const guest = await handling(`export const handler = { handle() { ${body} } };`);
+      const used = await rehearse(guest);
+      assert.ok(used <= limits.memoryBytes, `${used} bytes`);
+    });
+});
