@@ -207,6 +207,7 @@ export class Upstreams implements AsyncDisposable {
         opened.set(name, opening.use(await UpstreamFilters.open(options, plugins)));
       }
     }
+    if (this.#closed) return;
     this.#plugins = plugins;
     this.#switch(wanted, opened);
     opening.move();
