@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setTimeout as delay } from "node:timers/promises";
 import { stringify } from "yaml";
+import { eventually } from "../conformance/backend.ts";
 import { send, serve } from "../integration/ingress-rig.ts";
 import { ProgramMissing } from "../support/programs.ts";
 import { rustComponents } from "../support/rust-components.ts";
@@ -194,6 +195,11 @@ describe("clients of a component", { timeout: buildMs, skip: typeof built === "s
     await warned(
       "plugin 'web' ended without an answer: response-outparam.set takes a response, or an error (the client got 500)",
     );
+    await eventually("a second call of an instance ends without an answer", async () => {
+      await ask("/silent");
+      const hint = "a guest that takes one only needs 'isolation: stream' in its manifest";
+      return sidecar.log.some(({ plugin, msg }) => plugin === "web" && msg.endsWith(hint));
+    });
     await ask("/error");
     await warned("plugin 'web' answered with the error internal-error: no stock (the client got 500)");
     await assert.rejects(ask("/unfinished"), /aborted/);

@@ -13,6 +13,9 @@ import { IncomingRequest } from "./incoming-request.ts";
 import { type Answering, type OutgoingResponse, ResponseOutparam } from "./outgoing-response.ts";
 
 const noBytes = new Uint8Array(0);
+/** Other hosts make an instance for each request, and some engines can do no more with one. */
+const oneRequestHint =
+  "; it was not the first call of that instance: a guest that takes one only needs 'isolation: stream' in its manifest";
 const clientGone: ErrorCode = { tag: "connection-terminated" };
 
 /**
@@ -232,9 +235,10 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
 
   #returned(): void {
     this.#call = "over";
-    if (!this.#isAnswered)
-      this.#fail(500, `${this.#plugin} ended without an answer: response-outparam.set takes a response, or an error`);
-    else this.#body?.abandon();
+    if (!this.#isAnswered) {
+      const sentence = `${this.#plugin} ended without an answer: response-outparam.set takes a response, or an error`;
+      this.#fail(500, sentence, this.#guest.counters.calls > 1 ? oneRequestHint : "");
+    } else this.#body?.abandon();
     this.#feed.unwanted();
     this.#ended();
   }
@@ -257,10 +261,10 @@ export class HttpStream implements StreamFilter, Answering, AnswerSource, BodySo
   }
 
   /** The guest answers nothing that could be sent: the client gets the sentence, and the plugin's log has it. */
-  #fail(status: number, sentence: string): void {
+  #fail(status: number, sentence: string, hint = ""): void {
     if (this.#isAnswered) return;
     this.#isBroken = true;
-    this.#warn(`${sentence} (the client got ${status})`);
+    this.#warn(`${sentence} (the client got ${status})${hint}`);
     this.#reply(status, sentence);
   }
 
