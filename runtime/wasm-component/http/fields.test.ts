@@ -42,3 +42,24 @@ describe("the lists of fields of one guest", () => {
     });
   });
 });
+
+describe("a list of fields", () => {
+  it("is paid for as long as it is, by whatever looks through it", () => {
+    const host = new ComponentHost();
+    const given = Array.from({ length: 1_000 }, () => ["N".repeat(250), new Uint8Array(0)] as const);
+    const fields = Fields.fromList(host, given);
+    const looks: Readonly<Record<string, () => unknown>> = {
+      has: () => fields.has("n".repeat(250)),
+      get: () => fields.get("other"),
+      entries: () => fields.entries(),
+      clone: () => fields.clone(),
+      delete: () => fields.delete("other"),
+      set: () => fields.set("other", []),
+    };
+    for (const [name, look] of Object.entries(looks)) {
+      const before = host.paid;
+      look();
+      assert.ok(host.paid - before > 150_000, `${name} takes a tenth of a millisecond`);
+    }
+  });
+});

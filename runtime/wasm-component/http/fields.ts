@@ -11,6 +11,11 @@ const maxBytes = 256 * 1024;
 const maxFields = 1024;
 /** What a field takes of memory besides its bytes. */
 const fieldBytes = 64;
+/** What it takes to look at a field, and at two bytes of its name and value: names are compared without regard to case. */
+const lookFuel = 30;
+const lookedBytesPerFuel = 2;
+/** What it takes besides to give one to the guest. */
+const givenFuel = 300;
 /** A list below this is not counted: a guest cannot have so many handles that it mattered. */
 const smallBytes = 1_024;
 
@@ -54,6 +59,7 @@ export class Fields implements Disposable {
 
   /** The fields of a message that came in, without those of its connection. */
   static received(host: GuestHost, fields: readonly Field[]): Fields {
+    host.pay(fields.length * lookFuel);
     const shown = fields.filter(([name]) => !name.startsWith(":") && !forbidden.has(name));
     return new Fields(host, shown, true);
   }
@@ -65,15 +71,15 @@ export class Fields implements Disposable {
   }
 
   get(name: string): Uint8Array[] {
+    this.#payToLook();
     const key = name.toLowerCase();
     const values: Uint8Array[] = [];
     for (const [known, value] of this.#entries) if (isCalled(known, key)) values.push(this.#bytesOf(value));
-    payForCall(this.#host);
     return values;
   }
 
   has(name: string): boolean {
-    payForCall(this.#host);
+    this.#payToLook();
     const key = name.toLowerCase();
     return this.#entries.some(([known]) => isCalled(known, key));
   }
@@ -96,12 +102,13 @@ export class Fields implements Disposable {
   }
 
   entries(): [name: string, value: Uint8Array][] {
-    payForBytes(this.#host, this.#bytes);
+    this.#payToLook();
+    payForBytes(this.#host, this.#bytes + this.#entries.length * givenFuel);
     return this.#entries.map(([name, value]) => [name, Buffer.from(value, "latin1")]);
   }
 
   clone(): Fields {
-    payForBytes(this.#host, this.#bytes);
+    this.#payToLook();
     return new Fields(this.#host, [...this.#entries]);
   }
 
@@ -126,6 +133,11 @@ export class Fields implements Disposable {
     const declared = this.#entries.filter(([name]) => isCalled(name, "content-length"));
     const value = declared.length === 1 ? declared[0]?.[1] : undefined;
     return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+  }
+
+  #payToLook(): void {
+    payForCall(this.#host);
+    this.#host.pay(this.#entries.length * lookFuel + Math.ceil(this.#bytes / lookedBytesPerFuel));
   }
 
   #refuseUnlessWritable(name: string): void {
@@ -154,6 +166,7 @@ export class Fields implements Disposable {
   }
 
   #remove(key: string): void {
+    this.#payToLook();
     this.#entries = this.#entries.filter(([name, value]) => {
       if (!isCalled(name, key)) return true;
       this.#bytes -= name.length + value.length;
