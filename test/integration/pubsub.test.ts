@@ -30,6 +30,9 @@ async function openBlock(settings: object = {}, log = silentLog) {
   return { block, publish, [Symbol.asyncDispose]: () => open.disposeAsync() };
 }
 
+const openChannel = (address: string, pubsub: PubSubBlock): AppChannel =>
+  new AppChannel({ address, pubsub, maxMessageBytes: 4 * 1024 ** 2, log: silentLog });
+
 /** An application with the callbacks: a gRPC server of its own. */
 async function openApplication(topics: Record<string, Record<string, string>>, port = 0) {
   const received: TopicEventRequest[] = [];
@@ -88,12 +91,7 @@ describe("events to the application", () => {
   it("carry the fields of CloudEvents 1.0", async () => {
     await using events = await openBlock();
     await using application = await openApplication({ orders: {} });
-    await using _channel = new AppChannel({
-      address: application.address,
-      pubsub: events.block,
-      maxMessageBytes: 4 * 1024 ** 2,
-      log: silentLog,
-    });
+    await using _channel = openChannel(application.address, events.block);
     await publishUntil(
       () => application.received.length > 0,
       () => events.publish("orders", "probe"),
@@ -121,12 +119,7 @@ describe("events to the application", () => {
     await using events = await openBlock();
     await using application = await openApplication({ orders: {} });
     application.answers(() => (application.received.length < 3 ? Status.RETRY : Status.SUCCESS));
-    await using _channel = new AppChannel({
-      address: application.address,
-      pubsub: events.block,
-      maxMessageBytes: 4 * 1024 ** 2,
-      log: silentLog,
-    });
+    await using _channel = openChannel(application.address, events.block);
     await publishUntil(
       () => application.received.length > 0,
       () => events.publish("orders", "probe"),
@@ -141,12 +134,7 @@ describe("events to the application", () => {
     await using application = await openApplication({ orders: { deadLetterTopic: "dead" }, dead: {} });
     const dead = (): TopicEventRequest[] => application.received.filter(({ topic }) => topic === "dead");
     application.answers(({ topic }) => (topic === "dead" ? Status.SUCCESS : Status.DROP));
-    await using _channel = new AppChannel({
-      address: application.address,
-      pubsub: events.block,
-      maxMessageBytes: 4 * 1024 ** 2,
-      log: silentLog,
-    });
+    await using _channel = openChannel(application.address, events.block);
     await publishUntil(
       () => dead().length > 0,
       () => events.publish("orders", "probe", { "cloudevent.id": "dropped" }),
@@ -212,12 +200,7 @@ describe("events to the application", () => {
       await using first = await openApplication({});
       port = first.port;
     }
-    await using _channel = new AppChannel({
-      address: `127.0.0.1:${port}`,
-      pubsub: events.block,
-      maxMessageBytes: 4 * 1024 ** 2,
-      log: silentLog,
-    });
+    await using _channel = openChannel(`127.0.0.1:${port}`, events.block);
     {
       await using application = await openApplication({ orders: {} }, port);
       await publishUntil(
@@ -235,12 +218,7 @@ describe("events to the application", () => {
   it("reach the successor of an application that still works on what it has", async () => {
     await using events = await openBlock();
     await using before = await openApplication({ orders: {} });
-    await using _channel = new AppChannel({
-      address: before.address,
-      pubsub: events.block,
-      maxMessageBytes: 4 * 1024 ** 2,
-      log: silentLog,
-    });
+    await using _channel = openChannel(before.address, events.block);
     const { promise: held, resolve: answer } = Promise.withResolvers<number>();
     before.answers(() => held);
     await publishUntil(
