@@ -185,6 +185,7 @@ export function testPubSub(backend: Backend<PubSub>): void {
     await using other = await listen(topic, "taking");
     await publish(topic, "message");
     await eventually("the rejecting group has taken it", () => rejections === 3);
+    await eventually("the other has it", () => other.texts.length > 0);
     assert.deepEqual(other.texts, ["message"]);
   });
 
