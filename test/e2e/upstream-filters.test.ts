@@ -90,6 +90,8 @@ describe("the filters of an upstream", { timeout: 300_000 }, () => {
         stamp: stampOf(1),
         asker: askerOf("asker", "people", answerWithIt),
         self: askerOf("self", "loop", goOn),
+        left: askerOf("left", "b", goOn),
+        right: askerOf("right", "a", goOn),
       };
       for (const [name, module] of Object.entries(drops)) {
         await writeFile(join(directory, "plugins", `${name}.wasm`), await module);
@@ -100,6 +102,8 @@ describe("the filters of an upstream", { timeout: 300_000 }, () => {
         people: { endpoints: [people.address], filters: ["stamp"] },
         lenient: { endpoints: [people.address], filters: [{ plugin: "stamp", fail: "open" }] },
         loop: { endpoints: [people.address], filters: ["self", "stamp"] },
+        a: { endpoints: [people.address], filters: ["left", "stamp"] },
+        b: { endpoints: [people.address], filters: ["right", "stamp"] },
       };
       configuration = {
         admin: { token },
@@ -109,6 +113,8 @@ describe("the filters of an upstream", { timeout: 300_000 }, () => {
             "hello-http": { upstreams: ["people"] },
             asker: { upstreams: ["people"] },
             self: { upstreams: ["loop"] },
+            left: { upstreams: ["b"] },
+            right: { upstreams: ["a"] },
           },
         },
         upstreams,
@@ -117,6 +123,7 @@ describe("the filters of an upstream", { timeout: 300_000 }, () => {
             { match: { prefix: "/people" }, ...to("people") },
             { match: { prefix: "/lenient" }, ...to("lenient") },
             { match: { prefix: "/loop" }, ...to("loop") },
+            { match: { prefix: "/left" }, ...to("a") },
             { match: { prefix: "/ask" }, filters: ["asker"], ...to("loop") },
             { match: { prefix: "/hello" }, to: { plugin: "hello-http" } },
           ],
@@ -167,6 +174,21 @@ describe("the filters of an upstream", { timeout: 300_000 }, () => {
     asked.length = 0;
     assert.equal(await textOf("/loop"), "200 1");
     assert.deepEqual(asked, ["/asked", "/loop"]);
+  });
+
+  it("do not come back to themselves by way of each other", async () => {
+    asked.length = 0;
+    assert.equal(await textOf("/left"), "200 1");
+    assert.deepEqual(asked, ["/asked", "/asked", "/left"]);
+  });
+
+  it("are put on trial for a part of the requests", async () => {
+    const rollout = encodeURIComponent(JSON.stringify({ canary: { percent: 50 } }));
+    assert.ok((await post(`/v1/plugins?rollout=${rollout}`, await stampOf(100))).status < 300);
+    assert.ok((await post("/v1/plugins/stamp/pause")).status < 300);
+    for (const version of ["1", "100", "1"]) await askUntil(sidecar.ingress, "/people", ({ text }) => text === version);
+    assert.ok((await post("/v1/plugins/stamp/abort")).status < 300);
+    assert.equal(await textOf("/people"), "200 1");
   });
 
   it(`are replaced ${versions} times, and gone back, while nothing fails`, async () => {
