@@ -9,8 +9,9 @@ import { HeaderList } from "../proxy/headers.ts";
 import { Stream } from "../proxy/stream.ts";
 import type { Log } from "../telemetry/log.ts";
 import { FilteredAnswer, FilteredFacts, FilteredRequest } from "./filtered-request.ts";
+import type { UpstreamSettings } from "./upstream-settings.ts";
 
-export interface UpstreamFiltersOptions {
+interface UpstreamFiltersOptions {
   readonly upstream: string;
   readonly config: Pick<UpstreamConfiguration, "filters" | "maxBufferBytes" | "protocol">;
   readonly log: Log;
@@ -22,6 +23,20 @@ const closing: Failure = {
   message: "the proxy is shutting down",
   flag: "UC",
 };
+
+/** What a filter may hold back of a body, unless it is configured. */
+const defaultBufferBytes = 1024 ** 2;
+
+/** The filters that an upstream is configured with; undefined when there are none. Rejects as `UpstreamFilters.open`. */
+export async function openFilters(
+  upstream: string,
+  { filters = [], maxBufferBytes = defaultBufferBytes, protocol }: UpstreamSettings,
+  plugins: PluginSource,
+  log: Log,
+): Promise<UpstreamFilters | undefined> {
+  if (filters.length === 0) return undefined;
+  return UpstreamFilters.open({ upstream, config: { filters, maxBufferBytes, protocol }, log }, plugins);
+}
 
 /** The filters of one upstream as the configuration has them at one time: requests that began on them end on them. */
 export class UpstreamFilters implements AsyncDisposable {

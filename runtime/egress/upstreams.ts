@@ -10,13 +10,14 @@ import type { HeaderList } from "../proxy/headers.ts";
 import type { Log } from "../telemetry/log.ts";
 import { RoundRobin } from "./balancer.ts";
 import { type EndpointSource, endpointName, staticEndpoints } from "./endpoint-source.ts";
+import { follow, type Upstream } from "./followed-upstream.ts";
 import { HandlerRequester } from "./handled-stream.ts";
 import { callOnce } from "./http-call.ts";
 import { Http2Endpoints } from "./http2-endpoints.ts";
 import { Http2Request } from "./http2-request.ts";
 import { refusedRequest } from "./refused-request.ts";
 import { RetiredFilters } from "./retired-filters.ts";
-import { UpstreamFilters } from "./upstream-filters.ts";
+import { openFilters, UpstreamFilters } from "./upstream-filters.ts";
 import { UpstreamRequest } from "./upstream-request.ts";
 import {
   type ApplicationAddresses,
@@ -38,19 +39,6 @@ export interface UpstreamsOptions {
   /** Largest answer that `httpCall` takes; default 8 MiB. */
   readonly maxCallBytes?: number;
 }
-
-interface Upstream {
-  readonly config: UpstreamSettings;
-  readonly balancer: RoundRobin;
-  readonly watching: AbortController;
-  /** Of one that speaks HTTP/2. */
-  readonly http2: Http2Endpoints | undefined;
-  /** `closed` where there are some and nobody knows the plugins: no request may pass without them. */
-  filters: UpstreamFilters | "closed" | undefined;
-}
-
-/** What a filter may hold back of a body, unless it is configured. */
-const defaultBufferBytes = 1024 ** 2;
 
 /** The upstreams of the configuration and the application: streams exchanges to them, and makes single calls. */
 export class Upstreams implements AsyncDisposable {
@@ -199,13 +187,10 @@ export class Upstreams implements AsyncDisposable {
   async #apply(wanted: ReadonlyMap<string, UpstreamSettings>, plugins: PluginSource | undefined): Promise<void> {
     await using opening = new AsyncDisposableStack();
     const opened = new Map<string, UpstreamFilters>();
-    if (plugins !== undefined) {
-      for (const [name, config] of wanted) {
-        const { filters = [], maxBufferBytes = defaultBufferBytes, protocol } = config;
-        if (filters.length === 0 || this.#known(name, config)?.filters instanceof UpstreamFilters) continue;
-        const options = { upstream: name, config: { filters, maxBufferBytes, protocol }, log: this.#options.log };
-        opened.set(name, opening.use(await UpstreamFilters.open(options, plugins)));
-      }
+    for (const [name, config] of wanted) {
+      if (plugins === undefined || this.#known(name, config)?.filters instanceof UpstreamFilters) continue;
+      const filters = await openFilters(name, config, plugins, this.#options.log);
+      if (filters !== undefined) opened.set(name, opening.use(filters));
     }
     if (this.#closed) return;
     this.#plugins = plugins;
@@ -249,7 +234,7 @@ export class Upstreams implements AsyncDisposable {
     const http2 = config.protocol === "http" ? undefined : this.#endpoints(name, balancer);
     const filters = (config.filters?.length ?? 0) > 0 ? "closed" : undefined;
     const upstream: Upstream = { config, balancer, watching: new AbortController(), http2, filters };
-    void this.#follow(name, source, upstream);
+    void follow(name, source, upstream, this.#options.log);
     return upstream;
   }
 
@@ -275,20 +260,6 @@ export class Upstreams implements AsyncDisposable {
     if (http2 === undefined) return;
     http2.drain();
     this.#leaving.add(http2);
-  }
-
-  async #follow(name: string, source: EndpointSource, upstream: Upstream): Promise<void> {
-    const { signal } = upstream.watching;
-    try {
-      for await (const endpoints of source.watch(signal)) {
-        if (signal.aborted) return;
-        upstream.balancer.update(endpoints);
-        upstream.http2?.forgetGone();
-      }
-    } catch (error) {
-      if (signal.aborted) return;
-      this.#options.log.error({ upstream: name, err: error }, "the endpoints of an upstream are not followed any more");
-    }
   }
 
   #begin(
