@@ -43,7 +43,8 @@ describe("the meter of a guest", () => {
       const instance = new WebAssembly.Instance(module);
       meter.attach(instance);
       const { run } = instance.exports;
-      return (times: number): unknown => typeof run === "function" && run(times);
+      assert.ok(typeof run === "function");
+      return run as (times: number) => void;
     });
     meter.refill(1_000_000);
     const [first, second, third] = parts;
