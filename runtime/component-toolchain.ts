@@ -1,7 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { late } from "./late.ts";
 import type { PluginEngine } from "./plugin/contract.ts";
-import { withoutManifest } from "./plugin/packed-manifest.ts";
 import type { ModuleCompiler } from "./plugin/prepare.ts";
 import type { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
 import type { ComponentCompiler } from "./wasm-component/component-compiler.ts";
@@ -30,7 +29,10 @@ export class ComponentToolchain implements AsyncDisposable {
 
   /** The same component is the same whatever manifest is packed into it: with another one it is transpiled by nobody again. */
   readonly compile: ModuleCompiler["compile"] = async (bytes, limits, digest) => {
-    const { compiler } = await this.#load();
+    const [{ compiler }, { withoutManifest }] = await Promise.all([
+      this.#load(),
+      import("./plugin/packed-manifest.ts"),
+    ]);
     const component = withoutManifest(bytes);
     if (component === bytes) return compiler.compile(bytes, limits, digest);
     return { ...(await compiler.compile(component, limits)), digest, originalBytes: bytes.length };

@@ -156,7 +156,7 @@ describe("the built package", () => {
     return [...sources, ...loaded.filter((name) => name.startsWith("node:"))];
   };
   const ofPlugins =
-    /^runtime\/(proxy-wasm|wasm-component|plugin-(deployments|delivery)\.|admin\/(routes|plugin-|wasm-|deploy-|openapi|schemas)|plugin\/(sandbox\/(?!fuel|module-limit|sandboxed-component)|rollout\/(?!policy|rollout-metrics)|source\/|artifact|deployments|early-files|layotto-deployments|manifest|open-slot|packed-manifest|plugin-slot|pool|prepare|release|restore|running-versions|uploads))/;
+    /^runtime\/(proxy-wasm|wasm-component|plugin-(deployments|delivery)\.|admin\/(routes|plugin-|wasm-|deploy-|openapi|schemas)|plugin\/(sandbox\/(?!fuel|module-limit|sandboxed-component)|rollout\/(?!policy|rollout-metrics)|source\/|artifact|departures|deploy\.|deployments|early-files|layotto-deployments|manifest|open-slot|operate|packed-manifest|plugin-slot|pool|prepare|refusal|release|restore|running-versions|uploads))/;
 
   it("loads nothing for what is not configured", async () => {
     await using directory = await temporaryDirectory();
