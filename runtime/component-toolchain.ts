@@ -1,8 +1,8 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { late } from "./late.ts";
 import type { PluginEngine } from "./plugin/contract.ts";
 import type { ModuleCompiler } from "./plugin/prepare.ts";
 import type { SandboxCompiler } from "./plugin/sandbox/compiler.ts";
+import { turn } from "./turn.ts";
 import type { ComponentCompiler } from "./wasm-component/component-compiler.ts";
 
 /** What components are compiled and run by. It loads with the first of them, in parts between which traffic has its turn. */
@@ -49,7 +49,8 @@ export class ComponentToolchain implements AsyncDisposable {
   });
 
   async #start(): Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> {
-    const { ComponentCompiler } = await import("./wasm-component/component-compiler.ts");
+    const { ComponentCompiler, finishModule } = await import("./wasm-component/component-compiler.ts");
+    this.#modules.load(finishModule);
     await turn();
     const { asyncInterfaces } = await import("./wasm-component/interfaces.ts");
     await turn();

@@ -1,9 +1,9 @@
 import { join } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { ComponentToolchain } from "./component-toolchain.ts";
 import { late } from "./late.ts";
 import type { PluginToolchain } from "./plugin/prepare.ts";
 import { isComponentBinary } from "./plugin/sandbox/sandboxed-component.ts";
+import { turn } from "./turn.ts";
 
 /**
  * What plugins are compiled and run by. It loads with the first of them, in parts between which traffic has its turn: a sidecar
@@ -31,14 +31,14 @@ export class PluginHost implements AsyncDisposable {
   }
 
   async #load(): Promise<PluginToolchain> {
-    const [{ SandboxCompiler }, { ProxyWasmToolchain }, { soughtTexts }] = await Promise.all([
-      import("./plugin/sandbox/compiler.ts"),
-      import("./proxy-wasm-toolchain.ts"),
-      import("./proxy-wasm/sought-texts.ts"),
-    ]);
+    const { SandboxCompiler } = await import("./plugin/sandbox/compiler.ts");
+    const { soughtTexts } = await import("./proxy-wasm/sought-texts.ts");
+    await turn();
     const modules = this.#opened.use(new SandboxCompiler({ texts: soughtTexts }));
     // It comes up while this thread loads what it needs itself.
     modules.wake();
+    await turn();
+    const { ProxyWasmToolchain } = await import("./proxy-wasm-toolchain.ts");
     await turn();
     const kept = this.#directory === undefined ? undefined : join(this.#directory, "components");
     const components = this.#opened.use(new ComponentToolchain(modules, kept));

@@ -1,7 +1,7 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { late } from "./late.ts";
 import type { PluginEngine } from "./plugin/contract.ts";
 import type { ModuleCompiler } from "./plugin/prepare.ts";
+import { turn } from "./turn.ts";
 
 /** What Proxy-Wasm modules are compiled and run by. The engine loads with the first of them: components do without it. */
 export class ProxyWasmToolchain {

@@ -19,7 +19,7 @@ interface Rule {
 const leaves = [
   /^components\/(error|http-status|thrown)\.ts$/,
   /^runtime\/telemetry\//,
-  /^runtime\/(listen|version|late)\.ts$/,
+  /^runtime\/(listen|version|late|turn)\.ts$/,
 ];
 const callTypes = /^components\/component\.ts$/;
 const contracts =
@@ -51,7 +51,7 @@ const rules: readonly Rule[] = [
     may: [/^(runtime|components|proto)\//],
   },
   { files: /^runtime\/listen\.ts$/, may: [/^components\/thrown\.ts$/], ownFolder: false },
-  { files: /^runtime\/(version|settle|late)\.ts$/, may: [], ownFolder: false },
+  { files: /^runtime\/(version|settle|late|turn)\.ts$/, may: [], ownFolder: false },
   {
     files: /^runtime\/(telemetry|config|http1|http2)\//,
     may: leaves,

@@ -1,4 +1,5 @@
 import type { PluginSignatures, PluginSources } from "../config/plugin-sources.ts";
+import { turn } from "../turn.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import { locateBelow } from "./below-directory.ts";
 import type { DeployStep, PluginOperations } from "./operations.ts";
@@ -100,6 +101,7 @@ export class Deployments {
   ): Promise<Deployed> {
     const { progress, signal } = request;
     const begin = performance.now();
+    this.operations.expect();
     const artifact = await this.#noted(request, async () => {
       const { directory, sources, signatures } = this.#options.settings();
       const isFile = parseReference(reference).kind === "file";
@@ -125,6 +127,7 @@ export class Deployments {
   async deployUpload(body: AsyncIterable<Uint8Array>, what: UploadedModule, request: DeployRequest): Promise<Deployed> {
     const { progress, signal } = request;
     const begin = performance.now();
+    this.operations.expect();
     await using upload = await this.#options.uploads.receive(body, signal);
     const artifact = await this.#noted(request, async () => {
       const uploaded = await uploadedArtifact(upload, what, request.name);
@@ -132,6 +135,7 @@ export class Deployments {
       return uploaded;
     });
     progress?.({ step: "fetch", ms: performance.now() - begin });
+    await turn();
     return await this.#deploy(artifact, request);
   }
 
@@ -202,6 +206,7 @@ async function uploadedArtifact(
     throw new PluginError("", "", "refused", message);
   }
   const [{ makeArtifact }, { checkModule }] = await Promise.all([import("./artifact.ts"), import("./module-check.ts")]);
+  await turn();
   const check = await checkModule(bytes, upload.digest);
   return makeArtifact(bytes, "upload", { text, path: "upload" }, name ?? "", check);
 }

@@ -26,6 +26,8 @@ export interface DeployOptions {
  * done; only `rollback` and `abort` do not wait for the disk: when that is full, the status says so until it is durable.
  */
 export interface PluginOperations {
+  /** A plugin is on its way: what it is compiled and run by loads meanwhile. */
+  expect(): void;
   /**
    * Starts the version aside and, as its policy says, puts it in service, on trial, or leaves it staged; the first version of
    * a plugin has none to be tried against and is in service at once, unless it is to be staged. Another version on trial is

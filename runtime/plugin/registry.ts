@@ -1,7 +1,7 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { messageOf } from "../../components/thrown.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { turn } from "../turn.ts";
 import type { PluginArtifact } from "./artifact.ts";
 import type { PluginSource, PluginUse, UseOptions } from "./contract.ts";
 import type { CrashLimits } from "./crash-budget.ts";
@@ -78,6 +78,11 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
       await slot.deploy(artifact, options);
       return statusAfter(slot, name);
     });
+  }
+
+  expect(): void {
+    // What fails to load here fails the deploy, and is told there.
+    this.#expect().catch(() => {});
   }
 
   /** Compiles what will be deployed soon, so that the deploy finds it compiled. What is wrong with it the deploy tells. */
@@ -166,6 +171,15 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     await Promise.all([...this.#slots.values()].map((slot) => slot.close()));
     this.#metrics[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();
+  }
+
+  async #expect(): Promise<void> {
+    await turn();
+    await this.#options.toolchain();
+    await turn();
+    this.#loading ??= loadSlots();
+    await this.#loading;
+    await import("./prepare.ts");
   }
 
   async #prepare(artifact: PluginArtifact): Promise<PreparedPlugin> {

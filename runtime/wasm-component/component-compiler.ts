@@ -1,11 +1,11 @@
 import { extname } from "node:path";
-import { setImmediate as turn } from "node:timers/promises";
 import { cachedDataVersionTag } from "node:v8";
 import type { Finish } from "../plugin/sandbox/compile-worker.ts";
 import { type SandboxCompiler, sha256 } from "../plugin/sandbox/compiler.ts";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
 import type { SandboxedComponent } from "../plugin/sandbox/sandboxed-component.ts";
 import { rewriterVersion, type SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
+import { turn } from "../turn.ts";
 import { evaluateGlue, glueParameters } from "./evaluate-glue.ts";
 import type { Finished, FinishTask } from "./finish-component.ts";
 import { decodeReady, type ReadyComponent, readyVersion } from "./ready-component.ts";
@@ -28,7 +28,8 @@ export interface ComponentCompilerOptions extends TranspilerOptions {
   readonly cachedComponents?: number;
 }
 
-const finishModule = new URL(`./finish-component${extname(import.meta.url)}`, import.meta.url).href;
+/** What the compiling thread does at last is here. */
+export const finishModule = new URL(`./finish-component${extname(import.meta.url)}`, import.meta.url).href;
 
 const toFinish = (task: FinishTask): Finish => ({ module: finishModule, task });
 

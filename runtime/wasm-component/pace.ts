@@ -1,4 +1,4 @@
-import { setImmediate as turn } from "node:timers/promises";
+import { turn } from "../turn.ts";
 
 /** Longer than a start of what was started before. */
 const workMs = 4;

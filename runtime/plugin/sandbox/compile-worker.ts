@@ -31,6 +31,11 @@ export interface Finish {
   readonly task: unknown;
 }
 
+/** A module for a request that comes soon; nothing is answered. */
+export interface LoadRequest {
+  readonly load: string;
+}
+
 /** Never rejects. */
 export type Finisher<Task, Made> = (
   parts: readonly (RewrittenPart & { readonly module: WebAssembly.Module })[],
@@ -165,7 +170,9 @@ function sizeOf(request: CompileRequest | RecompileRequest): number {
   return request.bytes instanceof Uint8Array ? request.bytes.length : lengthOf(request.bytes);
 }
 
-parentPort?.on("message", async (request: CompileRequest | RecompileRequest) => {
+parentPort?.on("message", async (request: CompileRequest | RecompileRequest | LoadRequest) => {
+  // What cannot be loaded fails the request that needs it.
+  if ("load" in request) return await import(request.load).catch(() => undefined);
   const byteLength = sizeOf(request);
   const reply = await compile(request);
   parentPort?.postMessage(reply);

@@ -1,6 +1,13 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { CompileReply, CompileRequest, Finish, RecompileRequest, RewrittenPart } from "./compile-worker.ts";
+import type {
+  CompileReply,
+  CompileRequest,
+  Finish,
+  LoadRequest,
+  RecompileRequest,
+  RewrittenPart,
+} from "./compile-worker.ts";
 import { maxModuleBytes } from "./module-limit.ts";
 import type { PartBytes } from "./part-limits.ts";
 import { SandboxError } from "./sandbox-error.ts";
@@ -64,6 +71,12 @@ export class SandboxCompiler implements AsyncDisposable {
     if (this.#closed) return;
     this.#worker ??= this.#startWorker();
     this.#next();
+  }
+
+  /** Loads a module that a Finish names while the thread has nothing else to do. */
+  load(module: string): void {
+    this.wake();
+    this.#worker?.postMessage({ load: module } satisfies LoadRequest);
   }
 
   /** Is spared taking the digest where that is known. Rejects with SandboxError when the module is refused, not valid, or takes too long. */
