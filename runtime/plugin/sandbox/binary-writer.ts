@@ -1,10 +1,19 @@
-/** Writes the binary format into a buffer that grows. */
+const pageBytes = 65_536;
+const mostPages = 65_536;
+
+/**
+ * Writes the binary format into a buffer that grows. A large one is a memory of WebAssembly: it grows where it lies, and all of it
+ * goes back to the system when it is collected, of which malloc would keep megabytes.
+ */
 export class BinaryWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+  readonly #memory: WebAssembly.Memory | undefined;
 
   constructor(capacity: number) {
-    this.#bytes = new Uint8Array(capacity);
+    const initial = Math.ceil(capacity / pageBytes);
+    this.#memory = initial > 1 ? new WebAssembly.Memory({ initial, maximum: mostPages }) : undefined;
+    this.#bytes = new Uint8Array(this.#memory?.buffer ?? new ArrayBuffer(capacity));
   }
 
   get length(): number {
@@ -69,12 +78,20 @@ export class BinaryWriter {
 
   /** What was written; nothing can be written afterwards. */
   finish(): Uint8Array<ArrayBuffer> {
+    if (this.#memory !== undefined) return this.#bytes.subarray(0, this.#length);
     return new Uint8Array(this.#bytes.buffer.transfer(this.#length));
   }
 
   #reserve(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
+    const missing = this.#length + count - this.#bytes.length;
+    if (missing <= 0) return;
+    const more = Math.max(this.#bytes.length, missing);
+    if (this.#memory !== undefined) {
+      this.#memory.grow(Math.ceil(more / pageBytes));
+      this.#bytes = new Uint8Array(this.#memory.buffer);
+      return;
+    }
+    const larger = new Uint8Array(this.#bytes.length + more);
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;
   }
