@@ -37,6 +37,23 @@ const ways: Readonly<Record<string, (host: ComponentHost) => () => void>> = {
     body.write().write(new Uint8Array(60_000));
     return () => body[Symbol.dispose]();
   },
+  "a body that is finished after its message was let go": (host) => {
+    const response = new OutgoingResponse(host, new Fields(host));
+    const body = response.body();
+    const stream = body.write();
+    stream.write(new Uint8Array(20_000));
+    return () => {
+      response[Symbol.dispose]();
+      stream.write(new Uint8Array(40_000));
+      OutgoingBody.finish(body, undefined);
+    };
+  },
+  "a whole body that nobody takes any more": (host) => {
+    const body = new OutgoingBody(host, "response", undefined);
+    body.write().write(new Uint8Array(60_000));
+    OutgoingBody.finish(body, undefined);
+    return () => body.flow.close();
+  },
   "a body that goes on its way": (host) => {
     const { flow } = new OutgoingBody(host, "response", undefined);
     flow.write(new Uint8Array(60_000));
@@ -66,4 +83,25 @@ describe("what the host keeps for a guest", () => {
       }, together);
     });
   }
+
+  it("is let go when a list of fields is refused in its middle", () => {
+    const host = new ComponentHost();
+    const large = ["x-large", Buffer.alloc(60_000, "x")] as const;
+    for (let made = 0; made < 5_000; made++)
+      assert.throws(() => Fields.fromList(host, [large, ["no name", Buffer.of()]]), { tag: "invalid-syntax" });
+  });
+
+  it("is let go when the store fails after all of a value was written", async () => {
+    const host = new ComponentHost();
+    for (let made = 0; made < 2_000; made++) {
+      const value = new OutgoingValue(host);
+      value.outgoingValueWriteBody().write(new Uint8Array(60_000));
+      const store = Promise.withResolvers<void>();
+      value.putBy(() => store.promise);
+      const finished = OutgoingValue.finish(value);
+      store.reject(new Error("the store is gone"));
+      await assert.rejects(finished);
+      host.end();
+    }
+  });
 });

@@ -48,30 +48,24 @@ export class BodyFlow implements OutputSink {
   attach(target: BodyTarget): void {
     this.#target = target;
     const kept = this.#kept;
-    this.forget();
+    this.#forget();
     if (kept !== undefined) for (const chunk of kept) target.data(chunk, false);
     if (this.#state === "whole") this.#sendEnd(target);
     else if (this.#state === "broken") target.broken(this.#reason ?? this.#unfinished);
     else this.waiter?.wake();
   }
 
-  /** The body is not sent, as of an answer to HEAD: it is taken all the same, and need not be as long as was declared. */
+  /** The body is not sent, as of an answer to HEAD or of a message that was let go: it is taken all the same, and need not be as long as was declared. */
   discard(): void {
     this.#isDiscarded = true;
     this.#length = undefined;
-    this.forget();
+    this.#forget();
     this.waiter?.wake();
   }
 
-  /** What was written goes nowhere. */
-  forget(): void {
-    letGo(this.#host, this.#keptBytes);
-    this.#kept = undefined;
-    this.#keptBytes = 0;
-  }
-
-  /** Nobody takes any more of it. */
+  /** Nobody takes any more of it, nor what was kept until somebody would. */
   close(): void {
+    this.#forget();
     if (!this.#isDiscarded) this.#stop("closed");
   }
 
@@ -109,6 +103,11 @@ export class BodyFlow implements OutputSink {
     return this.#state === "whole" || this.#isDiscarded;
   }
 
+  /** Whether it is finished, and there was nothing to send. */
+  get isEmpty(): boolean {
+    return this.#state === "whole" && this.#written === 0 && (this.#trailers ?? []).length === 0;
+  }
+
   get isReady(): boolean {
     return this.#state !== "open" || this.#room > 0;
   }
@@ -144,6 +143,13 @@ export class BodyFlow implements OutputSink {
     else this.#kept.push(bytes);
   }
 
+  /** What was written goes nowhere. */
+  #forget(): void {
+    letGo(this.#host, this.#keptBytes);
+    this.#kept = undefined;
+    this.#keptBytes = 0;
+  }
+
   get #room(): number {
     if (this.#isDiscarded) return roomPerWrite;
     if (this.#isPaused) return 0;
@@ -153,7 +159,7 @@ export class BodyFlow implements OutputSink {
   #stop(state: "broken" | "closed"): boolean {
     if (this.#state !== "open") return false;
     this.#state = state;
-    this.forget();
+    this.#forget();
     this.waiter?.wake();
     return true;
   }

@@ -66,7 +66,12 @@ export class Fields implements Disposable {
 
   static fromList(host: GuestHost, given: readonly (readonly [name: string, value: Uint8Array])[]): Fields {
     const fields = new Fields(host);
-    for (const [name, value] of given) fields.append(name, value);
+    try {
+      for (const [name, value] of given) fields.append(name, value);
+    } catch (error) {
+      fields[Symbol.dispose]();
+      throw error;
+    }
     return fields;
   }
 

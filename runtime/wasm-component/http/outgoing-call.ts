@@ -16,7 +16,8 @@ export class OutgoingCall implements HttpReceiver, BodySource {
   readonly #host: GuestHost;
   readonly #over: () => void;
   readonly #feed = new BodyFeed(this);
-  readonly #sender: HttpSender;
+  /** Undefined until the head has gone. */
+  #sender: HttpSender | undefined;
   readonly #body: BodyFlow | undefined;
   readonly #betweenBytesMs: number | undefined;
   #connecting: NodeJS.Timeout | undefined;
@@ -41,8 +42,8 @@ export class OutgoingCall implements HttpReceiver, BodySource {
     this.#body = body?.flow;
     this.future = new FutureIncomingResponse(host, () => this.unwanted());
     this.#betweenBytesMs = msOf(options?.betweenBytesTimeout());
-    this.#sender = host.services.api.http.request(upstream, head, body === undefined, this);
-    this.#body?.attach(new RequestTarget(this, this.#sender));
+    // The guest runs on until it first waits: a body that it has finished by then without a byte is none, as clients of GET want it.
+    queueMicrotask(() => this.#begin(upstream, head));
     const connectMs = msOf(options?.connectTimeout());
     const firstByteMs = msOf(options?.firstByteTimeout());
     if (connectMs !== undefined) this.#connecting = setTimeout(() => this.#connectLate(), connectMs);
@@ -51,6 +52,13 @@ export class OutgoingCall implements HttpReceiver, BodySource {
       this.unwanted();
       this.#feed.queue.dropped();
     });
+  }
+
+  #begin(upstream: string, head: readonly Field[]): void {
+    if (this.#isOver) return;
+    const hasNoBody = this.#body === undefined || this.#body.isEmpty;
+    this.#sender = this.#host.services.api.http.request(upstream, head, hasNoBody, this);
+    if (!hasNoBody) this.#body?.attach(new RequestTarget(this, this.#sender));
   }
 
   head(head: readonly Field[], endOfStream: boolean): void {
@@ -75,7 +83,7 @@ export class OutgoingCall implements HttpReceiver, BodySource {
     if (!this.#feed.isFull || this.#isHeld) return;
     this.#isHeld = true;
     clearTimeout(this.#idle);
-    this.#sender.pause();
+    this.#sender?.pause();
   }
 
   trailers(trailers: readonly Field[]): void {
@@ -98,12 +106,12 @@ export class OutgoingCall implements HttpReceiver, BodySource {
     if (!this.#isHeld || this.#isOver) return;
     this.#isHeld = false;
     this.#idle?.refresh();
-    this.#sender.resume();
+    this.#sender?.resume();
   }
 
   unwanted(): void {
     if (this.#isOver) return;
-    this.#sender.cancel();
+    this.#sender?.cancel();
     this.fail({ tag: "connection-terminated" }, "the plugin let go of the request");
   }
 
@@ -127,12 +135,12 @@ export class OutgoingCall implements HttpReceiver, BodySource {
   }
 
   #connectLate(): void {
-    if (!this.#sender.isConnected) this.#late("connection-timeout");
+    if (this.#sender?.isConnected !== true) this.#late("connection-timeout");
   }
 
   #late(tag: string): void {
     if (this.#isOver) return;
-    this.#sender.cancel();
+    this.#sender?.cancel();
     this.fail({ tag }, "the upstream took longer than the request allows");
   }
 

@@ -97,6 +97,16 @@ describe("a request of a guest", () => {
     assert.throws(() => handle(secure), { tag: "TLS-protocol-error" });
   });
 
+  it("leaves nothing behind when it is refused", async () => {
+    await using upstream = await granted((_request, answer) => void answer.end());
+    const { host, handle } = upstream;
+    for (let made = 0; made < 2_000; made++) {
+      const request = requestTo(host, "private");
+      request.body().write().write(new Uint8Array(60_000));
+      assert.throws(() => handle(request), { tag: "HTTP-request-denied" });
+    }
+  });
+
   it("takes only what may stand in a request", () => {
     const request = requestTo(new ComponentHost());
     const isRefused = (error: unknown): boolean => error === undefined;

@@ -29,20 +29,26 @@ export const outgoingHandler: ImportedInterface = {
         const upstream = upstreamOf(host, authority);
         if (upstream === undefined) {
           host.log("warn", notGranted(host, authority));
-          throw denied;
+          return refuse(request, denied);
         }
         const scheme = request.scheme()?.tag ?? "HTTP";
         if (scheme !== "HTTP") {
           host.log("warn", `a request to the upstream '${upstream}' was refused: its scheme is to be http`);
-          throw noTls;
+          return refuse(request, noTls);
         }
-        if (calls >= maxCalls) throw tooMany;
+        if (calls >= maxCalls) return refuse(request, tooMany);
         calls++;
         return new OutgoingCall(host, upstream, request, options, over).future;
       },
     };
   },
 };
+
+/** The guest has handed the request over, and can let go of it no more. */
+function refuse(request: OutgoingRequest, error: ErrorCode): never {
+  request[Symbol.dispose]();
+  throw error;
+}
 
 function notGranted({ program }: GuestHost, authority: string): string {
   const asked = JSON.stringify(authority.slice(0, 64));

@@ -82,7 +82,7 @@ export class OutgoingRequest implements Disposable {
   /** Its body is the guest's to finish. */
   [Symbol.dispose](): void {
     this.#headers[Symbol.dispose]();
-    this.#body?.flow.forget();
+    this.#body?.flow.discard();
     this.#letGo();
   }
 

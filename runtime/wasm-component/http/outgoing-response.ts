@@ -40,7 +40,7 @@ export class OutgoingResponse implements Disposable {
   /** Its body is the guest's to finish. */
   [Symbol.dispose](): void {
     this.#headers[Symbol.dispose]();
-    this.#body?.flow.forget();
+    this.#body?.flow.discard();
   }
 
   /** What there is to send; without a body when the guest asked for none. */

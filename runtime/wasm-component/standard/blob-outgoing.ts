@@ -54,12 +54,13 @@ class BlobPipe implements OutputSink, AsyncIterable<Uint8Array> {
   end(how: "whole" | { readonly why: string }): void {
     if (this.#end !== "open") return;
     this.#end = how;
-    if (how !== "whole") this.#forget();
+    if (how !== "whole") this.forget();
     this.#arrived?.();
     this.waiter?.wake();
   }
 
-  #forget(): void {
+  /** What waits goes nowhere. */
+  forget(): void {
     letGo(this.#host, this.#bytes);
     this.#chunks.length = 0;
     this.#bytes = 0;
@@ -105,7 +106,10 @@ export class OutgoingValue implements Disposable {
     if (this.#put !== undefined) throw "the value was given to write-data before; make another one for another object";
     this.#pipe.isTaken = true;
     this.#put = put(this.#pipe);
-    this.#put.catch((error: unknown) => this.#pipe.end({ why: blobError(error) }));
+    this.#put.catch((error: unknown) => {
+      this.#pipe.end({ why: blobError(error) });
+      this.#pipe.forget();
+    });
     this.#host.atEnd(() => this[Symbol.dispose]());
   }
 
