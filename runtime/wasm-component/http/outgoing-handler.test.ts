@@ -54,6 +54,29 @@ async function response(future: FutureIncomingResponse): Promise<IncomingRespons
 }
 
 describe("a request of a guest", () => {
+  it("has no body when the guest has finished an empty one before it waits, and one that comes later is chunked", async () => {
+    const seen: unknown[] = [];
+    await using upstream = await granted(async (request, answer) => {
+      let text = "";
+      for await (const chunk of request) text += chunk;
+      seen.push([request.headers["transfer-encoding"], request.headers["content-length"], text]);
+      answer.end();
+    });
+    const { host, handle } = upstream;
+    for (const isLate of [false, true]) {
+      const request = requestTo(host);
+      const body = request.body();
+      const future = handle(request);
+      if (isLate) await new Promise(setImmediate);
+      OutgoingBody.finish(body, undefined);
+      assert.equal((await response(future)).status(), 200);
+    }
+    assert.deepEqual(seen, [
+      [undefined, undefined, ""],
+      ["chunked", undefined, ""],
+    ]);
+  });
+
   it("goes to the upstream that its authority names, as it is written, and comes back as it is sent", async () => {
     await using upstream = await granted(async (request, answer) => {
       answer.writeHead(201, { "x-method": request.method, trailer: "x-sum" });
