@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
+import { promisify } from "node:util";
 import { temporaryDirectory } from "../../test/support/sidecar.ts";
 import { answerKind, digestBytes } from "./transpiled.ts";
 import { Transpiler } from "./transpiler.ts";
@@ -26,4 +28,23 @@ describe("the process that transpiles", () => {
 
   it("is ended when it works for longer", () =>
     assert.rejects(transpiled("for (;;);", 300), /took longer than 300 ms to transpile/));
+
+  it("is told of where no more files may be open, and starts when they may", async () => {
+    const transpiler = JSON.stringify(import.meta.resolve("./transpiler.ts"));
+    const program = `
+      import { closeSync, openSync } from "node:fs";
+      import { Transpiler } from ${transpiler};
+      const open = [];
+      const transpile = () => new Transpiler().transpile(new Uint8Array(8), { imports: [], exports: [] });
+      const tell = ({ name, message }) => console.log(\`\${name}: \${message}\`);
+      try {
+        for (;;) open.push(openSync("/dev/null", "r"));
+      } catch {}
+      await transpile().catch(tell);
+      open.forEach(closeSync);
+      await transpile().catch(tell);`;
+    const node = [process.execPath, "--no-warnings", "--input-type=module", "--eval", program];
+    const { stdout } = await promisify(execFile)("sh", ["-c", 'ulimit -n 64 && exec "$@"', "sh", ...node]);
+    assert.match(stdout, /^SandboxError: .*could not be started: spawn .* EMFILE\nSandboxError: this is not a W/);
+  });
 });

@@ -100,6 +100,16 @@ function converse(
   const chunks: Buffer[] = [];
   let length = 0;
   let complaint = "";
+  const answer = new Promise<Uint8Array<ArrayBuffer> | string>((resolve) => {
+    child.once("error", (error) => resolve(`its process could not be started: ${error.message}`));
+    child.once("close", (code, signal) => {
+      if (length > mostAnswerBytes) resolve(`it becomes larger than ${mostAnswerBytes} bytes`);
+      else if (code === 0 && length > digestBytes) resolve(joined(chunks, length));
+      else resolve(`its process ended with ${signal ?? code}${reasonIn(complaint)}`);
+    });
+  });
+  // Where no more files may be open it has no pipes, and its error comes.
+  if (child.pid === undefined) return answer;
   child.stdout.on("data", (chunk: Buffer) => {
     length += chunk.length;
     if (length > mostAnswerBytes) child.kill("SIGKILL");
@@ -116,14 +126,7 @@ function converse(
   child.stdin.write(askedLength);
   child.stdin.write(asked);
   child.stdin.end(component);
-  return new Promise((resolve) => {
-    child.once("error", (error) => resolve(`its process could not be started: ${error.message}`));
-    child.once("close", (code, signal) => {
-      if (length > mostAnswerBytes) resolve(`it becomes larger than ${mostAnswerBytes} bytes`);
-      else if (code === 0 && length > digestBytes) resolve(joined(chunks, length));
-      else resolve(`its process ended with ${signal ?? code}${reasonIn(complaint)}`);
-    });
-  });
+  return answer;
 }
 
 function joined(chunks: readonly Buffer[], length: number): Uint8Array<ArrayBuffer> {

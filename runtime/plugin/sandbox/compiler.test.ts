@@ -122,6 +122,22 @@ describe("the compiler", () => {
     for (const one of all) assert.ok(one.status === "rejected" && refused(/longer than 1 ms/)(one.reason));
   });
 
+  it("refuses what cannot be given to its thread, and goes on with the next", async () => {
+    await using compiler = new SandboxCompiler();
+    const parts = [{ bytes: await spinning(), instances: 1 }];
+    const again = moduleOf(0x41, 1, 0x1a);
+    const [first, ungivable, next] = await Promise.allSettled([
+      compiler.compileParts(parts, limits, "sha256:0"),
+      compiler.compileParts(parts, limits, "sha256:0"),
+      compiler.compile(again, limits),
+    ]);
+    assert.equal(first.status, "fulfilled");
+    assert.ok(
+      ungivable.status === "rejected" && refused(/not be given to a thread that compiles it: ./)(ungivable.reason),
+    );
+    assert.equal(next.status, "fulfilled");
+  });
+
   it("starts its thread again after it was idle", async () => {
     await using compiler = new SandboxCompiler({ idleMs: 1, cachedModules: 0 });
     for (let round = 0; round < 4; round++) {

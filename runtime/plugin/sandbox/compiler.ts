@@ -1,5 +1,6 @@
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
+import { messageOf } from "../../../components/thrown.ts";
 import type {
   CompileReply,
   CompileRequest,
@@ -69,7 +70,11 @@ export class SandboxCompiler implements AsyncDisposable {
   /** Starts the thread before there is a module for it. */
   wake(): void {
     if (this.#closed) return;
-    this.#worker ??= this.#startWorker();
+    try {
+      this.#worker ??= this.#startWorker();
+    } catch {
+      // The module that comes is told.
+    }
     this.#next();
   }
 
@@ -166,13 +171,19 @@ export class SandboxCompiler implements AsyncDisposable {
       this.#timer = setTimeout(() => void this.#endWorker(), this.#idleMs).unref();
       return;
     }
-    this.#worker ??= this.#startWorker();
+    const { request } = this.#current;
+    try {
+      this.#worker ??= this.#startWorker();
+      this.#worker.postMessage(request, buffersOf(request));
+    } catch (cause) {
+      // As where the system gives no more threads.
+      this.#lose(new SandboxError(`the module could not be given to a thread that compiles it: ${messageOf(cause)}`));
+      return;
+    }
     this.#timer = setTimeout(
       () => this.#lose(new SandboxError(`the module took longer than ${this.#timeoutMs} ms to compile`)),
       this.#timeoutMs,
     );
-    const { request } = this.#current;
-    this.#worker.postMessage(request, buffersOf(request));
   }
 
   #startWorker(): Worker {
