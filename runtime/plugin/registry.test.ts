@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { describe, it } from "node:test";
+import { promisify } from "node:util";
 import { stringify } from "yaml";
 import { openRegistry } from "../../test/support/plugin-registry.ts";
 import { ToyRequest, toyModule } from "../../test/support/toy-engine.ts";
@@ -318,5 +320,35 @@ describe("a registry that is closed", () => {
     await open[Symbol.asyncDispose]();
     assert.notEqual(await outcome, "deployed");
     assert.ok(open.registry.list().every(({ instances }) => instances === 0));
+  });
+});
+
+describe("the registry", () => {
+  it("loads anew what it could not load where no more files may be open", async () => {
+    const address = (path: string): string => JSON.stringify(import.meta.resolve(path));
+    const program = `
+      import { closeSync, openSync } from "node:fs";
+      import { createLog } from ${address("../telemetry/log.ts")};
+      import { Metrics } from ${address("../telemetry/metrics.ts")};
+      import { PluginRegistry } from ${address("./registry.ts")};
+      const none = () => Promise.reject(new Error("there is none"));
+      const log = createLog({ level: "silent" });
+      const registry = new PluginRegistry({ metrics: new Metrics(), log, grants: {}, toolchain: none, services: none });
+      const tell = ({ code }) => console.log(code);
+      const open = [];
+      try {
+        for (;;) open.push(openSync("/dev/null", "r"));
+      } catch {}
+      registry.expect();
+      await registry.use("some", {}).catch(tell);
+      open.forEach((file) => closeSync(file));
+      const use = await registry.use("some", {});
+      console.log("ready:", use.ready);
+      await use[Symbol.asyncDispose]();
+      await registry[Symbol.asyncDispose]();
+      console.log("closed");`;
+    const node = [process.execPath, "--no-warnings", "--input-type=module", "--eval", program];
+    const { stdout } = await promisify(execFile)("sh", ["-c", 'ulimit -n 100 && exec "$@"', "sh", ...node]);
+    assert.equal(stdout, "EMFILE\nready: false\nclosed\n");
   });
 });

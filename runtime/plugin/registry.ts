@@ -1,4 +1,5 @@
 import { messageOf } from "../../components/thrown.ts";
+import { late } from "../late.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
 import { turn } from "../turn.ts";
@@ -59,6 +60,8 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   /** By the ids that guests gave themselves; looked at with care, since guests come and go. */
   readonly #names = new Map<string, string>();
   #grants: Grants;
+  readonly #slotsLoaded = late(loadSlots);
+  /** What was last asked for of it. */
   #loading: Promise<OpenSlot> | undefined;
 
   constructor(options: PluginRegistryOptions) {
@@ -167,7 +170,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#loading;
+    await Promise.allSettled([this.#loading]);
     await Promise.all([...this.#slots.values()].map((slot) => slot.close()));
     this.#metrics[Symbol.dispose]();
     this.#rollouts[Symbol.dispose]();
@@ -177,7 +180,7 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
     await turn();
     await this.#options.toolchain();
     await turn();
-    this.#loading ??= loadSlots();
+    this.#loading = this.#slotsLoaded();
     await this.#loading;
     await import("./prepare.ts");
   }
@@ -192,14 +195,14 @@ export class PluginRegistry implements PluginSource, PluginOperations, AsyncDisp
 
   /** Does something with what runs under the name, which is made when there is none. */
   async #in<Result>(name: string, task: (slot: PluginSlot) => Result): Promise<Awaited<Result>> {
-    this.#loading ??= loadSlots();
+    this.#loading = this.#slotsLoaded();
     const openSlot = await this.#loading;
     return await task(this.#slots.get(name) ?? this.#open(name, openSlot));
   }
 
   /** What runs under the name, once what was asked for before it has begun. */
   async #find(name: string): Promise<PluginSlot | undefined> {
-    await this.#loading;
+    await Promise.allSettled([this.#loading]);
     return this.#slots.get(name);
   }
 
