@@ -51,6 +51,9 @@ const lastAnswerMs = 1_000;
 /** Longest time that a request may take to come; what is no upload has less, and an upload must not pause. */
 const requestMs = 1_800_000;
 
+/** Clients are told how long a connection is kept; it is kept longer, for a request that a busy machine brings late. */
+const lateRequestMs = 60_000;
+
 /** Opens the admin listener, and those for probes and for Layotto's routes when they have addresses. */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
   await using opened = new AsyncDisposableStack();
@@ -93,6 +96,7 @@ async function openListener(
     headersTimeout: 5_000,
     requestTimeout: requestMs,
     keepAliveTimeout: 5_000,
+    keepAliveTimeoutBuffer: lateRequestMs,
     maxHeaderSize: 256 * 1024,
   });
   const answering = new Set<Promise<void>>();

@@ -14,7 +14,7 @@ import {
   hostileScript,
   hostileService,
 } from "../support/hostile-components.ts";
-import { ask, askUntil, type HttpAnswer } from "../support/http.ts";
+import { ask, askUntil } from "../support/http.ts";
 import { startCommand } from "../support/outrigger-command.ts";
 import { type Sidecar, startSidecar, temporaryDirectory } from "../support/sidecar.ts";
 
@@ -105,19 +105,22 @@ describe("a component that harms", { timeout: 120_000 }, () => {
   /** Clients of another component, and of the sidecar itself, that never stop asking. */
   function startNeighbours(): AsyncDisposable {
     let isOver = false;
-    const client = async (ask: (agent: Agent) => Promise<Pick<HttpAnswer, "status" | "text">>): Promise<void> => {
+    const client = async (address: string, path: string): Promise<void> => {
       const agent = new Agent({ keepAlive: true, maxSockets: 1 });
       while (!isOver) {
-        const { status, text } = await ask(agent).catch((error: Error) => ({ status: 0, text: error.message }));
+        const { status, text } = await ask(address, path, { agent }).catch(({ message }: Error) => ({
+          status: 0,
+          text: message,
+        }));
         served++;
-        if (status !== 200 && !isOver) failures.push(`${status} ${text}`);
+        if (status !== 200 && !isOver) failures.push(`${path}: ${status} ${text}`);
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       agent.destroy();
     };
     const clients = [
-      ...Array.from({ length: 3 }, () => client((agent) => ask(sidecar.ingress, "/neighbour/well", { agent }))),
-      client((agent) => ask(sidecar.admin, "/actuator/health/liveness", { agent })),
+      ...Array.from({ length: 3 }, () => client(sidecar.ingress, "/neighbour/well")),
+      client(sidecar.admin, "/actuator/health/liveness"),
     ];
     return {
       async [Symbol.asyncDispose]() {
