@@ -10,11 +10,13 @@ export class RetiredFilters {
     this.#log = log;
   }
 
-  add(filters: UpstreamFilters): void {
+  /** Resolves, and never rejects, when they are let go. */
+  add(filters: UpstreamFilters): Promise<void> {
     const retired = filters[Symbol.asyncDispose]()
       .catch((error: unknown) => this.#log.error({ err: error }, "plugins of old filters could not be let go"))
       .finally(() => this.#filters.delete(filters));
     this.#filters.set(filters, retired);
+    return retired;
   }
 
   /** Ends the requests under way with a failure; resolves when the plugins are let go. */

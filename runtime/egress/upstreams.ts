@@ -221,7 +221,7 @@ export class Upstreams implements AsyncDisposable {
       this.#plugins = undefined;
       for (const upstream of this.#upstreams.values()) {
         if (upstream.filters === undefined) continue;
-        this.#retire(upstream);
+        void this.#retire(upstream);
         upstream.filters = "closed";
       }
       await this.#retired.end();
@@ -247,19 +247,24 @@ export class Upstreams implements AsyncDisposable {
     });
   }
 
-  #retire({ filters }: Upstream): void {
-    if (filters instanceof UpstreamFilters) this.#retired.add(filters);
+  /** Resolves when no request is in its filters any more. */
+  async #retire({ filters }: Upstream): Promise<void> {
+    if (filters instanceof UpstreamFilters) await this.#retired.add(filters);
   }
 
-  /** Requests under way end where they are. */
+  /** Requests under way end where they are, those included that its filters hold. */
   #leave(upstream: Upstream): void {
-    const { watching, http2 } = upstream;
+    const { watching, http2, filters } = upstream;
     watching.abort();
-    this.#retire(upstream);
+    const retired = this.#retire(upstream);
     for (const endpoints of this.#leaving) if (endpoints.activeRequests === 0) this.#leaving.delete(endpoints);
     if (http2 === undefined) return;
-    http2.drain();
-    this.#leaving.add(http2);
+    const drain = (): void => {
+      http2.drain();
+      this.#leaving.add(http2);
+    };
+    if (filters === undefined) drain();
+    else void retired.then(drain);
   }
 
   #begin(

@@ -6,8 +6,9 @@ import type { StreamHost } from "../../runtime/plugin/contract.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { eventually } from "../conformance/backend.ts";
 import { text } from "./ingress-filters-rig.ts";
+import { EchoClient, serveGrpc, status } from "./ingress-http2-rig.ts";
 import { openRig, Plugins, serveEcho } from "./ingress-rig.ts";
-import { marking, never, passed, question, upstreamsOf, withUpstreamFilters } from "./upstream-filters-rig.ts";
+import { marking, never, passed, question, routed, upstreamsOf, withUpstreamFilters } from "./upstream-filters-rig.ts";
 
 describe("the filters of an upstream, by the configuration", () => {
   it("are in force before any request passes", async () => {
@@ -49,6 +50,31 @@ describe("the filters of an upstream, by the configuration", () => {
     await eventually("plugins.uses is 1", () => plugins.uses === 1);
     await rig.upstreams.update(upstreamsOf({ ...settings, filters: [] }));
     assert.deepEqual(passed((await rig.send({})).body), []);
+    await eventually("plugins.uses is 0", () => plugins.uses === 0);
+  });
+
+  it("let a request that they hold go where it began, when its upstream is configured no more", async () => {
+    await using backend = await serveGrpc();
+    const held: StreamHost[] = [];
+    const plugins = new Plugins().add("holding", (host) => ({
+      requestHeaders: () => {
+        held.push(host);
+        return "pause";
+      },
+    }));
+    await using rig = await openRig({
+      ingress: routed,
+      upstreams: { backend: { endpoints: [backend.address], protocol: "grpc", filters: ["holding"] } },
+      plugins,
+    });
+    using client = new EchoClient(`127.0.0.1:${rig.port}`);
+    const answer = client.unary("hello");
+    await eventually("the request is held", () => held.length === 1);
+    await rig.ingress.update(rig.section({ routes: [] }));
+    await rig.upstreams.update({});
+    held[0]?.resume("request");
+    const { code, message } = await answer;
+    assert.deepEqual([code, message], [status.OK, "hello"]);
     await eventually("plugins.uses is 0", () => plugins.uses === 0);
   });
 
