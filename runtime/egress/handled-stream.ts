@@ -1,11 +1,10 @@
-import { errorCode } from "../http2/error-code.ts";
-import type { HeaderBlock } from "../http2/header-block.ts";
+import { HeaderBlock } from "../http2/header-block.ts";
 import type { Http2Connection, Http2Stream, StreamReceiver } from "../http2/stream-contract.ts";
 import type { Failure, Handler, RequestSink, ResponseSink } from "../proxy/exchange.ts";
 import type { Http2Requester } from "../proxy/forwarding.ts";
 import type { HeaderList } from "../proxy/headers.ts";
 import { listOf, responseBlock, trailerBlock } from "../proxy/http2-sections.ts";
-import { formLocalReply, replyTo } from "../proxy/local-reply.ts";
+import { formLocalReply, grpcMessage, replyTo } from "../proxy/local-reply.ts";
 import { SectionMemo } from "../proxy/section-memo.ts";
 
 const prefixBytes = 5;
@@ -139,8 +138,7 @@ class Answer implements ResponseSink {
       return;
     }
     this.isOver = true;
-    const { message } = failure;
-    this.#receiver.fault({ code: errorCode.INTERNAL_ERROR, origin: "peer", unprocessed: false, message });
+    this.#receiver.trailers(HeaderBlock.of("grpc-status", "14", "grpc-message", grpcMessage(failure.message)));
   }
 
   pause(): void {

@@ -75,6 +75,11 @@ export class GrpcChannel implements AsyncDisposable {
     return this.#client.activeRequests;
   }
 
+  /** Nothing is lost when it is closed: no call is on its connections, and none that goes through something else has a deadline. */
+  get isIdle(): boolean {
+    return this.activeCalls === 0 && this.#deadlines.size === 0;
+  }
+
   /** Begins a call of any shape to `/package.Service/Method`. Never throws: the receiver hears of failures. */
   call(path: string, options: CallOptions, receiver: CallReceiver): ClientCall {
     const { timeoutMs, signal, metadata = [] } = options;

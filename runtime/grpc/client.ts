@@ -105,7 +105,7 @@ export class GrpcChannels implements AsyncDisposable {
   /** Closes channels that carry no call and were last used before that time. */
   #closeIdle(beforeMs: number): void {
     for (const [address, { channel, usedAtMs }] of this.#channels) {
-      if (channel.activeCalls > 0 || usedAtMs > beforeMs) continue;
+      if (!channel.isIdle || usedAtMs > beforeMs) continue;
       this.#channels.delete(address);
       void channel[Symbol.asyncDispose]();
     }

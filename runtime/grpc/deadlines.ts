@@ -35,6 +35,11 @@ export class Deadlines implements Disposable {
   /** Everything due up to this slot has expired. */
   #done = -1;
 
+  /** How many are kept. */
+  get size(): number {
+    return this.#size;
+  }
+
   /** `owner` expires in `delayMs` from `nowMs` (performance.now) unless its deadline is dropped. */
   keep(owner: Expiring, delayMs: number, nowMs: number): Deadline {
     const due = Math.max(Math.ceil((nowMs + delayMs) / slotMs), this.#done + 1);

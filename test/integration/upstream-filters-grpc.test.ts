@@ -7,6 +7,7 @@ import { Upstreams } from "../../runtime/egress/upstreams.ts";
 import { GrpcChannels } from "../../runtime/grpc/client.ts";
 import { http2Transport } from "../../runtime/grpc/http2-transport.ts";
 import type { Caller } from "../../runtime/plugin/contract.ts";
+import { PluginError } from "../../runtime/plugin/plugin-error.ts";
 import { createLog } from "../../runtime/telemetry/log.ts";
 import { Metrics } from "../../runtime/telemetry/metrics.ts";
 import { bytes, reply, text } from "./ingress-filters-rig.ts";
@@ -150,6 +151,30 @@ describe("a call of gRPC to an upstream with filters", () => {
     await using open = await openUpstreams(backend.address, "grpc", plugins);
     assert.equal((await open.call(undefined, 50)).code, status.DEADLINE_EXCEEDED);
     assert.deepEqual([plugins.opened, plugins.ended], [1, 1]);
+  });
+
+  it("ends at its deadline though many other addresses are called meanwhile", async () => {
+    await using backend = await serveGrpc();
+    const plugins = new Plugins().add("guarding", () => ({ requestHeaders: () => "pause" }));
+    await using open = await openUpstreams(backend.address, "grpc", plugins);
+    const held = open.call(undefined, 300);
+    const nowhere = { request: () => undefined };
+    for (let port = 1; port <= 300; port += 1)
+      await open.channels.call(`127.0.0.1:${port}`, echo, { signal: never, through: nowhere });
+    assert.equal((await held).code, status.DEADLINE_EXCEEDED);
+  });
+
+  it("is unavailable when a filter fails in the middle of its answer", async () => {
+    await using backend = await serveGrpc();
+    const plugins = new Plugins().add("guarding", () => ({
+      responseTrailers: () => {
+        throw new PluginError("guarding", "1", "trap", "it broke");
+      },
+    }));
+    await using open = await openUpstreams(backend.address, "grpc", plugins);
+    const answer = await open.call();
+    assert.deepEqual([answer.code, answer.details], [status.UNAVAILABLE, "plugin 'guarding' cannot serve now"]);
+    assert.notDeepEqual(answer.initialMetadata, [], "its head had come");
   });
 
   it("is refused when the upstream speaks HTTP/1.1", async () => {
