@@ -286,12 +286,18 @@ export class Vm {
 
   /** How many plugins called each other to get here. */
   get depth(): number {
-    return this.stream?.depth ?? this.reply?.origin.depth ?? 0;
+    return this.#served?.depth ?? this.reply?.origin.depth ?? 0;
   }
 
   /** Who made the request in whose stream the guest is, when that was a plugin. */
   get caller(): Caller | undefined {
-    return this.stream === undefined ? this.reply?.origin.caller : this.stream.caller;
+    const stream = this.#served;
+    return stream === undefined ? this.reply?.origin.caller : stream.caller;
+  }
+
+  /** The stream that the guest is at work for; one whose callback runs also while a root context is the effective one. */
+  get #served(): StreamContext | undefined {
+    return this.stream ?? (this.entered?.kind === "stream" ? this.entered : undefined);
   }
 
   /** Where a call comes from that is made now. */

@@ -88,6 +88,25 @@ describe("a guest that suspends", () => {
     assert.equal(guest.instance.pending, 0);
   });
 
+  it("calls no deeper for having made its root context the effective one", async () => {
+    const services = new TestServices();
+    const calls = gate(services);
+    await using guest = await startText(
+      (text) => ({
+        on: {
+          proxy_on_request_headers: `${drop("(call $proxy_set_effective_context (i32.const 1))")} ${say(call(text))} (i32.const 1)`,
+        },
+      }),
+      { services, suspends: true },
+    );
+    const stream = new TestStream([["outrigger-depth", "1"]]);
+    guest.instance.open(stream).requestHeaders(true);
+    const { request, answer } = await calls.next();
+    assert.deepEqual(request.metadata, [["outrigger-depth", "2"]]);
+    answer(grpcReply({ text: "value" }));
+    await stream.saw("settle pause");
+  });
+
   it("is entered by one stream at a time, in order", async () => {
     const services = new TestServices();
     const calls = gate(services);
