@@ -7,7 +7,10 @@ export interface StreamTaker {
   open(host: StreamHost): StreamFilter;
 }
 
-/** A request without a body, as a probe would make it, and the answer of an upstream that has nothing to say. */
+/**
+ * A request without a body, as a probe would make it, and the answer of an upstream that has nothing to say. It has seen what a
+ * filter does with it when the callback has ended that shows it, or, when it waits for more, what the filter does after a pause.
+ */
 export class SyntheticRequest implements StreamHost {
   readonly #request = new SyntheticHeaders([
     [":method", "GET"],
@@ -21,12 +24,18 @@ export class SyntheticRequest implements StreamHost {
     [":status", "200"],
     ["content-length", "0"],
   ]);
+  readonly #waitsFor: "callbacks" | "resumption";
   #hasResponse = false;
+  #isResumed = false;
   #isAnswered = false;
   #failure: PluginError | undefined;
   #settled = Promise.withResolvers<void>();
   /** The whole answer was given, or none will be. */
   readonly #ended = Promise.withResolvers<void>();
+
+  constructor(waitsFor: "callbacks" | "resumption" = "callbacks") {
+    this.#waitsFor = waitsFor;
+  }
 
   /** Resolves to what failed; the request ends when a service has answered it, or when it is over, at the latest. */
   async run(taker: StreamTaker, kind: PluginProgram["kind"], over: AbortSignal): Promise<PluginError | undefined> {
@@ -70,7 +79,10 @@ export class SyntheticRequest implements StreamHost {
     return undefined;
   }
 
-  resume(): void {}
+  resume(): void {
+    this.#isResumed = true;
+    this.#goOn();
+  }
 
   settle(action: string): void {
     if (action !== "continue") this.#isAnswered = true;
@@ -83,6 +95,7 @@ export class SyntheticRequest implements StreamHost {
 
   reset(): void {
     this.#isAnswered = true;
+    this.#goOn();
     this.#ended.resolve();
   }
 
@@ -105,6 +118,7 @@ export class SyntheticRequest implements StreamHost {
   /** Takes the answer, and keeps nothing of it. */
   answer(): AnswerSink {
     this.#isAnswered = true;
+    this.#goOn();
     const over = (): void => this.#ended.resolve();
     const end = (_part: unknown, endOfStream: boolean): void => {
       if (endOfStream) over();
@@ -114,9 +128,16 @@ export class SyntheticRequest implements StreamHost {
 
   async #passes(show: () => string): Promise<boolean> {
     this.#settled = Promise.withResolvers<void>();
+    this.#isResumed = false;
     const action = show();
-    if (action === "suspended" && this.#failure === undefined) await this.#settled.promise;
-    return this.#failure === undefined && action !== "pause";
+    const isAwaited = action === "suspended" || (action === "pause" && this.#waitsFor === "resumption");
+    if (isAwaited && this.#failure === undefined) await this.#settled.promise;
+    return this.#failure === undefined && (action !== "pause" || this.#isResumed);
+  }
+
+  /** A callback that is suspended settles by itself. */
+  #goOn(): void {
+    if (this.#waitsFor === "resumption") this.#settled.resolve();
   }
 }
 

@@ -17,8 +17,9 @@ after(async () => {
 });
 const limits = { memoryBytes: 16 * 1024 ** 2, tableEntries: 10_000, startFuel: 50_000_000 };
 
-const handling = async (source: string) => {
-  const wit = "package test:guest@0.1.0;\nworld guest { export outrigger:runtime/handler@0.1.0; }";
+const exporting = async (name: string, source: string) => {
+  const state = "import outrigger:runtime/state@0.1.0;";
+  const wit = `package test:guest@0.1.0;\nworld guest { ${state} export outrigger:runtime/${name}@0.1.0; }`;
   return await compiler.compile(await componentGuest({ source, wit, world: "guest", wasi: "none" }), limits);
 };
 
@@ -38,8 +39,20 @@ describe("a rehearsal", () => {
     ["throws", "throw new Error('not today');"],
   ] as const)
     it(`ends with a guest that ${what}`, async () => {
-      const guest = await handling(`export const handler = { handle() { ${body} } };`);
+      const guest = await exporting("handler", `export const handler = { handle() { ${body} } };`);
       const used = await rehearse(guest);
       assert.ok(used <= limits.memoryBytes, `${used} bytes`);
+    });
+
+  for (const [what, name, called] of [
+    ["a service does", "handler", "handler = { handle"],
+    ["a filter does with a request", "filter", "filter = { onRequest"],
+    ["a filter does with a response", "response-filter", "responseFilter = { onResponse"],
+  ] as const)
+    it(`goes through what ${what}, also after it has waited`, async () => {
+      const tenMegabytes = "globalThis.kept = new Uint8Array(10_000_000);";
+      const body = `get("store", "key"); ${tenMegabytes} return { tag: "pass", status: 200, headers: [], body: new Uint8Array() };`;
+      const source = `import { get } from "outrigger:runtime/state@0.1.0"; export const ${called}() { ${body} } };`;
+      assert.ok((await rehearse(await exporting(name, source))) > 10_000_000);
     });
 });

@@ -25,7 +25,7 @@ export async function rehearse(component: SandboxedComponent): Promise<number> {
   try {
     const guest = await ComponentGuest.start(programOf(component, kind), { api: emptyApi, log: () => undefined });
     const instance = new ComponentInstance(guest, { lost: () => undefined, freed: undefined });
-    await new SyntheticRequest().run(instance, kind, AbortSignal.timeout(longestMs));
+    await new SyntheticRequest("resumption").run(instance, kind, AbortSignal.timeout(longestMs));
     const bytes = instance.memory?.buffer.byteLength ?? 0;
     await instance[Symbol.asyncDispose]();
     return bytes;
