@@ -45,6 +45,11 @@ export class Http2Endpoints implements AsyncDisposable {
     return active;
   }
 
+  /** After `drain`: no request is under way any more, and none begins. */
+  get isDrained(): boolean {
+    return this.#isClosed && this.activeRequests === 0;
+  }
+
   /** Lets requests to endpoints that are gone end, and their connections close behind them. */
   forgetGone(): void {
     const names = new Set(this.#balancer.endpoints.map(endpointName));

@@ -257,14 +257,11 @@ export class Upstreams implements AsyncDisposable {
     const { watching, http2, filters } = upstream;
     watching.abort();
     const retired = this.#retire(upstream);
-    for (const endpoints of this.#leaving) if (endpoints.activeRequests === 0) this.#leaving.delete(endpoints);
+    for (const endpoints of this.#leaving) if (endpoints.isDrained) this.#leaving.delete(endpoints);
     if (http2 === undefined) return;
-    const drain = (): void => {
-      http2.drain();
-      this.#leaving.add(http2);
-    };
-    if (filters === undefined) drain();
-    else void retired.then(drain);
+    this.#leaving.add(http2);
+    if (filters === undefined) http2.drain();
+    else void retired.then(() => http2.drain());
   }
 
   #begin(
