@@ -1,5 +1,6 @@
 /** What is done with a component in the thread that compiled it, so that the sidecar's own is not held up. */
 import { createHash } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import type { Finisher } from "../plugin/sandbox/compile-worker.ts";
 import type { SandboxLimits } from "../plugin/sandbox/sandboxed-module.ts";
 import { evaluateGlue } from "./evaluate-glue.ts";
@@ -28,7 +29,13 @@ export interface Finished {
   readonly glueCode: Uint8Array<ArrayBuffer>;
 }
 
-/** Rehearses what was compiled, and keeps it: without what could not be kept the next start takes a tenth of a second longer. */
+/** Longest time that a deploy waits for the disk. */
+const keepMs = 2_000;
+
+/**
+ * Rehearses what was compiled, and keeps it: without what could not be kept the next start takes a tenth of a second longer. What a
+ * slow disk has not taken in time it takes afterwards.
+ */
 export const finish: Finisher<FinishTask, Finished> = async (parts, task) => {
   const { digest, limits, glue, names, imports, exports, keep } = task;
   const cores = parts.map((part, index) => ({ ...part, name: names[index] ?? "" }));
@@ -39,7 +46,12 @@ export const finish: Finisher<FinishTask, Finished> = async (parts, task) => {
   const sizes = { originalBytes: 0, rewrittenBytes: 0 };
   const garbage = await rehearse({ cores: new Map(modules), instantiate, imports, exports, digest, limits, ...sizes });
   const glueCode = task.glueCode ?? takeCode();
-  if (keep !== undefined) await put(keep, { glue, glueCode, cores, imports, exports }).catch(() => undefined);
+  if (keep !== undefined) {
+    const kept = put(keep, { glue, glueCode, cores, imports, exports }).catch(() => undefined);
+    const waiting = new AbortController();
+    await Promise.race([kept, setTimeout(keepMs, undefined, waiting).catch(() => undefined)]);
+    waiting.abort();
+  }
   return { made: { glueCode }, garbage };
 };
 
