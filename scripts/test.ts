@@ -3,7 +3,7 @@
  * it ran. `npm run test:full` runs test/full too: what takes long, or needs programs that are not everywhere.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { glob } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,7 @@ import { recordingVariable } from "../test/conformance/proxy-wasm/coverage.ts";
 import { leftLines, printed, tablesOf } from "../test/conformance/tables.ts";
 import { check } from "./check.ts";
 import { type MissingServer, setupServers } from "./setup-servers.ts";
+import { endDescendants, TestProcesses } from "./test-processes.ts";
 
 const patterns = ["{proto,runtime,components,sdk,scripts,test}/**/*.test.ts", "wasm-plugins/kit/**/*.test.ts"];
 const isCi = process.env.CI === "true";
@@ -66,7 +67,10 @@ async function runTests(files: readonly string[]): Promise<boolean> {
   // Without a file, Node would look for some itself.
   if (files.length === 0) return true;
   compileSidecar();
-  const tests = run({ files: inOrder(files), concurrency: filesAtOnce, timeout: 120_000 });
+  using processes = new TestProcesses(folder);
+  const { execArgv } = processes;
+  const tests = run({ files: inOrder(files), concurrency: filesAtOnce, timeout: 120_000, execArgv });
+  processes.follow(tests);
   let passed = false;
   tests.on("test:summary", ({ file, success }) => {
     if (file === undefined) passed = success;
@@ -86,9 +90,20 @@ function printMatrix(folder: string): void {
 
 const isFull = process.argv[2] === "--full";
 const given = process.argv.slice(isFull ? 3 : 2);
+const absent = given.find((file) => !existsSync(file));
+if (absent !== undefined) {
+  process.stderr.write(`there is no file '${absent}'; what follows '--' are paths of test files\n`);
+  process.exit(1);
+}
 const folder = mkdtempSync(join(tmpdir(), "outrigger-tests-"));
 const outcomes = join(folder, "outcomes");
 mkdirSync(outcomes);
+for (const [signal, code] of Object.entries({ SIGINT: 130, SIGTERM: 143 }))
+  process.once(signal, () => {
+    endDescendants(process.pid);
+    process.exit(code);
+  });
+process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
 process.env[outcomesVariable] = outcomes;
 // Test files, and the sidecars that they start, load much the same code.
 process.env.NODE_COMPILE_CACHE = join(folder, "compiled");
@@ -103,7 +118,6 @@ const skipped = files.flatMap((file) => {
 for (const line of skipped) process.stderr.write(`${line}\n`);
 const tested = await runTests(files.filter((file) => whySkipped(file, missing) === undefined));
 printMatrix(outcomes);
-rmSync(folder, { recursive: true, force: true });
 if (missing.length > 0) {
   const names = missing.map(({ name }) => name).join(", ");
   process.stderr.write(`\nNOT TESTED for want of servers: ${names}; ${skipped.length} test files were skipped\n`);
