@@ -127,11 +127,13 @@ function run(program: string, input: string): Promise<{ readonly code: number | 
   const child = spawn(program, ["get"], { stdio: ["pipe", "pipe", "ignore"], timeout: helperMs });
   return new Promise((resolve, reject) => {
     let output = "";
+    child.once("error", (cause) => reject(new SourceError(`${program} cannot be run`, { cause })));
+    // Where no more files may be open it has no pipes, and its error comes.
+    if (child.pid === undefined) return;
     child.stdout.setEncoding("utf8").on("data", (text: string) => {
       output += text;
       if (output.length > helperBytes) child.kill();
     });
-    child.once("error", (cause) => reject(new SourceError(`${program} cannot be run`, { cause })));
     child.once("close", (code) => resolve({ code, output }));
     child.stdin.on("error", () => {}).end(input);
   });
