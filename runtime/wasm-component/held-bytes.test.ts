@@ -25,6 +25,12 @@ const ways: Readonly<Record<string, (host: ComponentHost) => () => void>> = {
     request.setPathWithQuery(`/${"q".repeat(16_000)}`);
     return () => void request.message();
   },
+  "a message whose head was looked at": (host) => {
+    const received = Fields.received(host, [["x-large", "x".repeat(60_000)]]);
+    const response = new OutgoingResponse(host, received);
+    response.headers()[Symbol.dispose]();
+    return () => response[Symbol.dispose]();
+  },
   "a body whose message is not sent": (host) => {
     const request = new OutgoingRequest(host, new Fields(host));
     const body = request.body();

@@ -122,9 +122,10 @@ export class Fields implements Disposable {
     this.#held = 0;
   }
 
-  /** The same fields, which a guest may look at only. */
+  /** The same fields, which a guest may look at only, and let go of by themselves. */
   frozen(): Fields {
-    return this.#isImmutable ? this : new Fields(this.#host, this.#entries, true);
+    this.#payToLook();
+    return new Fields(this.#host, this.#entries, true);
   }
 
   /** Adds them to the head of a message, with names in lower case; the list belongs to the message then. */
