@@ -59,7 +59,10 @@ describe("the tags of a metric's name", () => {
     ];
     const tagger = new MetricTagger(tags, (tag) => slow.push(tag));
     const bait = `${"a".repeat(200)}!1`;
-    assert.deepEqual(tagger.of(bait).labels, { fine: "1" });
+    // A search counts only when the processor worked on it: a busy machine takes more of them.
+    for (let searches = 0; slow.length === 0 && searches < 1_000; searches++)
+      assert.deepEqual(tagger.of(bait).labels, { fine: "1" });
+    assert.deepEqual(slow, ["bomb"]);
     assert.deepEqual(tagger.of(bait).labels, { fine: "1" });
     assert.deepEqual(slow, ["bomb"]);
   });
