@@ -26,6 +26,8 @@ export class SyntheticRequest implements StreamHost {
   ]);
   readonly #waitsFor: "callbacks" | "resumption";
   #hasResponse = false;
+  /** The guest has nothing more to do with what it was shown. */
+  #isContinued = false;
   #isResumed = false;
   #isAnswered = false;
   #failure: PluginError | undefined;
@@ -65,7 +67,7 @@ export class SyntheticRequest implements StreamHost {
       this.#hasResponse = true;
       await this.#passes(() => filter.responseHeaders(true));
     }
-    if (kind === "service") await this.#ended.promise;
+    if (kind === "service" && !this.#isContinued) await this.#ended.promise;
     if (this.#failure === undefined) filter.end();
     return this.#failure;
   }
@@ -85,7 +87,8 @@ export class SyntheticRequest implements StreamHost {
   }
 
   settle(action: string): void {
-    if (action !== "continue") this.#isAnswered = true;
+    this.#isContinued = action === "continue";
+    if (!this.#isContinued) this.#isAnswered = true;
     this.#settled.resolve();
   }
 
@@ -130,6 +133,7 @@ export class SyntheticRequest implements StreamHost {
     this.#settled = Promise.withResolvers<void>();
     this.#isResumed = false;
     const action = show();
+    this.#isContinued = action === "continue";
     const isAwaited = action === "suspended" || (action === "pause" && this.#waitsFor === "resumption");
     if (isAwaited && this.#failure === undefined) await this.#settled.promise;
     return this.#failure === undefined && (action !== "pause" || this.#isResumed);

@@ -88,6 +88,13 @@ describe("warming up", () => {
     assert.deepEqual(counts, { opened: 2, ended: 2 });
   });
 
+  it("waits for nothing of a service that lets a request pass", async () => {
+    const service = parseManifest("name: toy\nversion: '1'\nkind: service\n", "toy.yaml", "toy");
+    const passing = taker("continue");
+    await warmUp([passing], service, { requests: 2, signal: AbortSignal.timeout(60_000), withinMs: 60_000 });
+    assert.deepEqual(passing.counts, { opened: 2, ended: 2 });
+  });
+
   it("ends with its signal, also while a guest waits", async () => {
     const hanging = taker("suspended");
     const ending = new AbortController();
