@@ -227,7 +227,8 @@ describe("an event of a topic that a service subscribes to", () => {
     const subscriptions = [{ pubsub: "events", topic: "other" }, toLetters.subscriptions[0]];
     await open.registry.deploy(clerk(dying, { subscriptions, rootId: "" }));
     await eventually("it has crashed too often", async () => {
-      await open.publish("trap", { topic: "other" });
+      // The version that works takes those that are left.
+      await open.publish("a note", { topic: "other" });
       return open.registry.list()[0]?.state === "crashed";
     });
     await open.publish("an order");
