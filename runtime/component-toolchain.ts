@@ -34,6 +34,7 @@ export class ComponentToolchain implements AsyncDisposable {
       import("./plugin/packed-manifest.ts"),
     ]);
     const component = withoutManifest(bytes);
+    await turn();
     if (component === bytes) return compiler.compile(bytes, limits, digest);
     return { ...(await compiler.compile(component, limits)), digest, originalBytes: bytes.length };
   };
@@ -51,6 +52,13 @@ export class ComponentToolchain implements AsyncDisposable {
   async #start(): Promise<{ readonly engine: PluginEngine; readonly compiler: ComponentCompiler }> {
     const { ComponentCompiler, finishModule } = await import("./wasm-component/component-compiler.ts");
     this.#modules.load(finishModule);
+    await turn();
+    // Parts of what comes next, which in one go would take 10 ms.
+    await import("./wasm-component/wasi/index.ts");
+    await turn();
+    await import("./wasm-component/http/index.ts");
+    await turn();
+    await import("./wasm-component/standard/index.ts");
     await turn();
     const { asyncInterfaces } = await import("./wasm-component/interfaces.ts");
     await turn();

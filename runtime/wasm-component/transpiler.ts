@@ -5,6 +5,7 @@ import { extname } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { SandboxError } from "../plugin/sandbox/sandbox-error.ts";
+import { turn } from "../turn.ts";
 import { type AsyncInterfaces, answerKind, digestBytes } from "./transpiled.ts";
 
 export interface TranspilerOptions {
@@ -60,6 +61,7 @@ export class Transpiler implements AsyncDisposable {
   }
 
   async #run(component: Uint8Array, interfaces: AsyncInterfaces): Promise<Uint8Array<ArrayBuffer>> {
+    await turn();
     if (this.#closed) throw new SandboxError("the compiler was shut down");
     // Without the sidecar's environment, which may hold secrets.
     const child = spawn(process.execPath, [...limits, this.#program], { env: {}, stdio: ["pipe", "pipe", "pipe"] });
