@@ -133,8 +133,8 @@ class DirectorySecretStore implements SecretStore {
 }
 
 /**
- * Reads what a folder holds, and again when something was missing because another version came; undefined when it is
- * missing in the version in force.
+ * Reads what a folder holds, and again when another version came meanwhile; undefined when something is missing in the version in
+ * force.
  */
 async function inOneVersion<T>(
   root: string,
@@ -144,7 +144,8 @@ async function inOneVersion<T>(
   for (let left = tries; left > 0; left--) {
     const version = await versionIn(root, folder);
     const result = await unlessMissing(read(version));
-    if (result !== undefined || (await versionIn(root, folder)) === version) return result;
+    // Of a version that is being removed a part may be gone.
+    if ((await versionIn(root, folder)) === version) return result;
   }
   const message = `the secrets in '${folder}' change faster than they can be read; try again`;
   throw new RuntimeError("UNAVAILABLE", "SECRETS_CHANGING", message);
