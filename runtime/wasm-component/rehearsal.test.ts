@@ -3,18 +3,13 @@ import { execFile } from "node:child_process";
 import { after, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { openCompiler } from "../../test/bench/support/component-calls.ts";
 import { componentGuest } from "../../test/support/component-guests.ts";
-import { SandboxCompiler } from "../plugin/sandbox/compiler.ts";
-import { ComponentCompiler } from "./component-compiler.ts";
-import { asyncInterfaces } from "./interfaces.ts";
 import { rehearse } from "./rehearsal.ts";
 
-const modules = new SandboxCompiler();
-const compiler = new ComponentCompiler({ modules, interfaces: asyncInterfaces });
-after(async () => {
-  await compiler[Symbol.asyncDispose]();
-  await modules[Symbol.asyncDispose]();
-});
+const opened = openCompiler();
+const { compiler } = opened;
+after(() => opened[Symbol.asyncDispose]());
 const limits = { memoryBytes: 16 * 1024 ** 2, tableEntries: 10_000, startFuel: 50_000_000 };
 
 const exporting = async (name: string, source: string) => {
